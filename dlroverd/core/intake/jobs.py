@@ -1,0 +1,121 @@
+"""Requests about jobs, and the first steps of their worlds."""
+
+from dlroverd.core import reasons
+from dlroverd.core.passes import faults, finish, incidents
+from dlroverd.core.state import State
+from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
+from dlroverd.model import event as ev
+from dlroverd.model import input as inp
+from dlroverd.model.fault import Cause, CauseKind
+from dlroverd.model.job import JobSpec, JobState
+
+
+def submit(turn: Turn, item: inp.Submit) -> Outcome:
+    """Accept a job, or refuse it with a sentence; a request id seen before gives its job again."""
+    state = turn.state
+    known = state.requests.get(item.request_id)
+    if known is not None:
+        return Done(known)
+    refusal = _refusal(turn, item.spec)
+    if refusal is not None:
+        return refusal
+    job = state.m.next_job
+    turn.emit(
+        ev.JobSubmitted(
+            job=job,
+            request_id=item.request_id,
+            spec=item.spec,
+            reason="waits for its turn",
+            deadline=turn.now + item.spec.queue_timeout_s,
+        )
+    )
+    turn.touched_jobs.add(job)
+    return Done(job)
+
+
+def _refusal(turn: Turn, spec: JobSpec) -> Refused | None:
+    state = turn.state
+    if state.m.storage_low:
+        return Refused(
+            "storage_low",
+            "The daemon's disk is full, so no new job is taken (running ones go on); "
+            "free space in its state directory and submit again.",
+        )
+    if len(state.jobs) >= turn.limits.max_jobs:
+        return Refused("too_many_jobs", f"The daemon holds {len(state.jobs)} jobs, its limit; wait for some to end.")
+    sentence = never_fits(state, spec)
+    return Refused("never_fits", sentence) if sentence else None
+
+
+def never_fits(state: State, spec: JobSpec) -> str:
+    """Say why a job could not run even on an empty fleet; "" if it could, or if no node is known yet."""
+    if not state.nodes:
+        return ""
+    sizes = sorted((node.facts.slots for node in state.nodes.values()), reverse=True)
+    total_needed = 0
+    for role in spec.roles:
+        total_needed += role.gangs * role.nodes_min * role.nproc_per_node
+        wide = sum(1 for size in sizes if size >= role.nproc_per_node)
+        if wide < role.nodes_min:
+            return (
+                f"Role {role.name} asks for {role.nodes_min} node(s) with {role.nproc_per_node} slot(s) each; "
+                f"the fleet has {reasons.fleet_sizes(sizes)}. Ask for less (--nnodes, --nproc-per-node) or add nodes."
+            )
+    if total_needed > sum(sizes):
+        return (
+            f"The job asks for {total_needed} ranks; the fleet has {sum(sizes)} slots "
+            f"({reasons.fleet_sizes(sizes)}). Ask for less (--nnodes, --nproc-per-node) or add nodes."
+        )
+    return ""
+
+
+def _live_job(state: State, number: int) -> Refused | None:
+    job = state.jobs.get(number)
+    if job is None:
+        return Refused("not_found", f"There is no job {number}; see `dlroverctl job list`.")
+    if job.state.final:
+        return Refused("already_ended", f"Job {number} has already {job.state}; submit it again to run it again.")
+    return None
+
+
+def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
+    """End a job: at once if nothing of it runs, else once all of it is gone."""
+    refusal = _live_job(turn.state, item.job)
+    if refusal is not None:
+        return refusal
+    job = turn.state.jobs[item.job]
+    if job.state is not JobState.STOPPING or job.outcome is not JobState.CANCELLED:
+        finish.end(turn, item.job, JobState.CANCELLED, f"cancelled by {item.actor}")
+    return Done(item.job)
+
+
+def restart(turn: Turn, item: inp.Restart) -> Outcome:
+    """Give a running job a new round, at nobody's cost."""
+    refusal = _live_job(turn.state, item.job)
+    if refusal is not None:
+        return refusal
+    live = [gang for gang in turn.state.gangs_of(item.job) if gang.state in LIVE_GANG]
+    if turn.state.jobs[item.job].state is JobState.STOPPING or not live:
+        state = turn.state.jobs[item.job].state
+        return Refused("not_running", f"Job {item.job} is {state}, so there is nothing to restart.")
+    cause = Cause(kind=CauseKind.REQUESTED, rule="operator", sentence=f"restart asked for by {item.actor}")
+    for gang in live:
+        faults.fail_gang(turn, gang.key, turn.now, cause)
+    return Done(item.job)
+
+
+def stepped(turn: Turn, item: inp.GangStepped) -> Outcome:
+    """Note the first training step of a world; what an older world did no longer counts."""
+    gang = turn.state.gangs.get(item.gang)
+    progress = item.progress
+    if gang is not None and gang.round == progress.round.round and gang.state in LIVE_GANG and gang.step < 0:
+        turn.emit(ev.StepSeen(round=progress.round, step=progress.step, at=min(progress.at, turn.now)))
+        incidents.stepped(turn, item.gang, progress.step, min(progress.at, turn.now))
+    return Done()
+
+
+def storage(turn: Turn, item: inp.StorageChanged) -> Outcome:
+    """Remember whether the log's disk is short of space."""
+    if item.low != turn.state.m.storage_low:
+        turn.emit(ev.StorageSpaceChanged(low=item.low))
+    return Done()

@@ -1,0 +1,103 @@
+"""What agents say: hello, what they see, silence; and a person's word that a node is this log's."""
+
+from dlroverd.core.intake import adoption, reports
+from dlroverd.core.passes import liveness
+from dlroverd.core.state import NodeRecord
+from dlroverd.core.turn import Done, Outcome, Refused, Turn
+from dlroverd.model import event as ev
+from dlroverd.model import input as inp
+from dlroverd.model.job import RankState
+from dlroverd.model.node import NodeState
+
+
+def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
+    """Take in an agent's session: who it is, which log it follows, what it found running."""
+    state = turn.state
+    old = state.nodes.get(item.node)
+    rebooted = old is not None and old.boot_id != item.boot_id
+    if old is None or (old.boot_id, old.facts, old.log_id) != (item.boot_id, item.facts, item.log_id):
+        turn.emit(ev.NodeJoined(node=item.node, boot_id=item.boot_id, facts=item.facts, log_id=item.log_id))
+    turn.dirty_nodes.add(item.node)
+    if _follows_another(turn, item):
+        _settle_foreign(turn, item)
+        return Done()
+    _ready(turn, state.nodes[item.node])
+    reports.take(turn, item.node, item.observed)
+    if rebooted:
+        reports.rebooted(turn, item.node)
+    return Done()
+
+
+def _follows_another(turn: Turn, item: inp.NodeHello) -> bool:
+    """Whether the agent obeys another log, or a later state of this one than this daemon has (a restored copy)."""
+    if item.log_id == turn.state.log_id:
+        return item.position >= turn.state.m.position
+    return bool(item.log_id)
+
+
+def _settle_foreign(turn: Turn, item: inp.NodeHello) -> None:
+    node = turn.state.nodes[item.node]
+    alive = tuple(seen.key for seen in item.observed.ranks if seen.state is not RankState.GONE)
+    if (node.orphans, node.held) != (alive, item.held) and not node.adopt_from:
+        turn.emit(ev.OrphansSeen(node=item.node, orphans=alive, held=item.held))
+    if node.state is not NodeState.FOREIGN:
+        turn.emit(
+            ev.NodeMoved(
+                node=item.node,
+                on="foreign_log",
+                to=NodeState.FOREIGN,
+                reason=f"its agent follows another log ({item.log_id[:8]}); its ranks are left alone; "
+                f"`dlroverctl node adopt {item.node}` takes it and them in",
+            )
+        )
+
+
+def _ready(turn: Turn, node: NodeRecord) -> None:
+    on = {
+        NodeState.JOINING: "ready",
+        NodeState.FOREIGN: "adopted",
+        NodeState.UNREACHABLE: "heard",
+        NodeState.LOST: "heard",
+    }.get(node.state)
+    if on is not None:
+        turn.emit(ev.NodeMoved(node=node.id, on=on, to=NodeState.READY, reason="its agent is connected"))
+        for key in sorted(turn.state.node_gangs.get(node.id, ())):
+            turn.touch(key)
+
+
+def report(turn: Turn, item: inp.NodeReport) -> Outcome:
+    """Take in what an agent sees; one that never said hello, or follows another log, is not believed."""
+    node = turn.state.nodes.get(item.node)
+    if node is None or node.state is NodeState.FOREIGN:
+        return Done()
+    _ready(turn, node)
+    reports.take(turn, item.node, item.observed)
+    return Done()
+
+
+def silent(turn: Turn, item: inp.NodeSilent) -> Outcome:
+    """Call a node unreachable, unless it already is."""
+    node = turn.state.nodes.get(item.node)
+    if node is not None and node.state in (NodeState.READY, NodeState.FOREIGN, NodeState.JOINING):
+        liveness.unreachable(turn, node)
+    return Done()
+
+
+def heard(turn: Turn, item: inp.NodeHeard) -> Outcome:
+    """A node spoke again within its session."""
+    node = turn.state.nodes.get(item.node)
+    if node is not None and node.state in (NodeState.UNREACHABLE, NodeState.LOST):
+        _ready(turn, node)
+    return Done()
+
+
+def adopt(turn: Turn, item: inp.AdoptNode) -> Outcome:
+    """Take a node that follows another log, and the ranks it runs, into this one."""
+    node = turn.state.nodes.get(item.node)
+    if node is None:
+        return Refused("not_found", f"There is no node {item.node}; see `dlroverctl node list`.")
+    if node.state is not NodeState.FOREIGN:
+        return Refused("not_foreign", f"Node {item.node} is {node.state} and follows this daemon's log already.")
+    if node.adopt_from:
+        return Done()
+    return adoption.take_in(turn, node, item.actor)

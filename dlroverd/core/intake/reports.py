@@ -1,0 +1,131 @@
+"""What an agent sees of its ranks, held against what the state says of them.
+
+Three kinds of news: a rank of a current world moved; a rank that should be listed is not; a rank of a world
+that no longer counts is still there. Ranks of jobs this log never knew are listed as orphans and left alone.
+"""
+
+from dlroverd.core.classify import succeeded
+from dlroverd.core.passes import faults
+from dlroverd.core.state import GangRecord, RankRecord
+from dlroverd.core.turn import LIVE_GANG, Turn
+from dlroverd.model import event as ev
+from dlroverd.model.fault import REBOOTED, ExitInfo
+from dlroverd.model.ids import GangKey, RankKey
+from dlroverd.model.job import GangState, RankState
+from dlroverd.model.world import Held, Observed, RankObservation, Tombstone
+
+_ORDER = {state: n for n, state in enumerate(RankState)}
+_ENDED = frozenset({RankState.EXITED, RankState.GONE})
+
+
+def take(turn: Turn, node: str, observed: Observed) -> None:
+    """Fold one node's whole report into the state."""
+    news: list[RankObservation] = []
+    listed: set[RankKey] = set()
+    stale: dict[GangKey, int] = {}
+    orphans: list[RankKey] = []
+    for seen in observed.ranks:
+        listed.add(seen.key)
+        gang = turn.state.gangs.get(seen.key.gang_key)
+        if gang is None:
+            if seen.state is not RankState.GONE:
+                orphans.append(seen.key)
+        elif seen.key.round == gang.round and seen.key in turn.state.ranks:
+            if _is_news(turn.state.ranks[seen.key], seen):
+                news.append(seen)
+        elif seen.state is not RankState.GONE:
+            stale[gang.key] = max(stale.get(gang.key, 0), seen.key.round)
+    _note_orphans(turn, node, orphans)
+    _bury_stale(turn, node, stale)
+    news.extend(_missing(turn, node, observed.position, listed))
+    _note_ranks(turn, node, news)
+    _clear_tombstones(turn, node, observed)
+
+
+def rebooted(turn: Turn, node: str) -> None:
+    """A new boot id: whatever ran there before is gone, and needs no stop any more."""
+    exit_ = ExitInfo(exited_at=turn.now, lost=REBOOTED)
+    news = [
+        RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
+        for gang in _gangs_on(turn, node)
+        for rank in turn.state.world(gang)
+        if rank.node == node and rank.state is not RankState.GONE and rank.state is not RankState.ASSIGNED
+    ]
+    _note_ranks(turn, node, news)
+    for key in sorted(turn.state.node_tombstones.get(node, ())):
+        turn.emit(ev.TombstoneCleared(node=node, gang=key))
+        turn.touch(key)
+
+
+def _is_news(rank: RankRecord, seen: RankObservation) -> bool:
+    """Whether a report moves a rank on; late and doubled ones do not."""
+    if _ORDER[seen.state] != _ORDER[rank.state]:
+        return _ORDER[seen.state] > _ORDER[rank.state]
+    return bool(seen.pid) and seen.pid != rank.pid and seen.state is RankState.RUNNING
+
+
+def _gangs_on(turn: Turn, node: str) -> list[GangRecord]:
+    state = turn.state
+    return [state.gangs[key] for key in sorted(state.node_gangs.get(node, ()))]
+
+
+def _missing(turn: Turn, node: str, position: int, listed: set[RankKey]) -> list[RankObservation]:
+    """Ranks that the agent, by the position it had applied, should list and does not."""
+    missing = []
+    for gang in _gangs_on(turn, node):
+        tombstone = turn.state.tombstones.get((node, gang.key))
+        if gang.state in LIVE_GANG and gang.formed <= position:
+            exit_ = ExitInfo(exited_at=turn.now, lost="its agent no longer lists it")
+        elif gang.state is GangState.STOPPING and tombstone is not None and tombstone.position <= position:
+            exit_ = ExitInfo(exited_at=turn.now, requested=True, lost="it was stopped before it began")
+        else:
+            continue
+        first = turn.state.grants[node, gang.key].first_rank
+        for number in range(first, first + turn.state.grants[node, gang.key].slots):
+            rank = turn.state.ranks.get(gang.key.at(gang.round).rank(number))
+            if rank is not None and rank.state is not RankState.GONE and rank.key not in listed:
+                missing.append(RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_))
+    return missing
+
+
+def _note_orphans(turn: Turn, node: str, orphans: list[RankKey]) -> None:
+    if tuple(orphans) != turn.state.nodes[node].orphans:
+        turn.emit(ev.OrphansSeen(node=node, orphans=tuple(orphans), held=Held()))
+
+
+def _bury_stale(turn: Turn, node: str, stale: dict[GangKey, int]) -> None:
+    for key, round_ in sorted(stale.items()):
+        known = turn.state.tombstones.get((node, key))
+        if known is None or known.tombstone.round.round < round_:
+            tombstone = Tombstone(
+                round=key.at(round_), grace_s=0.0, evidence_s=0.0, reason="its world no longer counts"
+            )
+            turn.emit(ev.StaleRanksSeen(node=node, tombstone=tombstone))
+
+
+def _note_ranks(turn: Turn, node: str, news: list[RankObservation]) -> None:
+    if not news:
+        return
+    turn.emit(ev.RanksSeen(node=node, ranks=tuple(news)))
+    for seen in news:
+        key = seen.key.gang_key
+        turn.touch(key)
+        if seen.state in _ENDED and not succeeded(seen.exit) and turn.state.gangs[key].state in LIVE_GANG:
+            began_at = seen.exit.exited_at if seen.exit is not None else turn.now
+            faults.fail_gang(turn, key, began_at, None)
+
+
+def _clear_tombstones(turn: Turn, node: str, observed: Observed) -> None:
+    keys = turn.state.node_tombstones.get(node)
+    if not keys:
+        return
+    alive: dict[GangKey, int] = {}
+    for seen in observed.ranks:
+        if seen.state is not RankState.GONE:
+            key = seen.key.gang_key
+            alive[key] = min(alive.get(key, seen.key.round), seen.key.round)
+    for key in sorted(keys):
+        record = turn.state.tombstones[node, key]
+        if record.position <= observed.position and alive.get(key, 1 << 62) > record.tombstone.round.round:
+            turn.emit(ev.TombstoneCleared(node=node, gang=key))
+            turn.touch(key)

@@ -1,0 +1,84 @@
+"""What follows when a state's deadline passes (transitions.FOLLOW_UPS has it in words)."""
+
+from dlroverd.core import reasons
+from dlroverd.core.passes import faults, finish, liveness, placement
+from dlroverd.core.state import GangRecord, JobRecord
+from dlroverd.core.turn import Turn
+from dlroverd.model import event as ev
+from dlroverd.model.fault import Cause, CauseKind
+from dlroverd.model.job import GangState, JobState, RankState
+from dlroverd.model.node import NodeState
+
+
+def run(turn: Turn) -> None:
+    """Take everything that is due now."""
+    for table, key in turn.state.due(turn.now):
+        if table == "jobs":
+            _job(turn, turn.state.jobs[key])
+        elif table == "gangs":
+            _gang(turn, turn.state.gangs[key])
+        elif table == "nodes" and turn.state.nodes[key].state is NodeState.UNREACHABLE:
+            liveness.overdue(turn, turn.state.nodes[key])
+
+
+def _job(turn: Turn, job: JobRecord) -> None:
+    match job.state:
+        case JobState.QUEUED:
+            reason = f"not placed within {job.spec.queue_timeout_s:g} s: {reasons.waiting(turn.state, job.id)}"
+            finish.end(turn, job.id, JobState.FAILED, reason)
+        case JobState.PLACING:
+            placement.overrule(turn, job, f"no answer within {turn.limits.placing_s:g} s")
+        case JobState.RUNNING:
+            limit_s = job.spec.time_limit_s
+            if limit_s and turn.now >= job.started_at + limit_s:
+                finish.end(turn, job.id, JobState.FAILED, f"reached its time limit of {limit_s:g} s")
+            else:
+                _say(turn, job, job.reason, finish.running_deadline(turn, job.id))
+        case JobState.STARTING | JobState.RESTARTING:
+            left = finish.unconfirmed(turn, job.id)
+            reason = f"{job.reason}; not yet seen gone: {left}" if left else job.reason
+            _say(
+                turn,
+                job,
+                job.reason if job.reason.endswith(left) else reason,
+                turn.now + turn.limits.stop_margin_s,
+            )
+        case JobState.STOPPING:
+            finish.abandon(turn, job.id)
+        case _ if _leaves_something(turn, job.id):
+            _say(turn, job, job.reason, turn.now + turn.limits.job_retention_s)
+        case _:
+            turn.emit(ev.JobForgotten(job=job.id))
+
+
+def _leaves_something(turn: Turn, job: int) -> bool:
+    """Whether some node has yet to confirm that nothing of an ended job is left."""
+    state = turn.state
+    return any(
+        (node, gang.key) in state.tombstones or (node, gang.key) in state.grants
+        for gang in state.gangs_of(job)
+        for node in gang.nodes
+    )
+
+
+def _say(turn: Turn, job: JobRecord, reason: str, deadline: float) -> None:
+    turn.emit(ev.JobReasonChanged(job=job.id, reason=reason, deadline=deadline))
+
+
+def _gang(turn: Turn, gang: GangRecord) -> None:
+    waiting = [rank for rank in turn.state.world(gang) if rank.state in (RankState.ASSIGNED, RankState.STARTING)]
+    if gang.state is GangState.STARTING:
+        limit_s = turn.state.jobs[gang.key.job].spec.start_timeout_s
+        sentence = f"not started within {limit_s:g} s: {reasons.ranks_on(waiting)}"
+        cause = Cause(kind=CauseKind.START_TIMEOUT, rule="start.timeout", sentence=sentence)
+        faults.fail_gang(turn, gang.key, turn.now - limit_s, cause)
+    elif gang.state is GangState.STOPPING:
+        left = reasons.ranks_on(rank for rank in turn.state.world(gang) if rank.state is not RankState.GONE)
+        turn.emit(
+            ev.GangStopOverdue(
+                gang=gang.key,
+                reason=f"stop not confirmed: {left}",
+                deadline=turn.now + turn.limits.stop_margin_s,
+            )
+        )
+        turn.touch(gang.key)

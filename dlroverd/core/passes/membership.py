@@ -1,0 +1,125 @@
+"""How a gang's world comes and goes: formed, all running, all succeeded, all gone."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dlroverd.core.passes import liveness
+from dlroverd.core.state import GangRecord, GrantRecord, NodeRecord, State
+from dlroverd.core.turn import LIVE_GANG, Turn
+from dlroverd.model import event as ev
+from dlroverd.model.ids import GangKey
+from dlroverd.model.job import GangState, JobState, RankState
+from dlroverd.model.node import NodeState
+from dlroverd.model.world import NodeGrant
+
+
+def advance(turn: Turn, key: GangKey) -> None:
+    """Move a gang on if its ranks say so."""
+    gang = turn.state.gangs.get(key)
+    if gang is None:
+        return
+    if gang.state is GangState.STOPPING:
+        _finish_stop(turn, gang)
+    elif gang.state in LIVE_GANG:
+        tally = turn.state.tally.get(key, Counter())
+        if tally.get(RankState.GONE, 0) == gang.world_size:
+            _move(turn, gang, "all_succeeded", GangState.SUCCEEDED, "every rank ended with 0")
+            turn.emit(ev.GangReleased(gang=key))
+        elif gang.state is GangState.STARTING and not (
+            tally.get(RankState.ASSIGNED, 0) or tally.get(RankState.STARTING, 0)
+        ):
+            _move(turn, gang, "all_running", GangState.RUNNING, "every rank runs")
+
+
+def _move(turn: Turn, gang: GangRecord, on: str, to: GangState, reason: str) -> None:
+    turn.emit(ev.GangMoved(gang=gang.key, on=on, to=to, reason=reason))
+    turn.touched_jobs.add(gang.key.job)
+
+
+def _finish_stop(turn: Turn, gang: GangRecord) -> None:
+    """Call a world stopped once it provably can not step any more (DESIGN section 5, fencing).
+
+    That is: every rank is verified gone, or at least one is and the others are on lost nodes: their
+    collective group has lost a member for good. A job that ends needs no fence, only no one left to ask.
+    """
+    state = turn.state
+    liveness.second_sign(turn, gang)
+    tally = state.tally.get(gang.key, Counter())
+    known, gone = sum(tally.values()), tally.get(RankState.GONE, 0)
+    if gone < known:
+        left = [rank for rank in state.world(gang) if rank.state is not RankState.GONE]
+        ending = state.jobs[gang.key.job].state is JobState.STOPPING
+        if not (gone or ending) or any(state.nodes[rank.node].state is not NodeState.LOST for rank in left):
+            return
+    _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
+
+
+def can_reform(state: State, gang: GangRecord) -> bool:
+    """Whether a stopped gang can have its next world on the very nodes it still holds."""
+    grants = [state.grants.get((node, gang.key)) for node in gang.nodes]
+    return (
+        all(grant is not None and not grant.released for grant in grants)
+        and sum(grant.slots for grant in grants if grant is not None) == gang.world_size
+        and all(state.nodes[node].state is NodeState.READY for node in gang.nodes)
+    )
+
+
+def reform(turn: Turn, gang: GangRecord, reason: str) -> None:
+    """Form the next world of a gang on the nodes it holds."""
+    grants = [(node, turn.state.grants[node, gang.key]) for node in gang.nodes]
+    form(
+        turn,
+        gang.key,
+        [NodeGrant(node=node, slots=grant.slots, devices=grant.devices) for node, grant in grants],
+        reason,
+    )
+
+
+def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str) -> None:
+    """Give a gang a new world: a higher round, ranks in order of `grants`, a port not used lately."""
+    state = turn.state
+    gang, job = state.gangs[key], state.jobs[key.job]
+    master = state.nodes[grants[0].node]
+    deadline = turn.now + job.spec.start_timeout_s
+    turn.emit(
+        ev.WorldFormed(
+            round=key.at(gang.round + 1),
+            grants=tuple(grants),
+            master_addr=master.facts.address,
+            master_port=_next_port(state, master),
+            world_size=sum(grant.slots for grant in grants),
+            restart_count=job.restarts,
+            reason=reason,
+            deadline=deadline,
+        )
+    )
+    turn.emit(ev.GangMoved(gang=key, on="formed", to=GangState.STARTING, reason=reason, deadline=deadline))
+    turn.touched_jobs.add(key.job)
+
+
+def _next_port(state: State, master: NodeRecord) -> int:
+    """Take the node's ports in turn, so that one of the last rounds' is never used again soon."""
+    facts = master.facts
+    size = facts.port_high - facts.port_low + 1
+    taken = {
+        state.gangs[key].master_port
+        for key in state.node_gangs.get(master.id, ())
+        if state.gangs[key].nodes[:1] == (master.id,)
+    }
+    first = master.next_port - facts.port_low if facts.port_low <= master.next_port <= facts.port_high else 0
+    for ahead in range(size):
+        port = facts.port_low + (first + ahead) % size
+        if port not in taken:
+            return port
+    return facts.port_low
+
+
+def pick_devices(state: State, node: str, slots: int) -> tuple[str, ...]:
+    """Choose the first free devices of a node, as many as slots; none on a host without devices."""
+    record = state.nodes[node]
+    if not record.facts.devices:
+        return ()
+    held: list[GrantRecord] = [state.grants[node, key] for key in state.node_gangs.get(node, ())]
+    taken = {device for grant in held for device in grant.devices}
+    free = [device.uuid for device in record.facts.devices if device.uuid not in taken]
+    return tuple(free[:slots])

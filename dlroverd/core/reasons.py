@@ -1,0 +1,32 @@
+"""Sentences for people, with data in them. A decision without one is not a decision."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from dlroverd.core.state import RankRecord, State
+
+
+def fleet_sizes(sizes: Iterable[int]) -> str:
+    """Describe a fleet by its nodes' slots: `3 nodes with 8 slots, 1 node with 2 slots`."""
+    counts = sorted(Counter(sizes).items(), reverse=True)
+    return ", ".join(
+        f"{count} node{'s' if count > 1 else ''} with {size} slot{'s' if size != 1 else ''}" for size, count in counts
+    )
+
+
+def ranks_on(ranks: Iterable[RankRecord]) -> str:
+    """Name ranks by node, at most four nodes: `rank 0 on n1, rank 2 on n3 and 5 more`."""
+    listed = [f"rank {rank.key.rank} on {rank.node}" for rank in ranks]
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(listed[:4]) + more
+
+
+def waiting(state: State, job: int) -> str:
+    """Say why a queued job waits, as of now."""
+    record = state.jobs[job]
+    ahead = state.waiting[0] if state.waiting else job
+    placing = min(state.placing, default=job)
+    first = min(ahead, placing)
+    if first >= job:
+        return record.reason
+    return f"waits behind job {first}, which was submitted earlier and {state.jobs[first].reason}"

@@ -1,0 +1,319 @@
+"""The facts of the log. State is the fold of these alone; each is written before anyone acts on it.
+
+An event says what became so, in the past tense, and carries all that `apply` needs: no policy is left to it.
+"""
+
+from dataclasses import dataclass
+
+from dlroverd.model.fault import Cause, Incident
+from dlroverd.model.ids import GangKey, RankKey, RoundKey
+from dlroverd.model.job import GangState, JobSpec, JobState
+from dlroverd.model.node import NodeFacts, NodeState
+from dlroverd.model.world import Held, NodeGrant, RankObservation, Tombstone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmitted:
+    """A job was accepted."""
+
+    job: int
+    request_id: str
+    spec: JobSpec
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMoved:
+    """A job changed state: row (state, `on`) of the job table. `deadline` 0 means the new state is final.
+
+    `outcome` is where a stop leads; `gave_up` says that a restart budget was used up.
+    """
+
+    job: int
+    on: str
+    to: JobState
+    reason: str
+    deadline: float = 0.0
+    outcome: JobState | None = None
+    gave_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReasonChanged:
+    """Why a job is in its state is now said otherwise (or its deadline was moved)."""
+
+    job: int
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobForgotten:
+    """A finished job left the state; its events stay in the log."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementAsked:
+    """The scheduler was asked where `gangs` of a job go. `capacity` tells which free capacity was looked at."""
+
+    job: int
+    question: int
+    capacity: int
+    gangs: tuple[GangKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementRejected:
+    """A scheduler's answer was missing, late or broke a rule; the built-in rule decided instead."""
+
+    job: int
+    question: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldFormed:
+    """A gang has a new world. Ranks go to `grants` in order, `slots` on each."""
+
+    round: RoundKey
+    grants: tuple[NodeGrant, ...]
+    master_addr: str
+    master_port: int
+    world_size: int
+    restart_count: int
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangMoved:
+    """A gang changed state: row (state, `on`) of the gang table."""
+
+    gang: GangKey
+    on: str
+    to: GangState
+    reason: str
+    deadline: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangStopping:
+    """The current world of a gang is to be stopped on `nodes`."""
+
+    nodes: tuple[str, ...]
+    tombstone: Tombstone
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangReleased:
+    """A gang gave its nodes back (those with ranks not yet seen gone stay taken until they are)."""
+
+    gang: GangKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangStopOverdue:
+    """A stop was not confirmed in time; it goes on."""
+
+    gang: GangKey
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleRanksSeen:
+    """A node runs ranks of a world that no longer counts; they are to be stopped."""
+
+    node: str
+    tombstone: Tombstone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TombstoneCleared:
+    """A node has confirmed that nothing of the gang up to that round is left."""
+
+    node: str
+    gang: GangKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RanksSeen:
+    """A node's ranks of current worlds changed."""
+
+    node: str
+    ranks: tuple[RankObservation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSeen:
+    """The first training step of a world."""
+
+    round: RoundKey
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartSpent:
+    """A restart was paid from the job's budget."""
+
+    job: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartCounted:
+    """A job was restarted, whoever pays."""
+
+    job: int
+    port_retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentOpened:
+    """The first sign of a fault."""
+
+    job: int
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentAttributed:
+    """The stop has ended: the root cause is named, and what follows."""
+
+    job: int
+    incident: int
+    cause: Cause
+    victims: tuple[Cause, ...]
+    stopped_at: float
+    action: str
+    reached: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentPhaseReached:
+    """An incident got further: `phase` is placed, started or stepped (`step` with the last)."""
+
+    job: int
+    incident: int
+    phase: str
+    at: float
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentClosed:
+    """An incident is over."""
+
+    job: int
+    incident: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeJoined:
+    """An agent said hello: for the first time, after a reboot, or with other facts."""
+
+    node: str
+    boot_id: str
+    facts: NodeFacts
+    log_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeMoved:
+    """A node changed state: row (state, `on`) of the node table."""
+
+    node: str
+    on: str
+    to: NodeState
+    reason: str
+    deadline: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrphansSeen:
+    """What a node runs that this log does not know. Left running, and listed."""
+
+    node: str
+    orphans: tuple[RankKey, ...]
+    held: Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAdopted:
+    """A person said that this log takes the place of the one the node follows."""
+
+    node: str
+    adopt_from: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAdopted:
+    """A job that another log had submitted is this log's from now on."""
+
+    job: int
+    request_id: str
+    spec: JobSpec
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RanksAdopted:
+    """A node's part of an adopted job's world."""
+
+    round: RoundKey
+    node: str
+    grant: NodeGrant
+    first_rank: int
+    group_rank: int
+    world_size: int
+    restart_count: int
+    master_addr: str
+    master_port: int
+    ranks: tuple[RankObservation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSpaceChanged:
+    """The log's disk went short of space, or has enough again."""
+
+    low: bool
+
+
+Event = (
+    JobSubmitted
+    | JobMoved
+    | JobReasonChanged
+    | JobForgotten
+    | PlacementAsked
+    | PlacementRejected
+    | WorldFormed
+    | GangMoved
+    | GangStopping
+    | GangReleased
+    | GangStopOverdue
+    | StaleRanksSeen
+    | TombstoneCleared
+    | RanksSeen
+    | StepSeen
+    | RestartSpent
+    | RestartCounted
+    | IncidentOpened
+    | IncidentAttributed
+    | IncidentPhaseReached
+    | IncidentClosed
+    | NodeJoined
+    | NodeMoved
+    | OrphansSeen
+    | NodeAdopted
+    | JobAdopted
+    | RanksAdopted
+    | StorageSpaceChanged
+)

@@ -1,0 +1,102 @@
+"""How ranks end, what caused it, and what the recovery cost."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dlroverd.model.ids import GangKey, RankKey
+
+PORT_TAKEN = "port_taken"
+REBOOTED = "the host was rebooted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReport:
+    """What a rank said of its own failure.
+
+    `source` is "error_file" (torchelastic's, written under @record) or "traceback" (read from its output).
+    `text` is the tail of it, at most 4 KiB.
+    """
+
+    source: str
+    type: str
+    message: str
+    file: str = ""
+    line: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitInfo:
+    """How a rank's main process ended: one of `code` and `signal` is not None, unless it could not be learnt.
+
+    `requested`: we had sent it a signal before it ended. `launch_error`: it never ran, and why
+    (PORT_TAKEN, or a sentence). `lost`: how it ended could not be learnt, and why ("the host was rebooted").
+    `step` is the last training step seen of it, -1 if none. `output_tail` is its last lines, at most 2 KiB.
+    """
+
+    exited_at: float
+    code: int | None = None
+    signal: int | None = None
+    requested: bool = False
+    launch_error: str = ""
+    lost: str = ""
+    step: int = -1
+    error: ErrorReport | None = None
+    output_tail: str = ""
+
+
+class CauseKind(StrEnum):
+    """What kind of thing ended a world. The class decides whose budget pays and what follows."""
+
+    LAUNCH = "launch"
+    PORT_TAKEN = "port_taken"
+    MISSING_SCRIPT = "missing_script"
+    SYNTAX_ERROR = "syntax_error"
+    IMPORT_ERROR = "import_error"
+    EXCEPTION = "exception"
+    SIGNAL = "signal"
+    EXIT_CODE = "exit_code"
+    PEER_LOST = "peer_lost"
+    NODE_LOST = "node_lost"
+    VANISHED = "vanished"
+    START_TIMEOUT = "start_timeout"
+    STOPPED = "stopped"
+    REQUESTED = "requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One classified end. `rule` names the row of the table that matched; `sentence` is for people."""
+
+    kind: CauseKind
+    rule: str
+    sentence: str
+    rank: RankKey | None = None
+    node: str = ""
+    exit: ExitInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """From the first sign of a fault to the first step after it. All times are absolute seconds, 0 if not seen.
+
+    `cause` and `victims` are provisional until `stopped_at`: attribution happens when the stop has ended.
+    `reached` is the last step seen of the world that failed, `step` the first one of the next; -1 and 0 if none.
+    `stepped_at` stays 0 while no progress was seen; `closed_at` ends the incident either way.
+    """
+
+    id: int
+    gang: GangKey
+    round: int
+    began_at: float
+    detected_at: float
+    stopped_at: float = 0.0
+    placed_at: float = 0.0
+    started_at: float = 0.0
+    stepped_at: float = 0.0
+    closed_at: float = 0.0
+    step: int = 0
+    reached: int = -1
+    cause: Cause | None = None
+    victims: tuple[Cause, ...] = ()
+    action: str = ""

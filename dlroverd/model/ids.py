@@ -1,0 +1,77 @@
+"""Names of things: gangs, rounds and ranks.
+
+A round fences: two values that differ only in `round` are different processes at different times, and
+whatever arrives under the lower one no longer counts.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GangKey:
+    """Ranks placed and started together: the `gang`-th gang of a role of a job."""
+
+    job: int
+    role: str
+    gang: int
+
+    def __str__(self) -> str:
+        """Give `1/trainer/0`."""
+        return f"{self.job}/{self.role}/{self.gang}"
+
+    def at(self, round_: int) -> "RoundKey":
+        """Name one world of this gang."""
+        return RoundKey(self.job, self.role, self.gang, round_)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RoundKey:
+    """One world of a gang."""
+
+    job: int
+    role: str
+    gang: int
+    round: int
+
+    def __str__(self) -> str:
+        """Give `1/trainer/0@2`."""
+        return f"{self.job}/{self.role}/{self.gang}@{self.round}"
+
+    @property
+    def gang_key(self) -> GangKey:
+        """The gang without its round."""
+        return GangKey(self.job, self.role, self.gang)
+
+    def rank(self, rank: int) -> "RankKey":
+        """Name one rank of this world."""
+        return RankKey(self.job, self.role, self.gang, self.round, rank)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RankKey:
+    """One training process. It is started at most once, ever: a restart has another round."""
+
+    job: int
+    role: str
+    gang: int
+    round: int
+    rank: int
+
+    def __str__(self) -> str:
+        """Give `1/trainer/0@2#3`."""
+        return f"{self.job}/{self.role}/{self.gang}@{self.round}#{self.rank}"
+
+    @property
+    def gang_key(self) -> GangKey:
+        """The gang this rank belongs to."""
+        return GangKey(self.job, self.role, self.gang)
+
+    @property
+    def round_key(self) -> RoundKey:
+        """The world this rank belongs to."""
+        return RoundKey(self.job, self.role, self.gang, self.round)
+
+    @property
+    def unit(self) -> str:
+        """A name fit for a file or a systemd unit: `j1-trainer-0-r2-rank3`."""
+        return f"j{self.job}-{self.role}-{self.gang}-r{self.round}-rank{self.rank}"

@@ -1,0 +1,118 @@
+"""Worlds: what the daemon wants a node to run, and what the node's agent sees running."""
+
+from dataclasses import dataclass
+
+from dlroverd.model.fault import ExitInfo
+from dlroverd.model.ids import RankKey, RoundKey
+from dlroverd.model.job import JobSpec, RankState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeGrant:
+    """A node's part of a gang: how many ranks it runs and on which devices (empty on a CPU host)."""
+
+    node: str
+    slots: int
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One gang's part on one node in one round: ranks `first_rank .. first_rank + nproc - 1`.
+
+    Members are never listed to each other (linear work): a rank finds the others at the master.
+    """
+
+    round: RoundKey
+    world_size: int
+    group_rank: int
+    group_world_size: int
+    first_rank: int
+    nproc: int
+    master_addr: str
+    master_port: int
+    restart_count: int
+    devices: tuple[str, ...] = ()
+
+    def ranks(self) -> tuple[RankKey, ...]:
+        """The ranks this node runs, in order of local rank."""
+        return tuple(self.round.rank(r) for r in range(self.first_rank, self.first_rank + self.nproc))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """Stop every rank of the gang up to and including `round`. Kept until all are seen gone.
+
+    Survivors get up to `evidence_s` to say why they fail (their error names the cause), then TERM,
+    then after `grace_s` KILL of the whole tree.
+    """
+
+    round: RoundKey
+    grace_s: float
+    evidence_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDescriptor:
+    """A job's resolved spec as a node needs it to start ranks, and to hand the job back at adoption."""
+
+    job: int
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """All that one node should run and stop, as of `position` in the log `log_id`.
+
+    What is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a
+    person has said that this log takes its place ("" otherwise).
+    """
+
+    log_id: str
+    position: int
+    adopt_from: str = ""
+    jobs: tuple[JobDescriptor, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankObservation:
+    """What an agent sees of one rank. Times are the agent's wall clock, seconds."""
+
+    key: RankKey
+    state: RankState
+    pid: int = 0
+    started_at: float = 0.0
+    exit: ExitInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All ranks an agent knows that no newer desired state has let it forget.
+
+    `version` rises with each change; `position` is that of the desired state it had applied, so that a rank
+    which should be there and is not can be told from one that is still on its way.
+    """
+
+    version: int
+    position: int = 0
+    ranks: tuple[RankObservation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an agent was told to run, as it keeps it on disk: enough for another daemon to adopt the job."""
+
+    assignments: tuple[Assignment, ...] = ()
+    jobs: tuple[JobDescriptor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds)."""
+
+    round: RoundKey
+    step: int
+    at: float
