@@ -35,6 +35,7 @@ class JobRecord:
     submitted_at: float
     deadline: float
     request_id: str = ""
+    later_requests: tuple[str, ...] = ()
     started_at: float = 0.0
     finished_at: float = 0.0
     outcome: JobState | None = None

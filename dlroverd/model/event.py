@@ -24,6 +24,15 @@ class JobSubmitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTaken:
+    """A client's request about a job was carried out; the same `request_id` again changes nothing."""
+
+    job: int
+    request_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobMoved:
     """A job changed state: row (state, `on`) of the job table. `deadline` 0 means the new state is final.
 
@@ -289,6 +298,7 @@ class StorageSpaceChanged:
 
 Event = (
     JobSubmitted
+    | RequestTaken
     | JobMoved
     | JobReasonChanged
     | JobForgotten

@@ -21,6 +21,7 @@ class Submit:
 class Cancel:
     """A person ends a job."""
 
+    request_id: str
     job: int
     actor: str
 
@@ -29,6 +30,7 @@ class Cancel:
 class Restart:
     """A person wants a new round of a job that runs."""
 
+    request_id: str
     job: int
     actor: str
 

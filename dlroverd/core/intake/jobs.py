@@ -80,9 +80,12 @@ def _live_job(state: State, number: int) -> Refused | None:
 
 def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
     """End a job: at once if nothing of it runs, else once all of it is gone."""
+    if item.request_id in turn.state.requests:
+        return Done(turn.state.requests[item.request_id])
     refusal = _live_job(turn.state, item.job)
     if refusal is not None:
         return refusal
+    turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
     job = turn.state.jobs[item.job]
     if job.state is not JobState.STOPPING or job.outcome is not JobState.CANCELLED:
         finish.end(turn, item.job, JobState.CANCELLED, f"cancelled by {item.actor}")
@@ -91,6 +94,8 @@ def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
 
 def restart(turn: Turn, item: inp.Restart) -> Outcome:
     """Give a running job a new round, at nobody's cost."""
+    if item.request_id in turn.state.requests:
+        return Done(turn.state.requests[item.request_id])
     refusal = _live_job(turn.state, item.job)
     if refusal is not None:
         return refusal
@@ -98,6 +103,7 @@ def restart(turn: Turn, item: inp.Restart) -> Outcome:
     if turn.state.jobs[item.job].state is JobState.STOPPING or not live:
         state = turn.state.jobs[item.job].state
         return Refused("not_running", f"Job {item.job} is {state}, so there is nothing to restart.")
+    turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
     cause = Cause(kind=CauseKind.REQUESTED, rule="operator", sentence=f"restart asked for by {item.actor}")
     for gang in live:
         faults.fail_gang(turn, gang.key, turn.now, cause)

@@ -1,0 +1,140 @@
+"""Jobs: their states, their budget, their incidents, and the questions about where they go."""
+
+from dataclasses import replace
+from typing import Any
+
+from dlroverd.core.state import (
+    GangRecord,
+    JobRecord,
+    State,
+)
+from dlroverd.model import event as ev
+from dlroverd.model.ids import GangKey
+from dlroverd.model.job import GangState, JobState
+
+
+def job_submitted(s: State, e: ev.JobSubmitted) -> None:
+    s.put(
+        s.jobs,
+        e.job,
+        JobRecord(
+            id=e.job,
+            spec=e.spec,
+            state=JobState.QUEUED,
+            reason=e.reason,
+            since=s.m.now,
+            submitted_at=s.m.now,
+            deadline=e.deadline,
+            request_id=e.request_id,
+        ),
+    )
+    if e.request_id:
+        s.put(s.requests, e.request_id, e.job)
+    _first_gangs(s, e)
+    s.put(s.meta, "", replace(s.m, next_job=max(s.m.next_job, e.job + 1)))
+
+
+def _first_gangs(s: State, e: ev.JobSubmitted) -> None:
+    for role in e.spec.roles:
+        for number in range(role.gangs):
+            key = GangKey(e.job, role.name, number)
+            s.put(s.gangs, key, GangRecord(key=key, state=GangState.WAITING, reason=e.reason, since=s.m.now))
+
+
+def request_taken(s: State, e: ev.RequestTaken) -> None:
+    job = s.jobs[e.job]
+    s.put(s.jobs, e.job, replace(job, later_requests=(*job.later_requests, e.request_id)))
+    s.put(s.requests, e.request_id, e.job)
+
+
+def job_moved(s: State, e: ev.JobMoved) -> None:
+    job = s.jobs[e.job]
+    s.put(
+        s.jobs,
+        e.job,
+        replace(
+            job,
+            state=e.to,
+            reason=e.reason,
+            since=s.m.now,
+            deadline=e.deadline,
+            outcome=e.outcome if e.outcome is not None else job.outcome,
+            gave_up=e.gave_up or job.gave_up,
+            question=job.question if e.to is JobState.PLACING else 0,
+            started_at=job.started_at or (s.m.now if e.to is JobState.RUNNING else 0.0),
+            finished_at=s.m.now if e.to.final else 0.0,
+        ),
+    )
+
+
+def job_reason_changed(s: State, e: ev.JobReasonChanged) -> None:
+    s.put(s.jobs, e.job, replace(s.jobs[e.job], reason=e.reason, deadline=e.deadline))
+
+
+def job_forgotten(s: State, e: ev.JobForgotten) -> None:
+    job = s.jobs[e.job]
+    for incident in s.incidents_of(e.job):
+        s.put(s.incidents, (e.job, incident.id), None)
+    for gang in s.gangs_of(e.job):
+        for rank in list(s.world(gang)):
+            s.put(s.ranks, rank.key, None)
+        s.put(s.gangs, gang.key, None)
+    for request in (job.request_id, *job.later_requests):
+        s.put(s.requests, request, None)
+    s.put(s.jobs, e.job, None)
+
+
+def placement_asked(s: State, e: ev.PlacementAsked) -> None:
+    job = s.jobs[e.job]
+    s.put(s.jobs, e.job, replace(job, question=e.question, asked_capacity=e.capacity))
+    s.put(s.meta, "", replace(s.m, next_question=e.question + 1))
+
+
+def placement_rejected(s: State, e: ev.PlacementRejected) -> None:
+    s.put(s.jobs, e.job, replace(s.jobs[e.job], question=0))
+
+
+def restart_spent(s: State, e: ev.RestartSpent) -> None:
+    job = s.jobs[e.job]
+    oldest = e.at - job.spec.restart_window_s
+    s.put(s.jobs, e.job, replace(job, spent=(*(t for t in job.spent if t > oldest), e.at)))
+
+
+def restart_counted(s: State, e: ev.RestartCounted) -> None:
+    job = s.jobs[e.job]
+    s.put(s.jobs, e.job, replace(job, restarts=job.restarts + 1, port_retries=e.port_retries))
+
+
+def incident_opened(s: State, e: ev.IncidentOpened) -> None:
+    s.put(s.incidents, (e.job, e.incident.id), e.incident)
+    s.put(s.jobs, e.job, replace(s.jobs[e.job], next_incident=e.incident.id + 1))
+
+
+def incident_attributed(s: State, e: ev.IncidentAttributed) -> None:
+    key = (e.job, e.incident)
+    changed = replace(
+        s.incidents[key],
+        cause=e.cause,
+        victims=e.victims,
+        stopped_at=e.stopped_at,
+        action=e.action,
+        reached=e.reached,
+    )
+    s.put(s.incidents, key, changed)
+
+
+def incident_phase_reached(s: State, e: ev.IncidentPhaseReached) -> None:
+    key = (e.job, e.incident)
+    times: dict[str, Any] = {f"{e.phase}_at": e.at}
+    if e.phase == "stepped":
+        times["step"] = e.step
+    s.put(s.incidents, key, replace(s.incidents[key], **times))
+
+
+def incident_closed(s: State, e: ev.IncidentClosed) -> None:
+    key = (e.job, e.incident)
+    s.put(s.incidents, key, replace(s.incidents[key], closed_at=e.at))
+
+
+def storage_space_changed(s: State, e: ev.StorageSpaceChanged) -> None:
+    s.put(s.meta, "", replace(s.m, storage_low=e.low))

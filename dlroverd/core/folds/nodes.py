@@ -1,0 +1,107 @@
+"""Nodes, what they run that this log does not know, and how it is taken in."""
+
+from dataclasses import replace
+
+from dlroverd.core.folds.room import room_grew
+from dlroverd.core.folds.worlds import observed
+from dlroverd.core.state import (
+    GangRecord,
+    GrantRecord,
+    JobRecord,
+    NodeRecord,
+    RankRecord,
+    State,
+)
+from dlroverd.model import event as ev
+from dlroverd.model.job import GangState, JobState
+from dlroverd.model.node import NodeState
+from dlroverd.model.world import Held
+
+
+def node_joined(s: State, e: ev.NodeJoined) -> None:
+    old = s.nodes.get(e.node)
+    fresh = NodeRecord(
+        id=e.node,
+        state=NodeState.JOINING,
+        reason="it said hello",
+        since=s.m.now,
+        deadline=0.0,
+        boot_id=e.boot_id,
+        facts=e.facts,
+        log_id=e.log_id,
+    )
+    if old is not None:
+        fresh = replace(old, boot_id=e.boot_id, facts=e.facts, log_id=e.log_id)
+        if e.log_id == s.log_id:
+            fresh = replace(fresh, adopt_from="")
+        room_grew(s)
+    s.put(s.nodes, e.node, fresh)
+
+
+def node_moved(s: State, e: ev.NodeMoved) -> None:
+    node = s.nodes[e.node]
+    since = s.m.now if e.to is not node.state else node.since
+    s.put(s.nodes, e.node, replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline))
+    if e.to is NodeState.READY:
+        room_grew(s)
+
+
+def orphans_seen(s: State, e: ev.OrphansSeen) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], orphans=e.orphans, held=e.held))
+    above = max((key.job + 1 for key in e.orphans), default=0)
+    s.put(s.meta, "", replace(s.m, next_job=max(s.m.next_job, above)))
+
+
+def node_adopted(s: State, e: ev.NodeAdopted) -> None:
+    node = replace(s.nodes[e.node], adopt_from=e.adopt_from, orphans=(), held=Held())
+    s.put(s.nodes, e.node, node)
+
+
+def job_adopted(s: State, e: ev.JobAdopted) -> None:
+    now = s.m.now
+    job = JobRecord(
+        id=e.job,
+        spec=e.spec,
+        state=JobState.RUNNING,
+        reason=e.reason,
+        since=now,
+        submitted_at=now,
+        started_at=now,
+        deadline=e.deadline,
+        request_id=e.request_id,
+    )
+    s.put(s.jobs, e.job, job)
+    s.put(s.meta, "", replace(s.m, next_job=max(s.m.next_job, e.job + 1)))
+
+
+def ranks_adopted(s: State, e: ev.RanksAdopted) -> None:
+    key = e.round.gang_key
+    grant = GrantRecord(
+        slots=e.grant.slots,
+        devices=e.grant.devices,
+        group_rank=e.group_rank,
+        first_rank=e.first_rank,
+    )
+    s.put(s.grants, (e.node, key), grant)
+    old = s.gangs.get(key)
+    nodes = {*(old.nodes if old else ()), e.node}
+    s.put(
+        s.gangs,
+        key,
+        GangRecord(
+            key=key,
+            state=GangState.RUNNING,
+            reason="adopted",
+            since=s.m.now,
+            round=e.round.round,
+            nodes=tuple(sorted(nodes, key=lambda node: s.grants[node, key].group_rank)),
+            world_size=e.world_size,
+            master_addr=e.master_addr,
+            master_port=e.master_port,
+            restart_count=e.restart_count,
+            formed=s.m.position,
+        ),
+    )
+    for local, seen in enumerate(e.ranks):
+        blank = RankRecord(key=seen.key, local_rank=local, node=e.node, state=seen.state)
+        s.put(s.ranks, seen.key, observed(blank, seen))

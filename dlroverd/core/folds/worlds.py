@@ -1,0 +1,136 @@
+"""Gangs, their worlds, the ranks in them, and the tombstones of old ones."""
+
+from dataclasses import replace
+
+from dlroverd.core.folds.room import room_grew
+from dlroverd.core.state import (
+    GrantRecord,
+    RankRecord,
+    State,
+    TombstoneRecord,
+)
+from dlroverd.model import event as ev
+from dlroverd.model.ids import GangKey
+from dlroverd.model.job import GangState, RankState
+from dlroverd.model.world import RankObservation, Tombstone
+
+
+def world_formed(s: State, e: ev.WorldFormed) -> None:
+    key = e.round.gang_key
+    gang = s.gangs[key]
+    for rank in list(s.world(gang)):
+        s.put(s.ranks, rank.key, None)
+    new_nodes = {grant.node for grant in e.grants}
+    for node in gang.nodes:
+        if node not in new_nodes:
+            _release(s, node, key)
+    first = 0
+    for group_rank, grant in enumerate(e.grants):
+        record = GrantRecord(slots=grant.slots, devices=grant.devices, group_rank=group_rank, first_rank=first)
+        s.put(s.grants, (grant.node, key), record)
+        for local in range(grant.slots):
+            rank_key = e.round.rank(first + local)
+            record_ = RankRecord(key=rank_key, local_rank=local, node=grant.node, state=RankState.ASSIGNED)
+            s.put(s.ranks, rank_key, record_)
+        first += grant.slots
+    s.put(
+        s.gangs,
+        key,
+        replace(
+            gang,
+            round=e.round.round,
+            nodes=tuple(grant.node for grant in e.grants),
+            world_size=e.world_size,
+            master_addr=e.master_addr,
+            master_port=e.master_port,
+            restart_count=e.restart_count,
+            formed=s.m.position,
+            step=-1,
+        ),
+    )
+    master = s.nodes[e.grants[0].node]
+    s.put(s.nodes, master.id, replace(master, next_port=e.master_port + 1))
+
+
+def gang_moved(s: State, e: ev.GangMoved) -> None:
+    gang = s.gangs[e.gang]
+    s.put(
+        s.gangs,
+        e.gang,
+        replace(gang, state=e.to, reason=e.reason, since=s.m.now, deadline=e.deadline),
+    )
+
+
+def gang_stopping(s: State, e: ev.GangStopping) -> None:
+    key = e.tombstone.round.gang_key
+    gang = s.gangs[key]
+    for node in e.nodes:
+        _bury(s, node, e.tombstone)
+    s.put(
+        s.gangs,
+        key,
+        replace(
+            gang,
+            state=GangState.STOPPING,
+            reason=e.tombstone.reason,
+            since=s.m.now,
+            deadline=e.deadline,
+        ),
+    )
+
+
+def gang_released(s: State, e: ev.GangReleased) -> None:
+    for node in s.gangs[e.gang].nodes:
+        _release(s, node, e.gang)
+
+
+def gang_stop_overdue(s: State, e: ev.GangStopOverdue) -> None:
+    s.put(s.gangs, e.gang, replace(s.gangs[e.gang], reason=e.reason, deadline=e.deadline))
+
+
+def stale_ranks_seen(s: State, e: ev.StaleRanksSeen) -> None:
+    _bury(s, e.node, e.tombstone)
+
+
+def tombstone_cleared(s: State, e: ev.TombstoneCleared) -> None:
+    s.put(s.tombstones, (e.node, e.gang), None)
+    grant = s.grants.get((e.node, e.gang))
+    if grant is not None and grant.released:
+        s.put(s.grants, (e.node, e.gang), None)
+        room_grew(s)
+
+
+def ranks_seen(s: State, e: ev.RanksSeen) -> None:
+    for seen in e.ranks:
+        s.put(s.ranks, seen.key, observed(s.ranks[seen.key], seen))
+
+
+def step_seen(s: State, e: ev.StepSeen) -> None:
+    key = e.round.gang_key
+    s.put(s.gangs, key, replace(s.gangs[key], step=e.step))
+
+
+def _bury(s: State, node: str, tombstone: Tombstone) -> None:
+    key = (node, tombstone.round.gang_key)
+    s.put(s.tombstones, key, TombstoneRecord(tombstone=tombstone, position=s.m.position))
+
+
+def _release(s: State, node: str, gang: GangKey) -> None:
+    grant = s.grants.get((node, gang))
+    if grant is None:
+        return
+    if (node, gang) in s.tombstones:
+        s.put(s.grants, (node, gang), replace(grant, released=True))
+    else:
+        s.put(s.grants, (node, gang), None)
+        room_grew(s)
+
+
+def observed(rank: RankRecord, seen: RankObservation) -> RankRecord:
+    return replace(
+        rank,
+        state=seen.state,
+        pid=seen.pid or rank.pid,
+        started_at=seen.started_at or rank.started_at,
+        exit=seen.exit if seen.exit is not None else rank.exit,
+    )
