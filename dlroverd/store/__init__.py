@@ -1,0 +1,1 @@
+"""The durable log: one small interface and its SQLite implementation."""
