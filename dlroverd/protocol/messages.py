@@ -1,0 +1,123 @@
+"""The values that exist on the wire only, and the envelopes of the streams. The others are in dlroverd.model.
+
+What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
+"""
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+from dlroverd.model.ids import RankKey
+from dlroverd.model.node import NodeFacts
+from dlroverd.model.view import LogChunk
+from dlroverd.model.world import Desired, Held, Observed, Progress
+from dlroverd.protocol.convert import Envelope
+from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """An agent's first word; `protocol_version` is the newest that it speaks."""
+
+    node: str
+    protocol_version: int
+    capabilities: tuple[str, ...] = ()
+    facts: NodeFacts
+    boot_id: str
+    log_id: str
+    position: int
+    observed: Observed
+    held: Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A sign of life, and how far the agent is."""
+
+    applied_log_id: str
+    applied_position: int
+    observed_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bye:
+    """The agent stops in good order; its ranks run on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """The daemon's answer to Hello; `protocol_version` is the one that both speak from here on."""
+
+    protocol_version: int
+    daemon_version: str
+    log_id: str
+    beat_interval_s: float
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """All that was observed up to `observed_version` is durable."""
+
+    observed_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSource:
+    """One rank's output from byte `from_offset` on."""
+
+    rank: RankKey
+    from_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRequest:
+    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`."""
+
+    stream_id: str
+    sources: tuple[LogSource, ...]
+    tail_lines: int | None = None
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOpen:
+    """The first piece of a PushLogs call."""
+
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFailed:
+    """Output of `node` that cannot be had, or no further, and why."""
+
+    node: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonInfo:
+    """The daemon itself. `settings` is its configuration in force, a dotted name and its value, without secrets."""
+
+    version: str
+    log_id: str
+    position: int
+    uptime_s: float
+    storage_low: bool
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+AgentMessage = Hello | Observed | Beat | Progress | Bye
+DaemonMessage = Welcome | Desired | Ack | LogRequest
+LogPiece = LogOpen | LogChunk | LogFailed
+JobLogsReply = LogChunk | LogFailed
+
+AGENT_MESSAGE = Envelope[AgentMessage, agent_service_pb2.AgentMessage](
+    agent_service_pb2.AgentMessage, get_args(AgentMessage)
+)
+DAEMON_MESSAGE = Envelope[DaemonMessage, agent_service_pb2.DaemonMessage](
+    agent_service_pb2.DaemonMessage, get_args(DaemonMessage)
+)
+LOG_PIECE = Envelope[LogPiece, agent_service_pb2.LogPiece](agent_service_pb2.LogPiece, get_args(LogPiece))
+JOB_LOGS_REPLY = Envelope[JobLogsReply, control_service_pb2.JobLogsReply](
+    control_service_pb2.JobLogsReply, get_args(JobLogsReply)
+)

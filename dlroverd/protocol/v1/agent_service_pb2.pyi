@@ -1,0 +1,240 @@
+from dlroverd.protocol.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RankState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RANK_STATE_UNSPECIFIED: _ClassVar[RankState]
+    RANK_STATE_ASSIGNED: _ClassVar[RankState]
+    RANK_STATE_STARTING: _ClassVar[RankState]
+    RANK_STATE_RUNNING: _ClassVar[RankState]
+    RANK_STATE_EXITED: _ClassVar[RankState]
+    RANK_STATE_GONE: _ClassVar[RankState]
+RANK_STATE_UNSPECIFIED: RankState
+RANK_STATE_ASSIGNED: RankState
+RANK_STATE_STARTING: RankState
+RANK_STATE_RUNNING: RankState
+RANK_STATE_EXITED: RankState
+RANK_STATE_GONE: RankState
+
+class AgentMessage(_message.Message):
+    __slots__ = ("hello", "observed", "beat", "progress", "bye")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    BEAT_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    BYE_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    observed: Observed
+    beat: Beat
+    progress: Progress
+    bye: Bye
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ...) -> None: ...
+
+class DaemonMessage(_message.Message):
+    __slots__ = ("welcome", "desired", "ack", "log_request")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    DESIRED_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    welcome: Welcome
+    desired: Desired
+    ack: Ack
+    log_request: LogRequest
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ...) -> None: ...
+
+class LogPiece(_message.Message):
+    __slots__ = ("open", "chunk", "failed")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    open: LogOpen
+    chunk: _common_pb2.LogChunk
+    failed: _common_pb2.LogFailed
+    def __init__(self, open: _Optional[_Union[LogOpen, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
+
+class PushLogsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("node", "protocol_version", "capabilities", "facts", "boot_id", "log_id", "position", "observed", "held")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    protocol_version: int
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    facts: _common_pb2.NodeFacts
+    boot_id: str
+    log_id: str
+    position: int
+    observed: Observed
+    held: Held
+    def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
+
+class Observed(_message.Message):
+    __slots__ = ("version", "position", "ranks")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    position: int
+    ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ...) -> None: ...
+
+class RankObservation(_message.Message):
+    __slots__ = ("key", "state", "pid", "started_at", "exit")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
+    key: _common_pb2.RankKey
+    state: RankState
+    pid: int
+    started_at: float
+    exit: _common_pb2.ExitInfo
+    def __init__(self, key: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., state: _Optional[_Union[RankState, str]] = ..., pid: _Optional[int] = ..., started_at: _Optional[float] = ..., exit: _Optional[_Union[_common_pb2.ExitInfo, _Mapping]] = ...) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("assignments", "jobs")
+    ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    assignments: _containers.RepeatedCompositeFieldContainer[Assignment]
+    jobs: _containers.RepeatedCompositeFieldContainer[_common_pb2.JobDescriptor]
+    def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ...) -> None: ...
+
+class Beat(_message.Message):
+    __slots__ = ("applied_log_id", "applied_position", "observed_version")
+    APPLIED_LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_POSITION_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    applied_log_id: str
+    applied_position: int
+    observed_version: int
+    def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("round", "step", "at")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    step: int
+    at: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
+
+class Bye(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("protocol_version", "daemon_version", "log_id", "beat_interval_s", "capabilities")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DAEMON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    BEAT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    daemon_version: str
+    log_id: str
+    beat_interval_s: float
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Desired(_message.Message):
+    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones")
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    ADOPT_FROM_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
+    TOMBSTONES_FIELD_NUMBER: _ClassVar[int]
+    log_id: str
+    position: int
+    adopt_from: str
+    jobs: _containers.RepeatedCompositeFieldContainer[_common_pb2.JobDescriptor]
+    assignments: _containers.RepeatedCompositeFieldContainer[Assignment]
+    tombstones: _containers.RepeatedCompositeFieldContainer[Tombstone]
+    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ...) -> None: ...
+
+class Assignment(_message.Message):
+    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_RANK_FIELD_NUMBER: _ClassVar[int]
+    GROUP_WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_RANK_FIELD_NUMBER: _ClassVar[int]
+    NPROC_FIELD_NUMBER: _ClassVar[int]
+    MASTER_ADDR_FIELD_NUMBER: _ClassVar[int]
+    MASTER_PORT_FIELD_NUMBER: _ClassVar[int]
+    RESTART_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    world_size: int
+    group_rank: int
+    group_world_size: int
+    first_rank: int
+    nproc: int
+    master_addr: str
+    master_port: int
+    restart_count: int
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Tombstone(_message.Message):
+    __slots__ = ("round", "grace_s", "evidence_s", "reason")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_S_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    grace_s: float
+    evidence_s: float
+    reason: str
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., grace_s: _Optional[float] = ..., evidence_s: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("observed_version",)
+    OBSERVED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    observed_version: int
+    def __init__(self, observed_version: _Optional[int] = ...) -> None: ...
+
+class LogRequest(_message.Message):
+    __slots__ = ("stream_id", "sources", "tail_lines", "follow")
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    stream_id: str
+    sources: _containers.RepeatedCompositeFieldContainer[LogSource]
+    tail_lines: int
+    follow: bool
+    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+
+class LogSource(_message.Message):
+    __slots__ = ("rank", "from_offset")
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    FROM_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    rank: _common_pb2.RankKey
+    from_offset: int
+    def __init__(self, rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...
+
+class LogOpen(_message.Message):
+    __slots__ = ("stream_id",)
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    stream_id: str
+    def __init__(self, stream_id: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,260 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CauseKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAUSE_KIND_UNSPECIFIED: _ClassVar[CauseKind]
+    CAUSE_KIND_LAUNCH: _ClassVar[CauseKind]
+    CAUSE_KIND_PORT_TAKEN: _ClassVar[CauseKind]
+    CAUSE_KIND_MISSING_SCRIPT: _ClassVar[CauseKind]
+    CAUSE_KIND_SYNTAX_ERROR: _ClassVar[CauseKind]
+    CAUSE_KIND_IMPORT_ERROR: _ClassVar[CauseKind]
+    CAUSE_KIND_EXCEPTION: _ClassVar[CauseKind]
+    CAUSE_KIND_SIGNAL: _ClassVar[CauseKind]
+    CAUSE_KIND_EXIT_CODE: _ClassVar[CauseKind]
+    CAUSE_KIND_PEER_LOST: _ClassVar[CauseKind]
+    CAUSE_KIND_NODE_LOST: _ClassVar[CauseKind]
+    CAUSE_KIND_VANISHED: _ClassVar[CauseKind]
+    CAUSE_KIND_START_TIMEOUT: _ClassVar[CauseKind]
+    CAUSE_KIND_STOPPED: _ClassVar[CauseKind]
+    CAUSE_KIND_REQUESTED: _ClassVar[CauseKind]
+CAUSE_KIND_UNSPECIFIED: CauseKind
+CAUSE_KIND_LAUNCH: CauseKind
+CAUSE_KIND_PORT_TAKEN: CauseKind
+CAUSE_KIND_MISSING_SCRIPT: CauseKind
+CAUSE_KIND_SYNTAX_ERROR: CauseKind
+CAUSE_KIND_IMPORT_ERROR: CauseKind
+CAUSE_KIND_EXCEPTION: CauseKind
+CAUSE_KIND_SIGNAL: CauseKind
+CAUSE_KIND_EXIT_CODE: CauseKind
+CAUSE_KIND_PEER_LOST: CauseKind
+CAUSE_KIND_NODE_LOST: CauseKind
+CAUSE_KIND_VANISHED: CauseKind
+CAUSE_KIND_START_TIMEOUT: CauseKind
+CAUSE_KIND_STOPPED: CauseKind
+CAUSE_KIND_REQUESTED: CauseKind
+
+class RoundKey(_message.Message):
+    __slots__ = ("job", "role", "gang", "round")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    role: str
+    gang: int
+    round: int
+    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ...) -> None: ...
+
+class RankKey(_message.Message):
+    __slots__ = ("job", "role", "gang", "round", "rank")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    role: str
+    gang: int
+    round: int
+    rank: int
+    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ...) -> None: ...
+
+class User(_message.Message):
+    __slots__ = ("uid", "gid", "name")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    GID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    gid: int
+    name: str
+    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
+
+class RoleSpec(_message.Message):
+    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with")
+    class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGV_FIELD_NUMBER: _ClassVar[int]
+    CWD_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    GANGS_FIELD_NUMBER: _ClassVar[int]
+    NODES_MIN_FIELD_NUMBER: _ClassVar[int]
+    NODES_MAX_FIELD_NUMBER: _ClassVar[int]
+    NODE_UNIT_FIELD_NUMBER: _ClassVar[int]
+    NPROC_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    RESTART_WITH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    argv: _containers.RepeatedScalarFieldContainer[str]
+    cwd: str
+    env: _containers.ScalarMap[str, str]
+    gangs: int
+    nodes_min: int
+    nodes_max: int
+    node_unit: int
+    nproc_per_node: int
+    restart_with: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class JobSpec(_message.Message):
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_WINDOW_S_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_S_FIELD_NUMBER: _ClassVar[int]
+    START_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    RESTART_GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_PATTERN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    user: User
+    roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
+    run_id: str
+    max_restarts: int
+    restart_window_s: float
+    time_limit_s: float
+    start_timeout_s: float
+    queue_timeout_s: float
+    restart_grace_s: float
+    cancel_grace_s: float
+    progress_pattern: str
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ...) -> None: ...
+
+class JobDescriptor(_message.Message):
+    __slots__ = ("job", "spec")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    spec: JobSpec
+    def __init__(self, job: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("uuid", "model", "memory_bytes")
+    UUID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    uuid: str
+    model: str
+    memory_bytes: int
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+
+class NodeFacts(_message.Message):
+    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    PORT_LOW_FIELD_NUMBER: _ClassVar[int]
+    PORT_HIGH_FIELD_NUMBER: _ClassVar[int]
+    AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    address: str
+    cpus: int
+    memory_bytes: int
+    slots: int
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    port_low: int
+    port_high: int
+    agent_version: str
+    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ...) -> None: ...
+
+class ErrorReport(_message.Message):
+    __slots__ = ("source", "type", "message", "file", "line", "text")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    type: str
+    message: str
+    file: str
+    line: int
+    text: str
+    def __init__(self, source: _Optional[str] = ..., type: _Optional[str] = ..., message: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ExitInfo(_message.Message):
+    __slots__ = ("exited_at", "code", "signal", "requested", "launch_error", "lost", "step", "error", "output_tail")
+    EXITED_AT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_ERROR_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TAIL_FIELD_NUMBER: _ClassVar[int]
+    exited_at: float
+    code: int
+    signal: int
+    requested: bool
+    launch_error: str
+    lost: str
+    step: int
+    error: ErrorReport
+    output_tail: str
+    def __init__(self, exited_at: _Optional[float] = ..., code: _Optional[int] = ..., signal: _Optional[int] = ..., requested: _Optional[bool] = ..., launch_error: _Optional[str] = ..., lost: _Optional[str] = ..., step: _Optional[int] = ..., error: _Optional[_Union[ErrorReport, _Mapping]] = ..., output_tail: _Optional[str] = ...) -> None: ...
+
+class Cause(_message.Message):
+    __slots__ = ("kind", "rule", "sentence", "rank", "node", "exit")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
+    kind: CauseKind
+    rule: str
+    sentence: str
+    rank: RankKey
+    node: str
+    exit: ExitInfo
+    def __init__(self, kind: _Optional[_Union[CauseKind, str]] = ..., rule: _Optional[str] = ..., sentence: _Optional[str] = ..., rank: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., exit: _Optional[_Union[ExitInfo, _Mapping]] = ...) -> None: ...
+
+class LogChunk(_message.Message):
+    __slots__ = ("role", "gang", "round", "rank", "node", "offset", "data", "gap_bytes", "eof")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    GAP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EOF_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    gang: int
+    round: int
+    rank: int
+    node: str
+    offset: int
+    data: bytes
+    gap_bytes: int
+    eof: bool
+    def __init__(self, role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ..., node: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., gap_bytes: _Optional[int] = ..., eof: _Optional[bool] = ...) -> None: ...
+
+class LogFailed(_message.Message):
+    __slots__ = ("node", "sentence")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    sentence: str
+    def __init__(self, node: _Optional[str] = ..., sentence: _Optional[str] = ...) -> None: ...
