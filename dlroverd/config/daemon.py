@@ -1,0 +1,182 @@
+"""The daemon's configuration: what /etc/dlroverd/dlroverd.yaml may hold."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from dlroverd.config.durations import format_duration
+from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
+from dlroverd.config.validation import load
+from dlroverd.model.limits import Limits
+from dlroverd.protocol.channel import socket_path
+
+DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
+DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
+_LIMITS = Limits()
+# Each is only meaningful while longer than the one before it.
+_RISING = ("unreachable_after", "lost_after", "unreachable_limit")
+
+
+def _address(value: str) -> str:
+    socket_path(value)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class LimitsConfig(Section):
+    """The core's limits, `model.Limits` without the unit in the name."""
+
+    unreachable_after: Duration = limit(
+        _LIMITS.unreachable_after_s,
+        "silence of a node until it is called unreachable",
+        fires="the node is shown as unreachable and nothing new is placed there; its ranks are left alone",
+        example="5s",
+        gt=0,
+    )
+    lost_after: Duration = limit(
+        _LIMITS.lost_after_s,
+        "silence of a node until it is lost, given a second sign (its ranks' peers failed, a new boot)",
+        fires="the node is lost and its jobs are placed elsewhere, if a second sign agrees",
+        example="15s",
+    )
+    unreachable_limit: Duration = limit(
+        _LIMITS.unreachable_limit_s,
+        "silence of a node until it is lost without a second sign",
+        fires="the node is lost and its jobs are placed elsewhere",
+        example="10m",
+    )
+    joining: Duration = limit(
+        _LIMITS.joining_s,
+        "how long a node may take from its first message to ready",
+        fires="the node is lost until its agent comes back",
+        example="60s",
+        gt=0,
+    )
+    placing: Duration = limit(
+        _LIMITS.placing_s,
+        "how long the scheduler plugin may take to answer",
+        fires="the built-in rule places the job instead",
+        example="2s",
+        gt=0,
+    )
+    stop_margin: Duration = limit(
+        _LIMITS.stop_margin_s,
+        "how long beyond its grace a stop may take to be verified",
+        fires="the stop is reported as stuck, with the node and the ranks that are still there",
+        example="30s",
+        gt=0,
+    )
+    review: Duration = limit(
+        _LIMITS.review_s,
+        "how often a job that runs without a time limit is noted",
+        fires="an event says that the job is still running; nothing else happens",
+        example="24h",
+        gt=0,
+    )
+    evidence: Duration = limit(
+        _LIMITS.evidence_s,
+        "how long the survivors of a fault may take to say why they fail",
+        fires="survivors that said nothing are sent TERM",
+        example="500ms",
+    )
+    job_retention: Duration = limit(
+        _LIMITS.job_retention_s,
+        "how long a finished job is kept in the state",
+        fires="the job leaves `job list`; its events stay in the log",
+        example="7d",
+    )
+    max_jobs: Count = limit(
+        _LIMITS.max_jobs,
+        "how many unfinished jobs there may be",
+        fires="a submit is refused until a job has finished",
+        example="10000",
+        gt=0,
+    )
+
+    @field_validator(*_RISING[1:])
+    @classmethod
+    def _rises(cls, value: float, info: ValidationInfo) -> float:
+        before = _RISING[_RISING.index(info.field_name or "") - 1]
+        lower = info.data.get(before)
+        if lower is not None and value <= lower:
+            raise ValueError(
+                f"{format_duration(value)} must be longer than {before}, which is {format_duration(lower)}"
+            )
+        return value
+
+    def to_model(self) -> Limits:
+        """Give the limits as the core takes them."""
+        in_core = {key if key == "max_jobs" else f"{key}_s": value for key, value in self}
+        return Limits(**in_core)
+
+
+class LogConfig(Section):
+    """What the process writes of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "the least serious lines that are written", example="info"
+    )
+    format: Literal["console", "json"] = setting("console", "lines for people or for machines", example="json")
+
+
+class StoreConfig(Section):
+    """How the durable log is kept."""
+
+    reserve: Size = setting(
+        64 * 1024 * 1024, "space held back so that recovery goes on when the disk is full", example="64MiB"
+    )
+    snapshot_every: Count = setting(10_000, "log records between two snapshots of the state", example="10000")
+    keep_records: Count = setting(
+        100_000, "log records kept behind the newest snapshot, for `event list`", example="100000"
+    )
+
+
+class SinkConfig(Section):
+    """One receiver of events."""
+
+    plugin: str = setting(..., "the plugin that provides the sink", example="file")
+    name: str = setting("", "the sink's own name; the plugin's when left out", example="audit")
+    settings: dict[str, str] = setting({}, "what the plugin asks for", example="{path: /var/log/dlroverd/events}")
+
+    @property
+    def label(self) -> str:
+        """What the sink, and its cursor, are called."""
+        return self.name or self.plugin
+
+
+class DaemonConfig(Section):
+    """The whole file."""
+
+    state_dir: AbsolutePath = setting(
+        "/var/lib/dlroverd", "where the log and its snapshots are kept", example="/var/lib/dlroverd"
+    )
+    listen: list[Address] = Field(
+        [DEFAULT_ADDRESS], min_length=1, description="sockets to serve on", examples=[f"[{DEFAULT_ADDRESS}]"]
+    )
+    plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")
+    plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")
+    scheduler: str = setting("fifo", "the plugin that places jobs", example="fifo")
+    sinks: list[SinkConfig] = setting([], "where events are sent", example="[{plugin: file}]")
+    limits: LimitsConfig = setting(LimitsConfig(), "time limits and bounds", example="{lost_after: 15s}")
+    store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
+    log: LogConfig = setting(LogConfig(), "the daemon's own log lines", example="{format: json}")
+
+    @model_validator(mode="after")
+    def _plugins_agree(self) -> Self:
+        """Whatever names a plugin names one that is loaded, and each that is loaded has a name of its own."""
+        loaded = [*self.plugins, *(sink.label for sink in self.sinks)]
+        for name in loaded:
+            if loaded.count(name) > 1:
+                raise ValueError(f"two of plugins and sinks are named '{name}'; drop one, or give a sink another name")
+        for key, names in (("scheduler", [self.scheduler]), ("plugin_settings", self.plugin_settings)):
+            for name in names:
+                if name not in self.plugins:
+                    raise ValueError(f"{key} names the plugin '{name}', which plugins does not list; add it there")
+        return self
+
+
+def load_daemon_config(path: str | None = None) -> DaemonConfig:
+    """Read the daemon's configuration; ConfigError if it cannot be used. See `validation.load`."""
+    return load(DaemonConfig, path, DEFAULT_PATH)

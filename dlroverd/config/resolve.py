@@ -1,0 +1,234 @@
+"""Fill in every default of a job where it is submitted, so that nothing about it is looked up later.
+
+The submitter's surroundings are an argument: nothing here reads the process's own environment or directory,
+and dlroverctl's own interpreter never becomes the job's.
+"""
+
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from dlroverd.config.document import ConfigError, Document
+from dlroverd.config.jobfile import JobDraft, JobFile, Nproc, RoleFile
+from dlroverd.model.job import JobSpec, RoleSpec, User
+
+INHERITED_NAMES = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)  # fmt: skip
+INHERITED_PREFIXES = (
+    "LC_", "PYTHON", "CONDA_", "CUDA_", "NCCL_", "GLOO_", "UCX_", "FI_", "TORCH", "TRITON_", "OMP_", "KMP_",
+    "MKL_", "HF_", "TF_", "XLA_", "JAX_", "WANDB_",
+)  # fmt: skip
+# Whatever its prefix: a secret goes along only when named with --env or in env.
+WITHHELD_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Who submits, and from where. `cpus` and `gpus` are those this host would let the submitter use."""
+
+    cwd: str
+    environ: Mapping[str, str]
+    user: User
+    cpus: int
+    gpus: int
+
+    @classmethod
+    def current(cls) -> Self:
+        """Take them from this process; ConfigError when its working directory is gone."""
+        try:
+            cwd = os.getcwd()
+        except FileNotFoundError:
+            raise ConfigError(["the working directory no longer exists; change into another one"]) from None
+        uid, gid = os.getuid(), os.getgid()
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        environ = dict(os.environ)
+        cpus = len(os.sched_getaffinity(0))
+        return cls(
+            cwd=cwd,
+            environ=environ,
+            user=User(uid=uid, gid=gid, name=name),
+            cpus=cpus,
+            gpus=visible_gpus(environ),
+        )
+
+
+def visible_gpus(environ: Mapping[str, str], listing: str = "/proc/driver/nvidia/gpus") -> int:
+    """Count the NVIDIA devices torch would see here, from the driver's listing and CUDA_VISIBLE_DEVICES.
+
+    The client imports no torch and no driver library, which may block. As for CUDA, the variable counts up to
+    its first entry that names no device.
+    """
+    try:
+        present = len(os.listdir(listing))
+    except OSError:
+        return 0
+    chosen = environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return present
+    count = 0
+    for word in chosen.split(","):
+        if not (word.strip().startswith(("GPU-", "MIG-")) or (word.strip().isdigit() and int(word) < present)):
+            break
+        count += 1
+    return count
+
+
+def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the part of the submitter's environment that goes along unasked."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES))
+        and not any(word in name.upper() for word in WITHHELD_WORDS)
+    }
+
+
+def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
+    """Make the job as it is stored; ConfigError, with place and remedy, at the first thing not found."""
+    job = draft.job
+    roles = tuple(
+        _Role(role, path, draft.document, submitter).resolve(path[-1] if path else job.role)
+        for path, role in job.named_roles()
+    )
+    return JobSpec(
+        name=job.name or _label(job),
+        user=submitter.user,
+        roles=roles,
+        run_id=job.run_id,
+        max_restarts=job.max_restarts,
+        restart_window_s=job.restart_window,
+        time_limit_s=job.time_limit,
+        start_timeout_s=job.start_timeout,
+        queue_timeout_s=job.queue_timeout,
+        restart_grace_s=job.restart_grace,
+        cancel_grace_s=job.cancel_grace,
+        progress_pattern=job.progress_pattern,
+    )
+
+
+def _label(job: JobFile) -> str:
+    """Name a job by what its first role runs: `pkg.train_vit` and `x/train_vit.py` give `train-vit`."""
+    _, role = job.named_roles()[0]
+    stem = role.module.rpartition(".")[2] or os.path.splitext(os.path.basename(role.script or role.command))[0]
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower())[:63].strip("-") or "job"
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """One role on its way to a RoleSpec."""
+
+    role: RoleFile
+    path: tuple[str, ...]
+    document: Document
+    submitter: Submitter
+
+    def resolve(self, name: str) -> RoleSpec:
+        role = self.role
+        cwd = self._workdir()
+        env = self._env()
+        return RoleSpec(
+            name=name,
+            argv=self._argv(cwd, env),
+            cwd=cwd,
+            env=env,
+            gangs=role.gangs,
+            nodes_min=role.nnodes[0],
+            nodes_max=role.nnodes[1],
+            node_unit=role.node_unit,
+            nproc_per_node=self._nproc(role.nproc_per_node),
+            restart_with=tuple(role.restart_with),
+        )
+
+    def _refuse(self, key: str, text: str) -> ConfigError:
+        return self.document.error((*self.path, key) if key else self.path, text)
+
+    def _workdir(self) -> str:
+        cwd = os.path.normpath(os.path.join(self.submitter.cwd, self.role.workdir))
+        if not os.path.isdir(cwd):
+            raise self._refuse("workdir", f"{cwd} is not a directory; create it or correct the path")
+        return cwd
+
+    def _env(self) -> dict[str, str]:
+        env = inherited_environment(self.submitter.environ)
+        for name, value in self.role.env.items():
+            taken = self.submitter.environ.get(name) if value is None else value
+            if taken is None:
+                text = f"{name} has no value, and is not set where you submit from; set it or give it a value"
+                raise self.document.error((*self.path, "env", name), text)
+            env[name] = taken
+        return env
+
+    def _argv(self, cwd: str, env: Mapping[str, str]) -> tuple[str, ...]:
+        role = self.role
+        what = [key for key in ("script", "module", "command") if getattr(role, key)]
+        if len(what) != 1:
+            said = f"says to run {' and '.join(what)}" if what else "does not say what to run"
+            raise self._refuse("", f"{said}; give one script, module or command")
+        if role.command:
+            if role.python:
+                raise self._refuse("python", "is for a script or a module, and this is a command; drop it")
+            return (self._program("command", role.command, cwd, env), *role.args)
+        # Unbuffered, as torchrun runs it: progress shows when it is printed.
+        python = (self._python(cwd, env), "-u")
+        if role.module:
+            if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", role.module):
+                raise self._refuse("module", f"must be a module's dotted name such as pkg.train, not '{role.module}'")
+            return (*python, "-m", role.module, *role.args)
+        self._readable_script(cwd)
+        return (*python, role.script, *role.args)
+
+    def _readable_script(self, cwd: str) -> None:
+        path = os.path.join(cwd, self.role.script)
+        if not os.path.exists(path):
+            where = "" if os.path.isabs(self.role.script) else f" in {cwd}"
+            raise self._refuse("script", f"{self.role.script} does not exist{where}; correct the path or set workdir")
+        if not os.path.isfile(path):
+            raise self._refuse("script", f"{self.role.script} is not a file; name the script itself")
+        if not os.access(path, os.R_OK):
+            raise self._refuse("script", f"{self.role.script} may not be read by you; change its permissions")
+
+    def _python(self, cwd: str, env: Mapping[str, str]) -> str:
+        if self.role.python:
+            return self._program("python", self.role.python, cwd, env)
+        venv = env.get("VIRTUAL_ENV")
+        candidates = [os.path.join(venv, "bin", "python")] if venv else ["python3", "python"]
+        for candidate in candidates:
+            if found := _executable(candidate, cwd, env):
+                return found
+        looked = candidates[0] if venv else "python3 or python in PATH"
+        raise self._refuse("", f"no Python interpreter was found ({looked}); name one with python")
+
+    def _program(self, key: str, word: str, cwd: str, env: Mapping[str, str]) -> str:
+        if found := _executable(word, cwd, env):
+            return found
+        if "/" in word and os.path.isfile(os.path.join(cwd, word)):
+            raise self._refuse(key, f"{word} is not executable; run chmod +x on it, or name its interpreter first")
+        where = f"does not exist in {cwd}" if "/" in word else "was not found in PATH"
+        remedy = "put its arguments into args" if " " in word else "correct it or give its path"
+        raise self._refuse(key, f"{word} {where}; {remedy}")
+
+    def _nproc(self, wanted: Nproc) -> int:
+        if isinstance(wanted, int):
+            return wanted
+        if wanted == "gpu" and not self.submitter.gpus:
+            text = "gpu counts the NVIDIA devices of the host you submit from, and it has none; give a number"
+            raise self._refuse("nproc_per_node", text)
+        return self.submitter.cpus if wanted == "cpu" else self.submitter.gpus or self.submitter.cpus
+
+
+def _executable(word: str, cwd: str, env: Mapping[str, str]) -> str | None:
+    """Find a program as a shell in `cwd` would: its absolute path, links kept (a venv's python is one)."""
+    folders = [""] if "/" in word else env.get("PATH", os.defpath).split(os.pathsep)
+    for folder in folders:
+        path = os.path.abspath(os.path.join(cwd, folder, word))
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None

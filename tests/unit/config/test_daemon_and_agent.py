@@ -1,0 +1,162 @@
+"""The daemon's and the agent's configuration, and the limits listed from them."""
+
+# ruff: noqa: E501 (whole sentences are asserted, one case a line)
+
+import dataclasses
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dlroverd.config import timeouts as timeouts_module
+from dlroverd.config.agent import AgentConfig, load_agent_config
+from dlroverd.config.daemon import DaemonConfig, LimitsConfig, load_daemon_config
+from dlroverd.config.document import ConfigError
+from dlroverd.config.durations import parse_duration
+from dlroverd.config.jobfile import JobFile
+from dlroverd.config.schema import Section, settings
+from dlroverd.model.limits import Limits
+
+
+def daemon_error(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "d.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_daemon_config(str(path))
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_defaults_are_the_models() -> None:
+    assert DaemonConfig().limits.to_model() == Limits()
+    assert [f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields] == [
+        field.name for field in dataclasses.fields(Limits)
+    ]
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(
+        "state_dir: /srv/dlroverd\n"
+        "listen: ['unix:///run/a.sock']\n"
+        "limits: {lost_after: 20s, max_jobs: 5}\n"
+        "plugins: [fifo]\n"
+        "plugin_settings: {fifo: {depth: 3}}\n"
+        "sinks:\n  - {plugin: file, settings: {path: /tmp/e}}\n  - {plugin: file, name: audit}\n"
+        "store: {reserve: 1GiB}\n"
+        "log: {level: debug, format: json}\n"
+    )
+    config = load_daemon_config(str(path))
+    assert config.state_dir == "/srv/dlroverd"
+    assert config.limits.to_model() == Limits(lost_after_s=20.0, max_jobs=5)
+    assert [sink.label for sink in config.sinks] == ["file", "audit"]
+    assert config.plugin_settings == {"fifo": {"depth": "3"}}
+    assert config.store.reserve == 2**30
+
+
+def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
+    assert load_daemon_config(None) == DaemonConfig()
+    with pytest.raises(ConfigError, match=r"^/no/such.yaml: there is no such file; check the path$"):
+        load_daemon_config("/no/such.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("limts: {}\n", "d.yaml:1:1: limts: unknown key; did you mean limits?"),
+        ("limits:\n  lost_after_s: 3\n", "d.yaml:2:3: limits.lost_after_s: unknown key; did you mean lost_after?"),
+        ("limits:\n  joining: soon\n", "d.yaml:2:3: limits.joining: must be a duration such as 500ms, 5s, 10m, 1h30m or 7d, not 'soon'"),
+        ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than unreachable_after, which is 5s"),
+        ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
+        ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
+        ("limits: 5s\n", "d.yaml:1:1: limits: must be a mapping of `key: value` lines, not '5s' (for example {lost_after: 15s})"),
+        ("listen: ['tcp://0.0.0.0:7000']\n", "d.yaml:1:10: listen.0: tcp://0.0.0.0:7000: TCP needs mutual TLS, which this release does not have; use unix:///path."),
+        ("listen: [run/a.sock]\n", "d.yaml:1:10: listen.0: 'run/a.sock' is no address; write unix:// and an absolute path, like unix:///run/dlroverd/s"),
+        ("listen: []\n", "d.yaml:1:1: listen: must not be empty (for example [unix:///run/dlroverd/dlroverd.sock])"),
+        ("listen: unix:///a\n", "d.yaml:1:1: listen: must be a list, as [a, b] or in lines that begin with '- ', not 'unix:///a' (for example [unix:///run/dlroverd/dlroverd.sock])"),
+        ("state_dir: here\n", "d.yaml:1:1: state_dir: must be an absolute path, not 'here'"),
+        ("log: {level: loud}\n", "d.yaml:1:7: log.level: must be 'debug', 'info', 'warning' or 'error', not 'loud'"),
+        ("store:\n  snapshot_every: often\n", "d.yaml:2:3: store.snapshot_every: must be a whole number, not 'often' (for example 10000)"),
+        ("store: {reserve: lots}\n", "d.yaml:1:9: store.reserve: must be a size such as 512KiB, 64MiB or 1GiB, not 'lots'"),
+        ("sinks: [{name: a}]\n", "d.yaml:1:9: sinks.0.plugin: is missing; set it (for example file)"),
+        ("scheduler: best\n", "d.yaml: scheduler names the plugin 'best', which plugins does not list; add it there"),
+        ("plugins: [fifo, file]\nsinks: [{plugin: file}]\n", "d.yaml: two of plugins and sinks are named 'file'; drop one, or give a sink another name"),
+        ("plugin_settings: {hello: {}}\n", "d.yaml: plugin_settings names the plugin 'hello', which plugins does not list; add it there"),
+        ("sinks: [{plugin: a}, {plugin: a}]\n", "d.yaml: two of plugins and sinks are named 'a'; drop one, or give a sink another name"),
+        ("plugins: [fifo, fifo]\n", "d.yaml: two of plugins and sinks are named 'fifo'; drop one, or give a sink another name"),
+    ],
+)  # fmt: skip
+def test_a_wrong_daemon_file_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    assert daemon_error(tmp_path, text) == sentence
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    assert len(daemon_error(tmp_path, "state_dir: x\nlog: {level: y}\nstore: {reserve: z}\n").splitlines()) == 3
+
+
+def test_the_agent_is_named_after_its_host_and_finds_its_slots() -> None:
+    config = AgentConfig()
+    assert config.node == socket.gethostname()
+    assert (config.slots, config.port_range) == (None, (20000, 29999))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("slots: 0\n", "a.yaml:1:1: slots: must be auto or a number of ranks from 1, not '0'"),
+        ("slots: many\n", "a.yaml:1:1: slots: must be auto or a number of ranks from 1, not 'many'"),
+        ("port_range: 80-90\n", "a.yaml:1:1: port_range: must be LOW-HIGH within 1024-65535, such as 20000-29999, not '80-90'"),
+        ("port_range: 9000-2000\n", "a.yaml:1:1: port_range: must be LOW-HIGH within 1024-65535, such as 20000-29999, not '9000-2000'"),
+        ("daemon: []\n", "a.yaml:1:1: daemon: must not be empty (for example [unix:///run/dlroverd/dlroverd.sock])"),
+        ("node: ''\n", "a.yaml:1:1: node: must not be empty (for example gpu07)"),
+        ("deamon: []\n", "a.yaml:1:1: deamon: unknown key; did you mean daemon?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_agent_file_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_agent_config(str(path))
+    assert str(caught.value).replace(f"{tmp_path}/", "") == sentence
+
+
+def test_an_agents_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("node: n7\nslots: 8\nport_range: 21000-21999\nlog_retention: 1d\n")
+    config = load_agent_config(str(path))
+    assert (config.node, config.slots, config.port_range, config.log_retention) == ("n7", 8, (21000, 21999), 86400.0)
+
+
+@pytest.mark.parametrize("section", [DaemonConfig(), AgentConfig(node="n1", slots=4)])
+def test_what_is_shown_can_be_read_back(section: Section, tmp_path: Path) -> None:
+    path = tmp_path / "shown.yaml"
+    path.write_text(yaml.safe_dump(section.model_dump(mode="json")))
+    load = load_daemon_config if isinstance(section, DaemonConfig) else load_agent_config
+    assert load(str(path)) == section
+
+
+def test_every_setting_has_a_description_and_an_example() -> None:
+    for section in (DaemonConfig(), AgentConfig(), JobFile()):
+        for entry in settings(section):
+            assert entry.field.description, entry.key
+            assert entry.field.examples, entry.key
+
+
+def test_no_limit_can_be_forgotten() -> None:
+    sections: dict[str, Section] = {"d": DaemonConfig(), "a": AgentConfig(), "job file": JobFile()}
+    listed = {(timeout.file, timeout.key) for timeout in timeouts_module.timeouts(sections)}
+    for file, section in sections.items():
+        for entry in settings(section):
+            is_duration = any(getattr(marker, "func", None) is parse_duration for marker in entry.field.metadata)
+            if is_duration or entry.key.startswith("limits."):
+                assert (file, entry.key) in listed, f"{entry.key} does not say what happens when it fires"
+    assert len(listed) >= len(dataclasses.fields(Limits)) + 6
+
+
+def test_a_limit_says_its_value_and_whether_it_is_set(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text("limits: {lost_after: 20s}\n")
+    rows = {row.key: row for row in timeouts_module.timeouts({"d.yaml": load_daemon_config(str(path))})}
+    lost, placing = rows["limits.lost_after"], rows["limits.placing"]
+    assert (lost.value, lost.file, lost.is_set) == ("20s", "d.yaml", True)
+    assert (placing.value, placing.is_set, placing.fires) == ("2s", False, "the built-in rule places the job instead")
