@@ -1,0 +1,78 @@
+# dlroverd: `make` lists what can be made. Everything happens in .venv; nothing needs root
+# (`make test` installs gcc where it is missing and it may).
+
+VENV := .venv
+LOWEST := $(VENV)/lowest
+BIN := $(VENV)/bin
+# The first Python that is new enough and complete; `make PYTHON=/path/to/python3.12 …` chooses another.
+CANDIDATES := python3 python3.13 python3.12 python3.11 /usr/bin/python3
+COMPLETE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(COMPLETE)' 2>/dev/null && echo "$$p" && break; done)
+# Two is what the real-process tests are proved with; more only heats a bigger machine.
+JOBS ?= 2
+
+INSTALLED_FROM := scripts/install.py requirements-dev.txt $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
+SOURCES := dlroverd agent plugins tests benchmarks examples protos scripts
+TYPED := $(wildcard dlroverd agent/dlroverd_agent agent/train/dlroverd_train plugins tests benchmarks examples scripts)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench proto test-lowest gcc clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: $(VENV)/installed ## everything for running it, in .venv
+
+demo: install ## a real training run loses a rank to kill -9 and finishes all the same
+	$(BIN)/dlroverctl demo
+
+test: gcc $(VENV)/installed-dev ## every test
+	$(BIN)/pytest -n $(JOBS)
+
+check: $(VENV)/installed-dev ## the fast loop: format, lint, types, imports, tidy, unit, transcripts
+	$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	$(BIN)/ruff check $(wildcard $(SOURCES))
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n $(JOBS) $(wildcard tests/tidy tests/unit tests/transcripts)
+
+bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a floor
+	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/recovery.py
+
+proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
+	$(BIN)/python protos/generate.py
+
+test-lowest: $(LOWEST)/installed ## unit tests and one real job with the lowest versions that we declare
+	$(LOWEST)/bin/pytest -q -n $(JOBS) tests/unit $(wildcard tests/system/test_smoke.py)
+
+clean: ## back to a fresh checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: $(INSTALLED_FROM)
+	$(call with-python,$(VENV))
+	@touch $@
+
+$(VENV)/installed-dev: $(INSTALLED_FROM)
+	$(call with-python,$(VENV) --dev)
+	@touch $(VENV)/installed $@
+
+# Made by the Python of .venv, so that torch is fetched once.
+$(LOWEST)/installed: $(VENV)/installed-dev
+	@$(BIN)/python scripts/install.py $(LOWEST) --lowest
+	@touch $@
+
+define with-python
+	@"$(PYTHON)" -c '$(COMPLETE)' 2>/dev/null || { echo "dlroverd needs Python 3.11 or newer with venv and" \
+	  "ensurepip; looked at: $(or $(PYTHON),$(CANDIDATES)). Install one (Debian: apt-get install python3-venv)" \
+	  "or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" scripts/install.py $(1)
+endef
+
+# One test compiles a library that loses unsynced writes.
+gcc:
+	@echo 'int main(void) { return 0; }' | gcc -x c - -o /dev/null 2>/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then echo "· installing gcc"; apt-get update -qq && apt-get install -y -qq gcc libc6-dev; \
+	else echo "make test needs a C compiler for one test: install gcc and libc6-dev" >&2; exit 1; fi

@@ -1,0 +1,10 @@
+"""What a training script may use inside a rank. Training runs the same when this package is absent.
+
+Imports nothing of dlroverd and nothing outside the standard library, so that it loads in any training
+environment from Python 3.9 on. Nothing here may raise, block or cost the training a noticeable moment.
+"""
+
+from dlroverd_train._progress import progress
+
+__version__ = "0.1.0"
+__all__ = ["progress"]
