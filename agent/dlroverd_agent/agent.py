@@ -1,0 +1,270 @@
+"""The agent round its core: brings inputs in, carries actions out in order, keeps the loop free.
+
+Whatever may block (disk, regular expressions of users, driver calls) happens in threads or children; a beat
+waits for none of it. Decisions are the core's.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dlroverd.config.agent import AgentConfig
+from dlroverd.model.ids import RankKey
+from dlroverd.model.job import DEFAULT_PROGRESS_PATTERN, RankState
+from dlroverd.model.node import NodeFacts
+from dlroverd.model.world import Desired, JobDescriptor, RankObservation
+from dlroverd.protocol import notify
+from dlroverd.protocol.messages import Ack, Beat, Hello, LogPiece, LogRequest, Welcome
+from dlroverd.protocol.version import PROTOCOL_VERSION
+from dlroverd_agent import core, retention
+from dlroverd_agent.environment import rank_environment
+from dlroverd_agent.launchers.files import boot_id
+from dlroverd_agent.launchers.interface import LaunchOrder
+from dlroverd_agent.launchers.process import ProcessLauncher
+from dlroverd_agent.link import Link
+from dlroverd_agent.logs import RankLogs
+from dlroverd_agent.progress import ProgressWatch, step_pattern
+from dlroverd_agent.state import FollowedFile
+
+TICK_S = 1.0
+LEAVE_S = 2.0
+
+_log = structlog.get_logger()
+
+
+class Agent:
+    """One node's agent. LauncherUnavailableError and StateError come from the constructor."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        state_dir = Path(config.state_dir)
+        self._ranks_dir = state_dir / "ranks"
+        self._seen: asyncio.Queue[RankObservation] = asyncio.Queue()
+        self._launcher = ProcessLauncher(state_dir, self._seen.put_nowait)
+        self._file = FollowedFile(state_dir)
+        self._core = core.AgentCore(config.node, self._file.load())
+        self._unsaved = False
+        self._facts: NodeFacts | None = None
+        self._actions: asyncio.Queue[core.Action] = asyncio.Queue()
+        self._starting: dict[RankKey, asyncio.Task[None]] = {}
+        self._link = Link(config.daemon, self)
+        self._progress = ProgressWatch(self._launcher.files, self._link.send)
+        self._logs = RankLogs(config.node, self._launcher.files, self._ended)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def recover(self) -> int:
+        """Find the ranks of an earlier life; how many still run. Once, before `run`."""
+        found = [await self._complete(seen) for seen in await self._launcher.recover()]
+        for seen in found:
+            self._look_at(seen)
+        self._feed(core.Recovered(tuple(found)))
+        return sum(seen.state is not RankState.GONE for seen in found)
+
+    async def run(self, facts: NodeFacts, stop: asyncio.Event) -> None:
+        """Serve the daemon until `stop`. Ranks go on after that."""
+        self._facts = facts
+        link = asyncio.create_task(self._link.run())
+        work = (self._act(), self._watch_ranks(), self._tick(), self._progress.run(), self._sweep())
+        tasks = [asyncio.create_task(each) for each in work]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # none of them ends but by a fault of ours
+            self._link.leave()
+            await asyncio.wait({link}, timeout=LEAVE_S)
+        finally:
+            for task in (link, stopping, *tasks, *self._tasks):
+                task.cancel()
+            await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
+            await self._launcher.close()
+
+    # ---- the link's peer
+
+    def hello(self) -> Hello:
+        """Say all that the daemon needs to know of this node."""
+        if self._facts is None:
+            raise RuntimeError("run() comes before the first hello")
+        followed = self._core.followed
+        return Hello(
+            node=self._config.node,
+            protocol_version=PROTOCOL_VERSION,
+            facts=self._facts,
+            boot_id=boot_id(),
+            log_id=followed.log_id,
+            position=followed.position,
+            observed=self._core.observed(),
+            held=followed.held,
+        )
+
+    def beat(self) -> Beat:
+        """Say how far this node is."""
+        followed = self._core.followed
+        return Beat(
+            applied_log_id=followed.log_id,
+            applied_position=followed.position,
+            observed_version=self._core.version,
+        )
+
+    def welcomed(self, hello: Hello, welcome: Welcome) -> None:
+        """Take a new session."""
+        notify.status("connected")
+        self._progress.beat_s = welcome.beat_interval_s
+        self._feed(core.Connected(hello.observed.version))
+        self._progress.repeat()
+
+    def received(self, message: Desired | Ack) -> None:
+        """Take what the daemon says."""
+        match message:
+            case Desired():
+                self._feed(core.DesiredArrived(message))
+            case Ack():
+                self._feed(core.Acked(message.observed_version))
+
+    def parted(self) -> None:
+        """Go on without the daemon."""
+        notify.status("no daemon; ranks run on")
+        self._feed(core.Disconnected())
+
+    def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+        """Read out what is asked for."""
+        return self._logs.pieces(request)
+
+    # ---- inputs
+
+    def _feed(self, item: core.Input) -> None:
+        for action in self._core.handle(item, asyncio.get_running_loop().time()):
+            self._actions.put_nowait(action)
+
+    async def _watch_ranks(self) -> None:
+        while True:
+            seen = await self._complete(await self._seen.get())
+            self._look_at(seen)
+            self._feed(core.RankChanged(seen))
+
+    async def _complete(self, seen: RankObservation) -> RankObservation:
+        """Add the last step to a rank's end, before anyone hears of it."""
+        if seen.exit is None:
+            return seen
+        known = self._core.seen(seen.key)
+        if known is not None and known.exit is not None:
+            step = known.exit.step
+        else:
+            step = await self._progress.last_step(seen.key, self._pattern(seen.key))
+        return replace(seen, exit=replace(seen.exit, step=step))
+
+    def _look_at(self, seen: RankObservation) -> None:
+        if seen.state is RankState.RUNNING:
+            self._progress.watch(seen.key, self._pattern(seen.key))
+
+    def _pattern(self, key: RankKey) -> re.Pattern[bytes]:
+        """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
+        for each in self._core.followed.held.jobs:
+            if each.job == key.job:
+                try:
+                    return step_pattern(each.spec.progress_pattern)
+                except re.error as error:
+                    _log.warning("progress_pattern is not usable; the default is used", job=key.job, error=str(error))
+        return step_pattern(DEFAULT_PROGRESS_PATTERN)
+
+    def _ended(self, key: RankKey) -> bool:
+        seen = self._core.seen(key)
+        return seen is None or seen.state is RankState.GONE
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._feed(core.Ticked())
+            if self._unsaved:
+                self._actions.put_nowait(core.SaveFollowed(self._core.followed))
+            notify.alive()
+
+    # ---- actions
+
+    async def _act(self) -> None:
+        while True:
+            match action := await self._actions.get():
+                case core.SaveFollowed():
+                    await self._save(action.followed)
+                case core.Start():
+                    self._starting[action.key] = self._begin(self._start(action))
+                case core.Stop():
+                    self._begin(self._stop(action))
+                case core.Forget():
+                    self._forget(action.key)
+                case core.SendObserved():
+                    self._link.send(action.observed)
+                case core.Reconnect():
+                    await asyncio.to_thread(retention.set_aside, self._ranks_dir)
+                    self._link.reconnect()
+                case core.Say():
+                    _log.warning(action.sentence)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside the actions that follow; a fault of ours in it ends up in asyncio's log."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _save(self, followed: core.Followed) -> None:
+        """Keep what is followed; on a full disk go on without, since ranks matter more, and try again."""
+        try:
+            await asyncio.to_thread(self._file.save, followed)
+            self._unsaved = False
+        except OSError as error:
+            if not self._unsaved:
+                _log.error("what this node follows cannot be kept on disk; make room", error=str(error))
+            self._unsaved = True
+
+    def _order(self, action: core.Start) -> LaunchOrder:
+        key, spec, assignment = action.key, action.spec, action.assignment
+        role, files = spec.role(key.role), self._launcher.files(key)
+        return LaunchOrder(
+            key=key,
+            argv=role.argv,
+            cwd=role.cwd,
+            env=rank_environment(
+                JobDescriptor(job=key.job, spec=spec),
+                assignment,
+                key.rank - assignment.first_rank,
+                node=self._config.node,
+                error_file=files.error,
+                progress_file=files.progress,
+            ),
+            uid=spec.user.uid,
+            gid=spec.user.gid,
+        )
+
+    async def _start(self, action: core.Start) -> None:
+        try:
+            await self._launcher.start(self._order(action))
+        finally:
+            del self._starting[action.key]
+
+    async def _stop(self, action: core.Stop) -> None:
+        # A launcher knows nothing of a rank before its start has begun, and the stop would be lost.
+        if (starting := self._starting.get(action.key)) is not None:
+            await asyncio.wait({starting})
+        await self._launcher.stop(action.key, action.evidence_s, action.grace_s)
+
+    def _forget(self, key: RankKey) -> None:
+        try:
+            self._launcher.forget(key)
+        except OSError as error:
+            _log.warning("the record of a rank cannot be deleted", rank=str(key), error=str(error))
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                before = time.time() - self._config.log_retention
+                await asyncio.to_thread(retention.sweep, self._ranks_dir, before)
+            except OSError as error:
+                _log.warning("old output cannot be deleted", error=str(error))
+            await asyncio.sleep(retention.SWEEP_EVERY_S)

@@ -1,0 +1,61 @@
+"""What every launcher gives the agent: start a rank once, stop it, find it again, say at once what changed."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dlroverd.model.ids import RankKey
+from dlroverd.model.world import RankObservation
+from dlroverd_agent.launchers.files import RankFiles
+
+
+class LauncherUnavailableError(Exception):
+    """This launcher cannot work here; the message is one sentence with the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOrder:
+    """One rank to start: `argv[0]` is a path, `env` is complete, `uid` and `gid` are whom it runs as."""
+
+    key: RankKey
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    uid: int
+    gid: int
+
+
+class Launcher(Protocol):
+    """Starts and supervises ranks. All methods belong to one asyncio loop.
+
+    What changes is told through the callback given at construction, on the loop, as a `RankObservation`:
+    STARTING, RUNNING, EXITED (the main process; its tree is being killed), GONE (the whole tree, verified).
+    The callback may be called before the method that causes the change returns.
+    """
+
+    def files(self, key: RankKey) -> RankFiles:
+        """Say where a rank's files are, whether or not it was ever started."""
+        ...
+
+    async def start(self, order: LaunchOrder) -> None:
+        """Start a rank unless its key was ever started before. What goes wrong is told as GONE, not raised."""
+        ...
+
+    async def stop(self, key: RankKey, evidence_s: float, grace_s: float) -> None:
+        """Ask for the end of a rank; returns at once. A further stop can only shorten the times.
+
+        The rank has `evidence_s` seconds to end by itself or to say why it fails, then gets TERM, and
+        after `grace_s` more its whole tree gets KILL. A rank that is not there is no error.
+        """
+        ...
+
+    async def recover(self) -> list[RankObservation]:
+        """Find every rank started and not forgotten, dead or alive, and watch it again. Once, at agent start."""
+        ...
+
+    def forget(self, key: RankKey) -> None:
+        """Delete what is kept of a rank that is gone, except its output; its key is still never started again."""
+        ...
+
+    async def close(self) -> None:
+        """Detach. Ranks go on."""
+        ...

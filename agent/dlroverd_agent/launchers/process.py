@@ -1,0 +1,273 @@
+"""The process launcher: ranks as plain processes under one shim each, for hosts without systemd.
+
+It owns `<state_dir>/ranks`, one directory per rank ever started. It must not hold a rank's life in this process:
+everything needed to find a rank again is in its directory, and its shim lives without us.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dlroverd.model.fault import ExitInfo
+from dlroverd.model.ids import RankKey
+from dlroverd.model.job import RankState
+from dlroverd.model.world import RankObservation
+from dlroverd_agent import evidence
+from dlroverd_agent.launchers.files import RankFiles, Record, boot_id, key_of
+from dlroverd_agent.launchers.interface import LauncherUnavailableError, LaunchOrder
+from dlroverd_agent.launchers.leftovers import kill_leftovers
+from dlroverd_agent.launchers.spawn import LaunchError, StartedBeforeError, connect, shim_words, spawn
+
+_ENDED = (RankState.EXITED, RankState.GONE)
+# How often a rank that is being stopped is looked at for a complete traceback, and leftovers of a rank
+# whose shim was killed are looked for: neither can be awaited.
+_LOOK_S = 0.01
+_LAST_LOOK_S = 1.0
+# How long `recover` waits for the leftovers of ranks whose shim was killed; those that stay are followed on.
+_RECOVER_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Rank:
+    key: RankKey
+    files: RankFiles
+    record: Record
+    control: asyncio.StreamWriter | None = None
+    stop: tuple[float, float] | None = None
+    watch: "asyncio.Task[None] | None" = None
+
+
+class ProcessLauncher:
+    """A `Launcher` (see there) that keeps its ranks under `state_dir` and runs one shim for each.
+
+    Raises:
+        LauncherUnavailableError: another agent has the state directory, or the kernel lacks what shims need.
+    """
+
+    def __init__(self, state_dir: Path, on_change: Callable[[RankObservation], None]) -> None:
+        if not sys.platform.startswith("linux") or not os.path.exists("/proc/thread-self/children"):
+            raise LauncherUnavailableError(
+                "the process launcher needs Linux with /proc/<pid>/task/<tid>/children (CONFIG_PROC_CHILDREN)"
+            )
+        self._root = state_dir.absolute() / "ranks"
+        # A rank of another user passes through to its error folder, and reads nothing on the way.
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        self._root.parent.mkdir(mode=mode, parents=True, exist_ok=True)
+        self._root.mkdir(mode=mode, exist_ok=True)
+        self._lock = _lock(self._root)
+        self._boot_id = boot_id()
+        self._on_change = on_change
+        self._ranks: dict[RankKey, _Rank] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def files(self, key: RankKey) -> RankFiles:
+        """Say where a rank's files are."""
+        return RankFiles(self._root / key.unit)
+
+    async def start(self, order: LaunchOrder) -> None:
+        """Start a rank; see `Launcher.start`."""
+        if order.key in self._ranks:
+            return
+        record = Record(state=RankState.STARTING, boot_id=self._boot_id)
+        rank = self._ranks[order.key] = _Rank(key=order.key, files=self.files(order.key), record=record)
+        self._on_change(_observation(rank))
+        try:
+            connection = await asyncio.to_thread(spawn, rank.files, order, record)
+        except StartedBeforeError:
+            # Its record was deleted: what became of it is not known here any more.
+            self._change(rank, _over(record, lost="it was started before, and its record was deleted"))
+        except LaunchError as failed:
+            self._bury(rank, _over(record, launch_error=str(failed)))
+        else:
+            self._spawn_task(self._follow(rank, connection))
+
+    async def stop(self, key: RankKey, evidence_s: float, grace_s: float) -> None:
+        """Stop a rank; see `Launcher.stop`."""
+        rank = self._ranks.get(key)
+        if rank is None or rank.record.state in _ENDED:
+            return
+        _ask_to_stop(rank, evidence_s, grace_s)
+        if rank.watch is None and evidence_s > 0:
+            rank.watch = self._spawn_task(_end_when_said(rank, evidence_s, grace_s))
+
+    async def recover(self) -> list[RankObservation]:
+        """Find all ranks again; see `Launcher.recover`."""
+        settling = []
+        for directory in sorted(self._root.iterdir()):
+            key = key_of(directory.name)
+            files = RankFiles(directory)
+            if key is None or files.forgotten.exists():
+                continue
+            rank = self._ranks[key] = _Rank(key=key, files=files, record=self._read(files))
+            if rank.record.state is RankState.GONE:
+                continue
+            try:
+                connection = connect(files)
+            except OSError:
+                settling.append(self._spawn_task(self._settle(rank)))
+            else:
+                self._spawn_task(self._follow(rank, connection))
+        if settling:
+            await asyncio.wait(settling, timeout=_RECOVER_S)
+        return [_observation(rank) for rank in self._ranks.values()]
+
+    def forget(self, key: RankKey) -> None:
+        """Delete a rank's record; see `Launcher.forget`."""
+        rank = self._ranks.get(key)
+        if rank is None:
+            return
+        if rank.record.state is not RankState.GONE:
+            raise ValueError(f"{key} is {rank.record.state}: only a rank that is gone can be forgotten")
+        files = rank.files
+        if files.directory.exists():
+            files.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
+            for path in (files.record, files.order, files.control, files.shim_log, files.error, files.progress):
+                path.unlink(missing_ok=True)
+        del self._ranks[key]
+
+    async def close(self) -> None:
+        """Detach from all ranks, which go on, and let another agent have the state directory."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        os.close(self._lock)
+
+    def _spawn_task(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _change(self, rank: _Rank, record: Record) -> None:
+        if record != rank.record:
+            rank.record = record
+            self._on_change(_observation(rank))
+
+    def _read(self, files: RankFiles) -> Record:
+        """Read the record of a rank found on disk; a previous boot took all its processes with it."""
+        starting = Record(state=RankState.STARTING, boot_id=self._boot_id)
+        try:
+            record = Record.parse(files.record.read_bytes())
+        except FileNotFoundError:
+            return _over(starting, launch_error="the agent died while starting it")
+        except ValueError as error:
+            return replace(starting, lost=f"its record is damaged ({error})")
+        if record.boot_id == self._boot_id:
+            return record
+        return _over(record, lost="the host was rebooted")
+
+    async def _follow(self, rank: _Rank, connection: socket.socket) -> None:
+        """Take what the shim tells until it ends."""
+        reader, control = await asyncio.open_unix_connection(sock=connection)
+        rank.control = control
+        try:
+            if rank.stop is not None:
+                _ask_to_stop(rank, *rank.stop)
+            async for line in reader:
+                self._change(rank, Record.parse(line))
+        except ConnectionError:
+            pass  # the shim died with words of ours unread: as its end of file
+        finally:
+            control.close()
+            rank.control = None
+        if rank.record.state is not RankState.GONE:
+            rank.record = self._read(rank.files)
+            await self._settle(rank)
+
+    async def _settle(self, rank: _Rank) -> None:
+        """Finish in the place of a shim that died: the kernel killed the rank with it, the rest is ours to kill."""
+        if rank.files.order.exists():
+            words = shim_words(rank.files)
+            ended = _over(rank.record, launch_error=words or "the agent died while starting it")
+        else:
+            ended = _over(rank.record, lost="its shim was killed, and the rank with it")
+        self._change(rank, replace(ended, state=RankState.EXITED))
+        pause_s, empty = _LOOK_S, 0
+        while empty < 2:  # twice: a process in the middle of its exec shows no environment
+            left = await asyncio.to_thread(kill_leftovers, rank.files.directory)
+            empty = 0 if left else empty + 1
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LAST_LOOK_S) if left else _LOOK_S
+        self._bury(rank, ended)
+
+    def _bury(self, rank: _Rank, record: Record) -> None:
+        try:
+            record.write(rank.files.record)
+        except OSError:
+            pass  # a full disk: the directory, and what is in it, lead the next agent to the same end
+        self._change(rank, record)
+
+
+def _lock(root: Path) -> int:
+    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise LauncherUnavailableError(
+            f"another agent runs ranks from {root.parent}: stop it, or give this one another state directory"
+        ) from None
+    return descriptor
+
+
+def _over(record: Record, *, launch_error: str = "", lost: str = "") -> Record:
+    """Say that a rank is gone, and why there is nothing better known of its end than the record says."""
+    if record.exited_at:
+        return replace(record, state=RankState.GONE)
+    return replace(
+        record,
+        state=RankState.GONE,
+        exited_at=time.time(),
+        launch_error=record.launch_error or launch_error,
+        lost=record.lost or lost,
+    )
+
+
+def _ask_to_stop(rank: _Rank, evidence_s: float, grace_s: float) -> None:
+    """Tell the shim, or keep it for when the connection stands. The shim takes the shortest of all times."""
+    if rank.control is not None:
+        stop = {"evidence_s": evidence_s, "grace_s": grace_s}
+        rank.control.write(json.dumps({"stop": stop}).encode() + b"\n")
+    elif rank.stop is not None:
+        rank.stop = (min(rank.stop[0], evidence_s), min(rank.stop[1], grace_s))
+    else:
+        rank.stop = (evidence_s, grace_s)
+
+
+async def _end_when_said(rank: _Rank, evidence_s: float, grace_s: float) -> None:
+    """Cut the evidence wait short once the rank has said why it fails and has fallen silent."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + evidence_s
+    size = judged = -1
+    while loop.time() < deadline and rank.record.state not in _ENDED:
+        before, size = size, evidence.written_bytes(rank.files)
+        # Silent for one look: a chained traceback follows at once, and is not to be cut off.
+        if size == before != judged:
+            if evidence.is_complete(rank.files):
+                _ask_to_stop(rank, 0.0, grace_s)
+                return
+            judged = size
+        await asyncio.sleep(_LOOK_S)
+
+
+def _observation(rank: _Rank) -> RankObservation:
+    record = rank.record
+    ended = None
+    if record.state in _ENDED:
+        ended = ExitInfo(
+            exited_at=record.exited_at,
+            code=record.code,
+            signal=record.signal,
+            requested=record.requested,
+            launch_error=record.launch_error,
+            lost=record.lost,
+        )
+        ended = evidence.with_evidence(rank.files, ended)
+    return RankObservation(key=rank.key, state=record.state, pid=record.pid, started_at=record.started_at, exit=ended)

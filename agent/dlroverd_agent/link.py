@@ -1,0 +1,267 @@
+"""The session with the daemon: dialled again and again, with nothing in it that waits for anything but the wire.
+
+Decides nothing about ranks. What is to be sent waits in one place for each kind, the newer replacing the
+older, since every message says all there is: a slow daemon costs no memory here.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import grpc.aio
+import structlog
+
+from dlroverd.model.ids import GangKey
+from dlroverd.model.world import Desired, Progress
+from dlroverd.protocol import channel
+from dlroverd.protocol.convert import ProtocolError
+from dlroverd.protocol.errors import CallError, Reason, from_rpc
+from dlroverd.protocol.messages import (
+    AGENT_MESSAGE,
+    DAEMON_MESSAGE,
+    LOG_PIECE,
+    Ack,
+    AgentMessage,
+    Beat,
+    Bye,
+    DaemonMessage,
+    Hello,
+    LogPiece,
+    LogRequest,
+    Welcome,
+)
+from dlroverd.protocol.v1 import agent_service_pb2
+from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
+from dlroverd.protocol.version import agree
+
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 5.0
+WELCOME_S = 10.0
+BYE_S = 1.0
+
+# What passes by itself; everything else needs a person, and is tried again slowly.
+_PASSING = (Reason.UNAVAILABLE, Reason.TIMED_OUT)
+
+_Call: TypeAlias = "grpc.aio.StreamStreamCall[agent_service_pb2.AgentMessage, agent_service_pb2.DaemonMessage]"
+
+_log = structlog.get_logger()
+
+
+class Peer(Protocol):
+    """Who speaks through the link. Nothing in it may block."""
+
+    def hello(self) -> Hello:
+        """Say who this node is and all that it sees, now."""
+        ...
+
+    def beat(self) -> Beat:
+        """Say how far this node is, now."""
+        ...
+
+    def welcomed(self, hello: Hello, welcome: Welcome) -> None:
+        """The daemon accepted a hello."""
+        ...
+
+    def received(self, message: Desired | Ack) -> None:
+        """The daemon said something."""
+        ...
+
+    def parted(self) -> None:
+        """A session that had been welcomed ended."""
+        ...
+
+    def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+        """Give the output that is asked for."""
+        ...
+
+
+class Link:
+    """Keeps one session with the daemon at one of `addresses`, whichever answers."""
+
+    def __init__(self, addresses: Sequence[str], peer: Peer) -> None:
+        self._addresses = addresses
+        self._peer = peer
+        self._outbox: dict[type | GangKey, AgentMessage] = {}
+        self._filled = asyncio.Event()
+        self._again = asyncio.Event()
+        self._leaving = False
+        self._said = ""
+
+    def send(self, message: AgentMessage) -> None:
+        """Send a message in this session, in place of an older one of its kind that still waits."""
+        key = message.round.gang_key if isinstance(message, Progress) else type(message)
+        self._outbox[key] = message
+        self._filled.set()
+
+    def reconnect(self) -> None:
+        """End the session and begin another at once."""
+        self._again.set()
+
+    def leave(self) -> None:
+        """Say goodbye and have `run` end."""
+        self._leaving = True
+        self.send(Bye())
+        self._again.set()
+
+    async def run(self) -> None:
+        """Dial until told to leave. Whatever the daemon does, this goes on."""
+        failures = 0
+        while not self._leaving:
+            self._again.clear()
+            failure: CallError | None = None
+            address = self._addresses[failures % len(self._addresses)]
+            try:
+                async with channel.connect(address) as wire:
+                    stub = AgentServiceStub(wire)
+                    call = stub.Session()
+                    interval_s = await self._greet(call, address)
+                    failures = 0
+                    try:
+                        await self._converse(stub, call, interval_s)
+                    finally:
+                        self._peer.parted()
+            except (grpc.aio.AioRpcError, ProtocolError, CallError, TimeoutError) as error:
+                failure = _told(error, address)
+                self._say(failure.sentence)
+            if not self._again.is_set():
+                failures += 1
+                await self._pause(failures, failure)
+
+    async def _pause(self, failures: int, failure: CallError | None) -> None:
+        pause_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 10))
+        if failure is not None and failure.reason not in _PASSING:
+            pause_s = LAST_RETRY_S
+        try:
+            # Jittered, so that a fleet does not dial a restarted daemon in one instant.
+            async with asyncio.timeout(pause_s * random.uniform(0.5, 1.0)):  # noqa: S311
+                await self._again.wait()
+        except TimeoutError:
+            pass
+
+    def _say(self, sentence: str) -> None:
+        """Tell people why there is no daemon: once for each reason, not at each attempt."""
+        if sentence != self._said:
+            _log.warning(sentence)
+        self._said = sentence
+
+    async def _greet(self, call: _Call, address: str) -> float:
+        """Say hello and be welcomed; how often to send a beat, in seconds."""
+        hello = self._peer.hello()
+        async with asyncio.timeout(WELCOME_S):
+            await call.write(AGENT_MESSAGE.wrap(hello))
+            welcome = await _next(call)
+        if not isinstance(welcome, Welcome):
+            raise ProtocolError(f"its first word is {type(welcome).__name__}, not Welcome")
+        agree(welcome.protocol_version, peer="dlroverd")
+        if welcome.beat_interval_s <= 0:
+            raise ProtocolError("must be more than 0", "welcome.beat_interval_s")
+        self._said = ""
+        self._outbox.clear()
+        _log.info("connected", daemon=address, daemon_version=welcome.daemon_version)
+        self._peer.welcomed(hello, welcome)
+        return welcome.beat_interval_s
+
+    async def _converse(self, stub: AgentServiceStub, call: _Call, interval_s: float) -> None:
+        """Speak and listen until the session ends, or is to end."""
+        speaking = asyncio.create_task(self._speak(call, interval_s))
+        pushes: set[asyncio.Task[None]] = set()
+        listening = asyncio.create_task(self._listen(stub, call, pushes))
+        again = asyncio.create_task(self._again.wait())
+        try:
+            done, _ = await asyncio.wait({speaking, listening, again}, return_when=asyncio.FIRST_COMPLETED)
+            if self._leaving:
+                await asyncio.wait({listening}, timeout=BYE_S)  # the daemon ends the call when it has read it all
+                return
+            if speaking in done and speaking.exception() is None:
+                await asyncio.wait({listening, again}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (speaking, listening):
+                if task.done():
+                    task.result()
+        finally:
+            tasks: set[asyncio.Task[Any]] = {speaking, listening, again, *pushes}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _speak(self, call: _Call, interval_s: float) -> None:
+        """Send what waits, and a beat in time. Ends after a goodbye, or with the call: the listener learns why."""
+        loop = asyncio.get_running_loop()
+        beat_at = loop.time() + interval_s
+        try:
+            while not self._leaving or self._outbox:
+                try:
+                    async with asyncio.timeout_at(beat_at):
+                        await self._filled.wait()
+                except TimeoutError:
+                    self.send(self._peer.beat())
+                    beat_at = loop.time() + interval_s
+                self._filled.clear()
+                while self._outbox:
+                    await call.write(AGENT_MESSAGE.wrap(self._outbox.pop(next(iter(self._outbox)))))
+            await call.done_writing()
+        except asyncio.InvalidStateError:
+            pass
+
+    async def _listen(self, stub: AgentServiceStub, call: _Call, pushes: "set[asyncio.Task[None]]") -> None:
+        """Take what the daemon says until it ends the call."""
+        while True:
+            match message := await _next(call):
+                case Desired() | Ack():
+                    self._peer.received(message)
+                case LogRequest():
+                    push = asyncio.create_task(self._push(stub, message))
+                    pushes.add(push)
+                    push.add_done_callback(pushes.discard)
+                case Welcome() | None:
+                    pass  # doubled, or of a newer daemon
+
+    async def _push(self, stub: AgentServiceStub, request: LogRequest) -> None:
+        """Answer one request for output, until it is complete or nobody reads it any more."""
+        call = stub.PushLogs()
+
+        async def write() -> None:
+            try:
+                async with contextlib.aclosing(self._peer.logs(request)) as pieces:
+                    async for piece in pieces:
+                        await call.write(LOG_PIECE.wrap(piece))
+                await call.done_writing()
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                pass  # the daemon ended the call: nobody reads any more
+
+        writing = asyncio.create_task(write())
+        ending = asyncio.create_task(call.code())
+        try:
+            await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                code = await ending
+                _log.debug("output sent", stream=request.stream_id, end=code.name)
+        finally:
+            writing.cancel()
+            ending.cancel()
+            call.cancel()
+            await asyncio.gather(writing, ending, return_exceptions=True)
+
+
+async def _next(call: _Call) -> DaemonMessage | None:
+    """Read one message; None for one that only a newer daemon knows. CallError when the daemon ended the call."""
+    message = await call.read()
+    if isinstance(message, agent_service_pb2.DaemonMessage):
+        return DAEMON_MESSAGE.unwrap(message)
+    raise CallError(Reason.UNAVAILABLE, "The daemon ended the session; it is dialled again.")
+
+
+def _told(error: Exception, address: str) -> CallError:
+    """Say in one sentence why there is no session."""
+    match error:
+        case CallError():
+            return error
+        case grpc.aio.AioRpcError():
+            return from_rpc(error, address)
+        case TimeoutError():
+            sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
+            return CallError(Reason.TIMED_OUT, sentence)
+        case _:
+            sentence = f"What the daemon at {address} says breaks the protocol ({error}): upgrade the older of the two."
+            return CallError(Reason.INVALID, sentence)

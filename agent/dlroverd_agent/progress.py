@@ -1,0 +1,204 @@
+"""Finds the newest training step of each rank that runs: on its progress page, else in its output.
+
+Telemetry: it decides nothing. Everything read was written by a user's program: reads are bounded, and what makes
+no sense is no progress.
+"""
+
+import asyncio
+import re
+import struct
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlroverd.model.ids import RankKey, RoundKey
+from dlroverd.model.world import Progress
+from dlroverd_agent.launchers.files import RankFiles
+from dlroverd_agent.rank_file import RankFile
+
+EAGER_LOOK_S = 0.02
+# How long a world's first step is looked for eagerly: beyond it, a beat more or less says nothing about a recovery.
+EAGER_S = 120.0
+PAGE_BYTES = 64
+
+# The page as dlroverd_train/_progress.py writes it.
+_MAGIC = b"DLRVDPRG"
+_VERSION = 1
+_RECORD = struct.Struct("<8sIIqdd")
+_CHECKSUM = struct.Struct("<I")
+_MAX_STEP = 1 << 53
+
+_LOOK_BYTES = 256 * 1024
+# A user's pattern may take quadratic time on one line, and holds the interpreter meanwhile.
+_LINE_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A training step and when it was made, or seen (wall clock, seconds)."""
+
+    step: int
+    at: float
+
+
+def read_page(record: bytes) -> Step | None:
+    """Read a progress page; None if it is none, or is just being written."""
+    if len(record) < _RECORD.size + _CHECKSUM.size:
+        return None
+    magic, version, _, step, at, _ = _RECORD.unpack_from(record)
+    (checksum,) = _CHECKSUM.unpack_from(record, _RECORD.size)
+    if (magic, version) != (_MAGIC, _VERSION) or zlib.crc32(record[: _RECORD.size]) != checksum:
+        return None
+    return Step(step, at) if 0 <= step < _MAX_STEP and 0 < at < _MAX_STEP else None
+
+
+def step_pattern(pattern: str) -> re.Pattern[bytes]:
+    """Make ready a job's `progress_pattern`; re.error if it is no regular expression with a group, the step."""
+    compiled = re.compile(pattern.encode())
+    if compiled.groups < 1:
+        raise re.error("it has no group for the step")
+    return compiled
+
+
+class RankProgress:
+    """One rank's newest step. Blocking, each look bounded: for a thread."""
+
+    def __init__(self, files: RankFiles, pattern: re.Pattern[bytes]) -> None:
+        self._files = files
+        self._pattern = pattern
+        self._page: RankFile | None = None
+        self._output: RankFile | None = None
+        self._offset = 0
+        self._rest = b""
+        self.newest: Step | None = None
+
+    def look(self, *, final: bool = False) -> None:
+        """Bring `newest` up to date; `final` also takes a last line that has no end."""
+        try:
+            self._page = self._page or _opened(self._files.progress)
+            if self._page is not None:
+                self.newest = read_page(self._page.read(0, PAGE_BYTES)) or self.newest
+                return
+            self._output = self._output or _opened(self._files.output)
+            if self._output is not None:
+                self._read_output(self._output, final=final)
+        except OSError:
+            pass  # a disk that cannot be read shows no progress, and says so itself
+
+    def close(self) -> None:
+        """Close its files."""
+        for file in (self._page, self._output):
+            if file is not None:
+                file.close()
+
+    def _read_output(self, output: RankFile, *, final: bool) -> None:
+        size = output.size()
+        if size - self._offset > _LOOK_BYTES:  # only the newest counts
+            self._offset, self._rest = size - _LOOK_BYTES, b""
+        new = output.read(self._offset, _LOOK_BYTES)
+        self._offset += len(new)
+        lines = (self._rest + new).replace(b"\r", b"\n").split(b"\n")
+        self._rest = b"" if final else lines.pop()[-_LINE_BYTES:]
+        for line in reversed(lines):
+            found = deque(self._pattern.finditer(line[:_LINE_BYTES]), maxlen=1)
+            # Fifteen digits are below _MAX_STEP; more are no step.
+            if found and re.fullmatch(rb"\d{1,15}", found[0][1] or b""):
+                self.newest = Step(int(found[0][1]), time.time())
+                return
+
+
+def _opened(path: Path) -> RankFile | None:
+    try:
+        return RankFile(path)
+    except OSError:
+        return None
+
+
+@dataclass(slots=True)
+class _World:
+    """What one world was seen at. Times are monotonic seconds."""
+
+    since: float
+    newest: Step | None = None
+    sent: Step | None = None
+    sent_at: float = 0.0
+
+
+class ProgressWatch:
+    """Looks at all ranks that run, and sends each world's highest step: the first at once, then one each beat."""
+
+    def __init__(self, files: Callable[[RankKey], RankFiles], send: Callable[[Progress], None]) -> None:
+        self._files = files
+        self._send = send
+        self.beat_s = 1.0
+        self._ranks: dict[RankKey, RankProgress] = {}
+        self._worlds: dict[RoundKey, _World] = {}
+        self._wake = asyncio.Event()
+        self._looking = asyncio.Lock()  # a rank is looked at by one thread at a time
+
+    def watch(self, key: RankKey, pattern: re.Pattern[bytes]) -> None:
+        """Look at a rank from now on."""
+        if key not in self._ranks:
+            self._ranks[key] = RankProgress(self._files(key), pattern)
+            self._worlds.setdefault(key.round_key, _World(asyncio.get_running_loop().time()))
+            self._wake.set()
+
+    async def last_step(self, key: RankKey, pattern: re.Pattern[bytes]) -> int:
+        """Look at a rank that ended for the last time; its last step, -1 if it made none."""
+        async with self._looking:
+            rank = self._ranks.pop(key, None) or RankProgress(self._files(key), pattern)
+            try:
+                await asyncio.to_thread(rank.look, final=True)
+            finally:
+                rank.close()
+        self._note(key, rank)
+        if all(other.round_key != key.round_key for other in self._ranks):
+            self._worlds.pop(key.round_key, None)
+        return rank.newest.step if rank.newest is not None else -1
+
+    def repeat(self) -> None:
+        """Say again how far every world is: the daemon may have been away when it was said."""
+        for round_, world in self._worlds.items():
+            if world.newest is not None:
+                self._tell(round_, world, world.newest)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            async with self._looking:
+                await asyncio.to_thread(_look_all, tuple(self._ranks.values()))
+            for key, rank in self._ranks.items():
+                self._note(key, rank)
+            now = loop.time()
+            eager = any(each.newest is None and now - each.since < EAGER_S for each in self._worlds.values())
+            pause_s = EAGER_LOOK_S if eager else self.beat_s
+            try:
+                async with asyncio.timeout(pause_s if self._ranks else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+
+    def _note(self, key: RankKey, rank: RankProgress) -> None:
+        """Take what a rank was seen at into its world, and tell it if it is time to."""
+        world, step = self._worlds.get(key.round_key), rank.newest
+        if world is None or step is None:
+            return
+        if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
+            world.newest = step
+        due = asyncio.get_running_loop().time() - world.sent_at >= self.beat_s
+        if world.sent is None or (due and world.sent.step < world.newest.step):
+            self._tell(key.round_key, world, world.newest)
+
+    def _tell(self, round_: RoundKey, world: _World, step: Step) -> None:
+        world.sent, world.sent_at = step, asyncio.get_running_loop().time()
+        self._send(Progress(round=round_, step=step.step, at=step.at))
+
+
+def _look_all(ranks: tuple[RankProgress, ...]) -> None:
+    for rank in ranks:
+        rank.look()
