@@ -1,0 +1,1 @@
+"""The plugins that ship with dlroverd. They use the public interface alone, as anyone's do."""

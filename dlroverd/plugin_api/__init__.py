@@ -1,0 +1,41 @@
+"""All that a plugin may import of ours, beside `dlroverd.model`. See docs/plugins/.
+
+A plugin is a module behind an entry point of the group `dlroverd.plugins`. It says `DLROVERD_API = 1` and
+implements hooks marked with `hookimpl`, which hand objects to the host. Must not import anything but the model.
+"""
+
+from dlroverd.model.placement import (
+    FreeIndex,
+    FreeNode,
+    GangPlacement,
+    GangRequest,
+    NoFit,
+    Placement,
+    PlacementRequest,
+    PlacementView,
+    place,
+)
+from dlroverd.model.view import EventView
+from dlroverd.plugin_api.hooks import hookimpl
+from dlroverd.plugin_api.scheduler import Scheduler
+from dlroverd.plugin_api.sink import Sink
+
+# Rises when a hook or an interface changes so that a plugin written before would break.
+API_VERSION = 1
+
+__all__ = [
+    "API_VERSION",
+    "EventView",
+    "FreeIndex",
+    "FreeNode",
+    "GangPlacement",
+    "GangRequest",
+    "NoFit",
+    "Placement",
+    "PlacementRequest",
+    "PlacementView",
+    "Scheduler",
+    "Sink",
+    "hookimpl",
+    "place",
+]

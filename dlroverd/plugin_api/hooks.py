@@ -1,0 +1,26 @@
+"""The hooks. Each is called once, when the plugin is loaded, and hands one object to the host.
+
+Owns names and signatures (docs/plugins/ is held to them by a test). Must not call anything.
+"""
+
+from collections.abc import Callable
+
+import pluggy
+
+from dlroverd.plugin_api.scheduler import Scheduler
+from dlroverd.plugin_api.sink import Sink
+
+PROJECT = "dlroverd"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def dlroverd_register_scheduler(register: Callable[[Scheduler], None]) -> None:
+    """Hand over a scheduler: `register(MyScheduler())`."""
+
+
+@hookspec
+def dlroverd_register_sink(register: Callable[[Sink], None]) -> None:
+    """Hand over a sink: `register(MySink())`."""

@@ -1,0 +1,134 @@
+"""A plugin's own process: imports it, and answers the host over the socket that is its standard input.
+
+`python -m dlroverd.plugin_host.child PLUGIN MEMORY_BYTES HOST_PID`. Everything the plugin raises ends here and
+becomes an answer. Must never outlive the host, nor be the process that the kernel spares when memory is short.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from io import BufferedRWPair
+from typing import NoReturn
+
+from dlroverd.model.placement import NoFit, Placement
+from dlroverd.plugin_host import wire
+from dlroverd.plugin_host.failures import PluginError
+from dlroverd.plugin_host.loading import Registered, find, load, origin, version
+
+# From linux/prctl.h.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# The daemon and the ranks go first for CPU, and this goes first when memory is short (of -1000..1000).
+_NICE = 10
+_OOM_SCORE_ADJ = 500
+_SENTENCE_CHARS = 500
+
+
+def main(plugin: str, memory_bytes: int, host_pid: int) -> int:
+    """Load one plugin and serve it until the host closes it or goes away."""
+    link = _take_link()
+    _confine(memory_bytes, host_pid)
+    registered = _load(plugin, link)
+    if registered is None:
+        return 1
+    for line in link:
+        question = wire.decode_question(line)
+        _send(link, _answer(registered, question))
+        if isinstance(question, wire.Close):
+            return 0
+    return 0
+
+
+def _take_link() -> BufferedRWPair:
+    """Move the socket off descriptor 0, where a plugin that reads its standard input would find it."""
+    link = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return link.makefile("rwb")
+
+
+def _confine(memory_bytes: int, host_pid: int) -> None:
+    """Bind this process, and what it starts, to the host's life and to less than the host's share."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_CHILD_SUBREAPER, 1)):
+        if libc.prctl(option, int(value), 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != host_pid:
+        sys.exit("the host is gone")
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    os.nice(_NICE)
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(_OOM_SCORE_ADJ))
+
+
+def _load(plugin: str, link: BufferedRWPair) -> Registered | None:
+    try:
+        entry = find(plugin)
+        _send(link, wire.Found(version=version(entry), origin=origin(entry)))
+        registered = load(entry)
+    except BaseException as error:  # noqa: BLE001 isolation edge: importing a stranger's module raises anything
+        _send(link, wire.Raised(error=_sentence(error)))
+        return None
+    _send(link, wire.Loaded(kinds=registered.kinds))
+    return registered
+
+
+def _answer(registered: Registered, question: wire.Question) -> wire.Answer:
+    try:
+        value = _call(registered, question)
+    except BaseException as error:  # noqa: BLE001 isolation edge: SystemExit must not end a plugin's process
+        return wire.Raised(id=question.id, error=f"{question.op}() raised {_sentence(error)}")
+    if isinstance(question, wire.Place) and not isinstance(value, Placement | NoFit):
+        given = type(value).__name__
+        return wire.Raised(id=question.id, error=f"place() returned {given}, where Placement or NoFit is wanted")
+    return wire.Returned(id=question.id, value=value)
+
+
+def _call(registered: Registered, question: wire.Question) -> Placement | NoFit | None:
+    match question, registered:
+        case wire.Place(view=view), Registered(scheduler=scheduler) if scheduler is not None:
+            return scheduler.place(view)
+        case wire.Open(settings=settings), Registered(sink=sink) if sink is not None:
+            sink.open(settings)
+        case wire.Write(batch=batch), Registered(sink=sink) if sink is not None:
+            sink.write(batch)
+        case wire.Close(), Registered(sink=sink):
+            if sink is not None:
+                sink.close()
+        case _:
+            raise PluginError(f"it gives {', '.join(registered.kinds)} only")
+    return None
+
+
+def _send(link: BufferedRWPair, answer: wire.Answer) -> None:
+    try:
+        line = wire.encode_answer(answer)
+        if len(line) > wire.MAX_LINE_BYTES:
+            raise PluginError(f"the answer takes {len(line)} bytes, {wire.MAX_LINE_BYTES} are allowed")
+    except (MemoryError, PluginError, ValueError) as error:
+        line = wire.encode_answer(wire.Raised(id=getattr(answer, "id", 0), error=_sentence(error)))
+    link.write(line)
+    link.flush()
+
+
+def _sentence(error: BaseException) -> str:
+    """Say an error in one line; the traceback goes to the output, for whoever looks closer."""
+    if isinstance(error, PluginError):
+        text = str(error)
+    else:
+        traceback.print_exception(error)
+        text = " ".join(traceback.format_exception_only(error)[-1].split())
+    return text.encode(errors="replace").decode()[:_SENTENCE_CHARS]
+
+
+def _run() -> NoReturn:
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+
+
+if __name__ == "__main__":
+    _run()

@@ -1,0 +1,153 @@
+"""The daemon's plugins: those its configuration enables, each called by its kind's methods.
+
+No stranger's module is ever imported here: a plugin lives in a process of its own (`plugin`, `child`), except
+for the few below, which are ours and pure.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from dlroverd.model.placement import NoFit, Placement, PlacementView
+from dlroverd.model.view import EventView, PluginView
+from dlroverd.plugin_api import Scheduler
+from dlroverd.plugin_host import wire
+from dlroverd.plugin_host.failures import PluginError
+from dlroverd.plugin_host.loading import find, load, origin, version
+from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
+
+# Run inside the daemon: an entry point of this name, if it is this module. A process would cost each placement
+# a millisecond, and cannot fail where the core's own fallback, the same rule, would not.
+INLINE = {"fifo": "dlroverd.builtin.fifo"}
+# Of event bodies put to a sink at once: some 50 ms of the loop's time to encode, and little beside a plugin's memory.
+_PART_BYTES = 4 * 1024 * 1024
+
+
+class PluginHost:
+    """Starts, calls, lists and ends plugins."""
+
+    def __init__(self, enabled: Sequence[PluginConfig], limits: HostLimits | None = None) -> None:
+        """Nothing runs before `start`. ValueError if two plugins have one name."""
+        names = [config.name for config in enabled]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two plugins are named {twice[0]}; give each a name of its own")
+        self._enabled = enabled
+        self._limits = limits or HostLimits()
+        self._plugins: dict[str, _Plugin] = {}
+
+    async def start(self) -> None:
+        """Begin to bring all plugins up; does not wait for any."""
+        for config in self._enabled:
+            plugin = _inline(config) or IsolatedPlugin(config, self._limits)
+            plugin.start()
+            self._plugins[config.name] = plugin
+
+    async def settled(self) -> None:
+        """Wait until each plugin is up or has been given up for now."""
+        await asyncio.gather(*(plugin.settled() for plugin in self._plugins.values()))
+
+    async def schedule(self, name: str, view: PlacementView, timeout_s: float) -> Placement | NoFit:
+        """Ask a scheduler. The answer has the right types; that it may be carried out is for the core to check.
+
+        PluginTimeoutError, or PluginError, with one sentence.
+        """
+        answer = await self._plugin(name).call(wire.Place(view=view), timeout_s)
+        if answer is None:
+            raise PluginError(f"plugin {name}: place() answered nothing")
+        return answer
+
+    async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> None:
+        """Give a batch to a sink, in parts if it is large; each may take `timeout_s`. To return is to acknowledge.
+
+        PluginTimeoutError, or PluginError, with one sentence: the whole batch is to be given again.
+        """
+        plugin = self._plugin(name)
+        for part in _parts(batch):
+            await plugin.call(wire.Write(batch=part), timeout_s)
+
+    def inventory(self) -> list[PluginView]:
+        """All enabled plugins in the order of the configuration."""
+        return [plugin.view() for plugin in self._plugins.values()]
+
+    async def close(self) -> None:
+        """Close all plugins and end their processes."""
+        await asyncio.gather(*(plugin.close() for plugin in self._plugins.values()))
+
+    def _plugin(self, name: str) -> "_Plugin":
+        try:
+            return self._plugins[name]
+        except KeyError:
+            raise PluginError(f"plugin {name} is not enabled; add it to the configuration") from None
+
+
+def _parts(batch: tuple[EventView, ...]) -> Iterator[tuple[EventView, ...]]:
+    """Cut a batch before it exceeds `_PART_BYTES`; an event that does by itself is a part of its own."""
+    start = size = 0
+    for at, event in enumerate(batch):
+        size += len(event.body)
+        if size > _PART_BYTES and at > start:
+            yield batch[start:at]
+            start, size = at, len(event.body)
+    if start < len(batch):
+        yield batch[start:]
+
+
+class _Plugin(Protocol):
+    """What isolated and inline plugins have in common."""
+
+    def start(self) -> None: ...
+    async def settled(self) -> None: ...
+    def view(self) -> PluginView: ...
+    async def call(self, question: wire.Question, timeout_s: float) -> Placement | NoFit | None: ...
+    async def close(self) -> None: ...
+
+
+def _inline(config: PluginConfig) -> "_InlinePlugin | None":
+    """Load a trusted plugin; None if it is none of those, or cannot be found (its process will say why)."""
+    if config.entry not in INLINE or config.settings:
+        return None
+    try:
+        entry = find(config.entry)
+    except PluginError:
+        return None
+    if entry.value != INLINE[config.entry]:
+        return None
+    scheduler = load(entry).scheduler
+    if scheduler is None:
+        return None
+    view = PluginView(
+        name=config.name,
+        version=version(entry),
+        kinds=("scheduler",),
+        origin=origin(entry),
+        health="ok",
+    )
+    return _InlinePlugin(view, scheduler)
+
+
+class _InlinePlugin:
+    """A trusted scheduler inside the daemon."""
+
+    def __init__(self, view: PluginView, scheduler: Scheduler) -> None:
+        self._view = view
+        self._scheduler = scheduler
+
+    def start(self) -> None:
+        """Have nothing to start."""
+
+    async def settled(self) -> None:
+        """Be ready at once."""
+
+    def view(self) -> PluginView:
+        """Say how it is."""
+        return self._view
+
+    async def call(self, question: wire.Question, timeout_s: float) -> Placement | NoFit | None:  # noqa: ARG002
+        """Answer at once: what runs here is trusted to."""
+        if not isinstance(question, wire.Place):
+            raise PluginError(f"plugin {self._view.name}: it gives scheduler only")
+        return self._scheduler.place(question.view)
+
+    async def close(self) -> None:
+        """Have nothing to close."""

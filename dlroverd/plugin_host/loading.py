@@ -1,0 +1,110 @@
+"""Finds one plugin among the installed distributions, imports it, and collects what it registers.
+
+Distributions are gone through one by one: pluggy's own loader stops at the first import that fails and imports
+plugins that nobody enabled, and one broken entry_points.txt ends `importlib.metadata.entry_points` for all.
+Must run in the plugin's own process, except for what `host` trusts.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, distributions
+from typing import Any, get_args
+
+import pluggy
+
+from dlroverd.plugin_api import API_VERSION, Scheduler, Sink, hooks
+from dlroverd.plugin_host.failures import PluginError
+from dlroverd.plugin_host.wire import Kind
+
+GROUP = "dlroverd.plugins"
+
+
+@dataclass(slots=True)
+class Registered:
+    """What one plugin handed over: at most one object of each kind."""
+
+    scheduler: Scheduler | None = None
+    sink: Sink | None = None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds it gives."""
+        kinds: tuple[Kind, ...] = get_args(Kind)
+        return tuple(kind for kind in kinds if getattr(self, kind) is not None)
+
+
+def find(plugin: str) -> EntryPoint:
+    """The entry point called `plugin`; PluginError if there is none, or more than one."""
+    installed, unreadable = _installed()
+    found = [entry for entry in installed if entry.name == plugin]
+    if not found:
+        names = sorted({entry.name for entry in installed})
+        near = difflib.get_close_matches(plugin, names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; installed are: {', '.join(names) or 'none'}"
+        broken = f" (metadata of {', '.join(unreadable)} cannot be read)" if unreadable else ""
+        raise PluginError(f"no installed distribution has a plugin {plugin}{broken}{hint}")
+    if len({entry.value for entry in found}) > 1:
+        owners = " and ".join(sorted(origin(entry) for entry in found))
+        raise PluginError(f"{owners} both have a plugin {plugin}; uninstall one of them")
+    return found[0]
+
+
+def _installed() -> tuple[list[EntryPoint], list[str]]:
+    entries: list[EntryPoint] = []
+    unreadable: list[str] = []
+    for distribution in distributions():
+        try:
+            entries += distribution.entry_points.select(group=GROUP)
+        except Exception:  # noqa: BLE001 isolation edge: broken metadata raises anything, and hides nobody else's
+            unreadable.append(str(distribution.locate_file("")))
+    return entries, unreadable
+
+
+def origin(entry: EntryPoint) -> str:
+    """Which distribution an entry point is from."""
+    return entry.dist.name if entry.dist is not None else entry.value
+
+
+def version(entry: EntryPoint) -> str:
+    """The version of that distribution."""
+    return entry.dist.version if entry.dist is not None else ""
+
+
+def load(entry: EntryPoint) -> Registered:
+    """Import a plugin and let it register. PluginError for one that breaks the rules; else what it raises."""
+    module = entry.load()
+    declared = getattr(module, "DLROVERD_API", None)
+    if declared != API_VERSION:
+        raise PluginError(
+            f"it is written for plugin API {declared}, this is {API_VERSION}; install a release of it for this one"
+            if declared is not None
+            else f"it does not say which plugin API it is written for; add DLROVERD_API = {API_VERSION} to it"
+        )
+    plugins = pluggy.PluginManager(hooks.PROJECT)
+    plugins.add_hookspecs(hooks)
+    try:
+        plugins.register(module)
+        plugins.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"a hook of it does not match: {' '.join(str(error).split())}") from error
+    registered = Registered()
+    plugins.hook.dlroverd_register_scheduler(register=_taker(registered, "scheduler", Scheduler))
+    plugins.hook.dlroverd_register_sink(register=_taker(registered, "sink", Sink))
+    if not registered.kinds:
+        raise PluginError("it registers nothing; mark its dlroverd_register_ functions with @hookimpl")
+    return registered
+
+
+def _taker(registered: Registered, kind: str, interface: type[Any]) -> Callable[[Any], None]:
+    """Make the `register` that a hook of `kind` is given."""
+
+    def register(given: object) -> None:
+        if not isinstance(given, interface) or isinstance(given, type):
+            what = f"the class {given.__name__}, not an object" if isinstance(given, type) else repr(given)
+            raise PluginError(f"it registers {what} where a {kind} is wanted (see docs/plugins/{kind}.md)")
+        if getattr(registered, kind) is not None:
+            raise PluginError(f"it registers two {kind}s; make each a plugin of its own")
+        setattr(registered, kind, given)
+
+    return register

@@ -1,0 +1,121 @@
+"""What host and child say to each other: JSON objects, one a line, checked against these types on arrival.
+
+The host asks one thing at a time and the child answers it by its `id`. On its own the child says `Found`
+(before it imports the plugin, so that one that dies importing still has a version) and then `Loaded` or
+`Raised`. Never pickle: the child is not trusted.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from dlroverd.model.placement import NoFit, Placement, PlacementView
+from dlroverd.model.view import EventView
+
+# An answer that places 100,000 nodes takes 2 MB; a plugin that says more than this is broken, at the host's cost.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+Kind = Literal["scheduler", "sink"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Call `Sink.open`."""
+
+    settings: dict[str, str]
+    id: int = 0
+    op: Literal["open"] = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Call `Scheduler.place`."""
+
+    view: PlacementView
+    id: int = 0
+    op: Literal["place"] = "place"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Call `Sink.write`."""
+
+    batch: tuple[EventView, ...]
+    id: int = 0
+    op: Literal["write"] = "write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Call `Sink.close` and end."""
+
+    id: int = 0
+    op: Literal["close"] = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The plugin is installed."""
+
+    version: str
+    origin: str
+    op: Literal["found"] = "found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The plugin was imported and registered objects of these kinds."""
+
+    kinds: tuple[Kind, ...]
+    op: Literal["loaded"] = "loaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The call returned; only `place` has a value."""
+
+    id: int
+    value: Placement | NoFit | None = None
+    op: Literal["returned"] = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """The call (id 0: loading) failed. `error` is one sentence."""
+
+    error: str
+    id: int = 0
+    op: Literal["raised"] = "raised"
+
+
+Question = Open | Place | Write | Close
+Answer = Found | Loaded | Returned | Raised
+
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="op")])
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="op")])
+
+
+def encode_question(question: Question) -> bytes:
+    """One line, with its newline, of any length: a child trusts its host."""
+    return _QUESTION.dump_json(question) + b"\n"
+
+
+def decode_question(line: bytes) -> Question:
+    """Read what the host said."""
+    return _QUESTION.validate_json(line, strict=True)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """One line, with its newline."""
+    return _ANSWER.dump_json(answer, warnings="none") + b"\n"
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Read what the child said; ValueError with one sentence if it is none of the answers."""
+    try:
+        return _ANSWER.validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where + ': ' if where else ''}{first['msg']}") from error

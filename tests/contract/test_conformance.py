@@ -1,0 +1,112 @@
+"""The built-in plugins pass the suites that strangers' run; the suites catch plugins that break the rules."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from dlroverd.builtin.fifo import FifoScheduler
+from dlroverd.builtin.file_sink import FileSink
+from dlroverd.plugin_api import EventView, GangPlacement, NoFit, Placement, PlacementView, Scheduler
+from dlroverd.testing.conformance import SchedulerConformance, SinkConformance
+from dlroverd.testing.conformance.sink import Delivered
+
+
+class TestFifo(SchedulerConformance):
+    make = FifoScheduler
+
+
+class TestFile(SinkConformance):
+    make = FileSink
+
+    def settings(self, directory: Path) -> dict[str, str]:
+        return {"path": str(directory / "events.jsonl")}
+
+    def delivered(self, settings: dict[str, str]) -> Delivered:
+        with open(settings["path"], encoding="utf-8") as file:
+            return [(event["position"], event["index"]) for event in map(json.loads, file)]
+
+
+class Greedy:
+    """Gives every gang the first nodes, whatever they have free."""
+
+    def place(self, view: PlacementView) -> Placement | NoFit:
+        names = tuple(node.node for node in view.nodes)
+        return Placement(
+            gangs=tuple(
+                GangPlacement(role=gang.role, gang=gang.gang, nodes=names[: gang.nodes_min])
+                for gang in view.request.gangs
+            )
+        )
+
+
+class Moody(FifoScheduler):
+    """Refuses each second time."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def place(self, view: PlacementView) -> Placement | NoFit:
+        self._asked += 1
+        return super().place(view) if self._asked % 2 else NoFit(reason="not today")
+
+
+class Silent(FifoScheduler):
+    """Gives no reason."""
+
+    def place(self, view: PlacementView) -> Placement | NoFit:
+        answer = super().place(view)
+        return answer if isinstance(answer, Placement) else NoFit(reason="")
+
+
+class Buffering(FileSink):
+    """Acknowledges what it has not written."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[EventView, ...] = ()
+
+    def write(self, batch: tuple[EventView, ...]) -> None:
+        self._kept += batch
+
+    def close(self) -> None:
+        super().write(self._kept)
+        super().close()
+
+
+def scheduler_tests(scheduler: type[Scheduler]) -> list[str]:
+    class Suite(SchedulerConformance):
+        make: ClassVar[type[Scheduler]] = scheduler
+
+    return failing(Suite())
+
+
+def failing(suite: object, *arguments: object) -> list[str]:
+    failed = []
+    for name in sorted(dir(suite)):
+        if name.startswith("test_"):
+            try:
+                getattr(suite, name)(*arguments)
+            except AssertionError:
+                failed.append(name)
+    return failed
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "caught"),
+    [
+        (Greedy, "test_an_answer_places_all_gangs_within_what_is_free_or_none"),
+        (Moody, "test_the_same_view_gets_the_same_answer"),
+        (Silent, "test_an_empty_fleet_gets_a_reason"),
+    ],
+)
+def test_a_scheduler_that_breaks_a_rule_is_caught(scheduler: type[Scheduler], caught: str) -> None:
+    assert caught in scheduler_tests(scheduler)
+
+
+def test_a_sink_that_acknowledges_what_it_only_buffers_is_caught(tmp_path: Path) -> None:
+    class Suite(TestFile):
+        make = Buffering
+
+    with pytest.raises(AssertionError):
+        Suite().test_what_was_acknowledged_has_arrived_in_order(tmp_path)
