@@ -104,7 +104,8 @@ class RoleFile(Section):
     args: list[Argument] = setting([], "its arguments", example="[--lr, 3e-4]")
     python: Argument = setting(
         "",
-        "the interpreter; else that of $VIRTUAL_ENV, else python3 or python in PATH",
+        "the interpreter; else that of $VIRTUAL_ENV, else that of the virtual environment dlroverctl is in if torch is "
+        "there too, else python3 or python in PATH",
         example="/opt/env/bin/python",
     )
     workdir: Argument = setting("", "the working directory; else the one you submit from", example="/data/run")

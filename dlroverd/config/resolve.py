@@ -1,14 +1,15 @@
 """Fill in every default of a job where it is submitted, so that nothing about it is looked up later.
 
-The submitter's surroundings are an argument: nothing here reads the process's own environment or directory,
-and dlroverctl's own interpreter never becomes the job's.
+The submitter's surroundings are an argument: nothing here reads the process's own environment or directory.
 """
 
 import os
 import pwd
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Self
 
 from dlroverd.config.document import ConfigError, Document
@@ -29,13 +30,18 @@ WITHHELD_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitter:
-    """Who submits, and from where. `cpus` and `gpus` are those this host would let the submitter use."""
+    """Who submits, and from where. `cpus` and `gpus` are those this host would let the submitter use.
+
+    `python` is the interpreter that is meant where no other is named: as of a torchrun that is called by its path in
+    a virtual environment that was not activated. "" if there is none.
+    """
 
     cwd: str
     environ: Mapping[str, str]
     user: User
     cpus: int
     gpus: int
+    python: str = ""
 
     @classmethod
     def current(cls) -> Self:
@@ -57,7 +63,13 @@ class Submitter:
             user=User(uid=uid, gid=gid, name=name),
             cpus=cpus,
             gpus=visible_gpus(environ),
+            python=_own_training_python(),
         )
+
+
+def _own_training_python() -> str:
+    """Give this process's interpreter if it is that of a virtual environment to train with."""
+    return sys.executable if sys.prefix != sys.base_prefix and find_spec("torch") is not None else ""
 
 
 def visible_gpus(environ: Mapping[str, str], listing: str = "/proc/driver/nvidia/gpus") -> int:
@@ -199,11 +211,12 @@ class _Role:
         if self.role.python:
             return self._program("python", self.role.python, cwd, env)
         venv = env.get("VIRTUAL_ENV")
-        candidates = [os.path.join(venv, "bin", "python")] if venv else ["python3", "python"]
+        own = [self.submitter.python] if self.submitter.python else ["python3", "python"]
+        candidates = [os.path.join(venv, "bin", "python")] if venv else own
         for candidate in candidates:
             if found := _executable(candidate, cwd, env):
                 return found
-        looked = candidates[0] if venv else "python3 or python in PATH"
+        looked = candidates[0] if len(candidates) == 1 else "python3 or python in PATH"
         raise self._refuse("", f"no Python interpreter was found ({looked}); name one with python")
 
     def _program(self, key: str, word: str, cwd: str, env: Mapping[str, str]) -> str:

@@ -97,7 +97,6 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.NodeHello: nodes.hello,
     inp.NodeReport: nodes.report,
     inp.NodeSilent: nodes.silent,
-    inp.NodeHeard: nodes.heard,
     inp.AdoptNode: nodes.adopt,
     inp.StorageChanged: jobs.storage,
     inp.Tick: _tick,

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dlroverd.core.state import RankRecord, State
 
 
-def fleet_sizes(sizes: Iterable[int]) -> str:
-    """Describe a fleet by its nodes' slots: `3 nodes with 8 slots, 1 node with 2 slots`."""
-    counts = sorted(Counter(sizes).items(), reverse=True)
+def fleet_sizes(sizes: Counter[int]) -> str:
+    """Describe a fleet by how many nodes have how many slots: `3 nodes with 8 slots, 1 node with 2 slots`."""
+    counts = sorted(sizes.items(), reverse=True)
     return ", ".join(
         f"{count} node{'s' if count > 1 else ''} with {size} slot{'s' if size != 1 else ''}" for size, count in counts
     )

@@ -25,6 +25,7 @@ class JobRecord:
 
     `question` is the open question to the scheduler (0: none); `asked_capacity` the free capacity
     (`Meta.capacity`) that the last one looked at: while it has not grown, asking again is pointless.
+    `queued_at` is when it last began to wait for nodes: a question in between does not start the wait anew.
     """
 
     id: int
@@ -33,6 +34,7 @@ class JobRecord:
     reason: str
     since: float
     submitted_at: float
+    queued_at: float
     deadline: float
     request_id: str = ""
     later_requests: tuple[str, ...] = ()
@@ -161,7 +163,9 @@ class State:
         self.placing: set[int] = set()
         self.used: Counter[str] = Counter()
         self.free = FreeIndex()
+        self.sizes: Counter[int] = Counter()
         self._heap: list[tuple[float, str, str, Any]] = []
+        self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
     TABLES = ("meta", "jobs", "gangs", "ranks", "nodes", "grants", "tombstones", "incidents", "requests")
@@ -188,17 +192,18 @@ class State:
             _member(self.node_tombstones, key[0], key[1], present=value is not None)
         elif table is self.gangs:
             _member(self.job_gangs, key.job, key, present=value is not None)
-            self._push("gangs", key, value)
+            self._push("gangs", key, old, value)
         elif table is self.jobs:
             self._index_job(key, value)
-            self._push("jobs", key, value)
+            self._push("jobs", key, old, value)
         elif table is self.nodes:
+            self._index_size(old, value)
             self._index_node(key)
-            self._push("nodes", key, value)
+            self._push("nodes", key, old, value)
 
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
-        self._undo = []
+        self._undo, self._taken = [], []
 
     def commit(self) -> None:
         """Keep the changes since `begin`."""
@@ -209,6 +214,8 @@ class State:
         undo, self._undo = self._undo or [], None
         for table, key, old in reversed(undo):
             self.put(table, key, old)
+        for entry in self._taken:
+            heappush(self._heap, entry)
 
     def next_deadline(self) -> float | None:
         """When the earliest deadline is due, None if there is none."""
@@ -222,8 +229,9 @@ class State:
     def due(self, now: float) -> Iterator[tuple[str, Any]]:
         """Take what is due, as (table, key), earliest first; each is given once per deadline."""
         while (at := self.next_deadline()) is not None and at <= now:
-            _, table, _, key = heappop(self._heap)
-            yield table, key
+            entry = heappop(self._heap)
+            self._taken.append(entry)
+            yield entry[1], entry[3]
 
     def world(self, gang: GangRecord) -> Iterator[RankRecord]:
         """The known ranks of a gang's current world, by rank."""
@@ -273,6 +281,14 @@ class State:
         else:
             self.free.remove(node)
 
+    def _index_size(self, old: NodeRecord | None, new: NodeRecord | None) -> None:
+        if old is not None:
+            self.sizes[old.facts.slots] -= 1
+            if not self.sizes[old.facts.slots]:
+                del self.sizes[old.facts.slots]
+        if new is not None:
+            self.sizes[new.facts.slots] += 1
+
     def _index_job(self, job: int, new: JobRecord | None) -> None:
         at = bisect_left(self.waiting, job)
         listed = at < len(self.waiting) and self.waiting[at] == job
@@ -286,8 +302,8 @@ class State:
         else:
             self.placing.discard(job)
 
-    def _push(self, table: str, key: Any, record: Any) -> None:
-        if record is not None and record.deadline:
+    def _push(self, table: str, key: Any, old: Any, record: Any) -> None:
+        if record is not None and record.deadline and (old is None or old.deadline != record.deadline):
             heappush(self._heap, (record.deadline, table, str(key), key))
 
     def _deadline(self, table: str, key: Any) -> float | None:

@@ -58,14 +58,10 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSilent:
-    """A node was not heard for `unreachable_after_s`, on the monotonic clock of the runtime."""
+    """A node was not heard for `unreachable_after_s`, on the monotonic clock of the runtime.
 
-    node: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeHeard:
-    """A node that had been called unreachable spoke again within its session."""
+    Its session is over: the node comes back with a hello.
+    """
 
     node: str
 
@@ -119,7 +115,6 @@ Input = (
     | NodeHello
     | NodeReport
     | NodeSilent
-    | NodeHeard
     | GangStepped
     | PlacementAnswered
     | AdoptNode

@@ -87,7 +87,7 @@ class JobSpec:
     Durations are in seconds; `time_limit_s` 0 means none. `max_restarts` counts restarts that a fault of
     the job itself costs, within a sliding window of `restart_window_s`. `progress_pattern` is a regular
     expression with one group, the step, that finds progress in the output of a script that knows nothing of us.
-    `run_id` becomes TORCHELASTIC_RUN_ID; empty means the daemon derives it from the job's id.
+    `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
     name: str

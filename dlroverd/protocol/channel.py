@@ -3,6 +3,7 @@
 import os
 from urllib.parse import quote
 
+import grpc
 import grpc.aio
 
 # sockaddr_un.sun_path is 108 bytes with its terminating zero (unix(7)).
@@ -52,9 +53,14 @@ def connect(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(_target(address), options=_CHANNEL_OPTIONS)
 
 
-def new_server() -> grpc.aio.Server:
+def connect_blocking(address: str) -> grpc.Channel:
+    """Make a channel of gRPC's blocking API; it connects at its first call. AddressError as `socket_path`."""
+    return grpc.insecure_channel(_target(address), options=_CHANNEL_OPTIONS)
+
+
+def new_server(*interceptors: grpc.aio.ServerInterceptor) -> grpc.aio.Server:
     """Make a server that serves nothing yet; needs a running loop."""
-    return grpc.aio.server(options=_SERVER_OPTIONS)
+    return grpc.aio.server(interceptors=interceptors, options=_SERVER_OPTIONS)
 
 
 def listen(server: grpc.aio.Server, address: str) -> None:

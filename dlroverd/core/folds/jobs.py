@@ -24,6 +24,7 @@ def job_submitted(s: State, e: ev.JobSubmitted) -> None:
             reason=e.reason,
             since=s.m.now,
             submitted_at=s.m.now,
+            queued_at=s.m.now,
             deadline=e.deadline,
             request_id=e.request_id,
         ),
@@ -49,12 +50,14 @@ def request_taken(s: State, e: ev.RequestTaken) -> None:
 
 def job_moved(s: State, e: ev.JobMoved) -> None:
     job = s.jobs[e.job]
+    waits_anew = e.to is JobState.QUEUED and job.state is not JobState.PLACING
     s.put(
         s.jobs,
         e.job,
         replace(
             job,
             state=e.to,
+            queued_at=s.m.now if waits_anew else job.queued_at,
             reason=e.reason,
             since=s.m.now,
             deadline=e.deadline,

@@ -66,6 +66,7 @@ def job_adopted(s: State, e: ev.JobAdopted) -> None:
         reason=e.reason,
         since=now,
         submitted_at=now,
+        queued_at=now,
         started_at=now,
         deadline=e.deadline,
         request_id=e.request_id,

@@ -1,5 +1,7 @@
 """Requests about jobs, and the first steps of their worlds."""
 
+from dataclasses import replace
+
 from dlroverd.core import reasons
 from dlroverd.core.passes import faults, finish, incidents
 from dlroverd.core.state import State
@@ -20,11 +22,14 @@ def submit(turn: Turn, item: inp.Submit) -> Outcome:
     if refusal is not None:
         return refusal
     job = state.m.next_job
+    # Scripts keep checkpoints under the run id: it must be no other job's, not even of another daemon, and must
+    # outlive an adoption, so it is made of the log's id once and stored.
+    run_id = item.spec.run_id or f"{state.log_id[:8]}-{job}"
     turn.emit(
         ev.JobSubmitted(
             job=job,
             request_id=item.request_id,
-            spec=item.spec,
+            spec=replace(item.spec, run_id=run_id),
             reason="waits for its turn",
             deadline=turn.now + item.spec.queue_timeout_s,
         )
@@ -51,19 +56,19 @@ def never_fits(state: State, spec: JobSpec) -> str:
     """Say why a job could not run even on an empty fleet; "" if it could, or if no node is known yet."""
     if not state.nodes:
         return ""
-    sizes = sorted((node.facts.slots for node in state.nodes.values()), reverse=True)
-    total_needed = 0
+    sizes = state.sizes
+    total, total_needed = sum(size * count for size, count in sizes.items()), 0
     for role in spec.roles:
         total_needed += role.gangs * role.nodes_min * role.nproc_per_node
-        wide = sum(1 for size in sizes if size >= role.nproc_per_node)
+        wide = sum(count for size, count in sizes.items() if size >= role.nproc_per_node)
         if wide < role.nodes_min:
             return (
                 f"Role {role.name} asks for {role.nodes_min} node(s) with {role.nproc_per_node} slot(s) each; "
                 f"the fleet has {reasons.fleet_sizes(sizes)}. Ask for less (--nnodes, --nproc-per-node) or add nodes."
             )
-    if total_needed > sum(sizes):
+    if total_needed > total:
         return (
-            f"The job asks for {total_needed} ranks; the fleet has {sum(sizes)} slots "
+            f"The job asks for {total_needed} ranks; the fleet has {total} slots "
             f"({reasons.fleet_sizes(sizes)}). Ask for less (--nnodes, --nproc-per-node) or add nodes."
         )
     return ""

@@ -66,12 +66,14 @@ def _ready(turn: Turn, node: NodeRecord) -> None:
 
 
 def report(turn: Turn, item: inp.NodeReport) -> Outcome:
-    """Take in what an agent sees; one that never said hello, or follows another log, is not believed."""
+    """Take in what an agent sees.
+
+    Only from a node that is ready: one that never said hello, follows another log, or was silent since its last
+    hello is not believed before the next.
+    """
     node = turn.state.nodes.get(item.node)
-    if node is None or node.state is NodeState.FOREIGN:
-        return Done()
-    _ready(turn, node)
-    reports.take(turn, item.node, item.observed)
+    if node is not None and node.state is NodeState.READY:
+        reports.take(turn, item.node, item.observed)
     return Done()
 
 
@@ -80,14 +82,6 @@ def silent(turn: Turn, item: inp.NodeSilent) -> Outcome:
     node = turn.state.nodes.get(item.node)
     if node is not None and node.state in (NodeState.READY, NodeState.FOREIGN, NodeState.JOINING):
         liveness.unreachable(turn, node)
-    return Done()
-
-
-def heard(turn: Turn, item: inp.NodeHeard) -> Outcome:
-    """A node spoke again within its session."""
-    node = turn.state.nodes.get(item.node)
-    if node is not None and node.state in (NodeState.UNREACHABLE, NodeState.LOST):
-        _ready(turn, node)
     return Done()
 
 

@@ -27,14 +27,16 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     for seen in observed.ranks:
         listed.add(seen.key)
         gang = turn.state.gangs.get(seen.key.gang_key)
-        if gang is None:
-            if seen.state is not RankState.GONE:
-                orphans.append(seen.key)
-        elif seen.key.round == gang.round and seen.key in turn.state.ranks:
-            if _is_news(turn.state.ranks[seen.key], seen):
+        rank = turn.state.ranks.get(seen.key)
+        if rank is not None and rank.node == node:
+            if _is_news(rank, seen):
                 news.append(seen)
-        elif seen.state is not RankState.GONE:
+        elif seen.state is RankState.GONE:
+            continue
+        elif gang is not None and _is_over(gang, seen.key.round):
             stale[gang.key] = max(stale.get(gang.key, 0), seen.key.round)
+        else:
+            orphans.append(seen.key)
     _note_orphans(turn, node, orphans)
     _bury_stale(turn, node, stale)
     news.extend(_missing(turn, node, observed.position, listed))
@@ -43,13 +45,16 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
 
 
 def rebooted(turn: Turn, node: str) -> None:
-    """A new boot id: whatever ran there before is gone, and needs no stop any more."""
+    """A new boot id: whatever ran there before is gone, and needs no stop any more.
+
+    Ranks not yet started count too: whether the agent had got to them is not known, and a key starts but once.
+    """
     exit_ = ExitInfo(exited_at=turn.now, lost=REBOOTED)
     news = [
         RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
         for gang in _gangs_on(turn, node)
         for rank in turn.state.world(gang)
-        if rank.node == node and rank.state is not RankState.GONE and rank.state is not RankState.ASSIGNED
+        if rank.node == node and rank.state is not RankState.GONE
     ]
     _note_ranks(turn, node, news)
     for key in sorted(turn.state.node_tombstones.get(node, ())):
@@ -62,6 +67,11 @@ def _is_news(rank: RankRecord, seen: RankObservation) -> bool:
     if _ORDER[seen.state] != _ORDER[rank.state]:
         return _ORDER[seen.state] > _ORDER[rank.state]
     return bool(seen.pid) and seen.pid != rank.pid and seen.state is RankState.RUNNING
+
+
+def _is_over(gang: GangRecord, round_: int) -> bool:
+    """Whether a world of a gang no longer counts. One that is newer than this log knows is left alone."""
+    return round_ < gang.round or (round_ == gang.round and gang.state not in LIVE_GANG)
 
 
 def _gangs_on(turn: Turn, node: str) -> list[GangRecord]:
@@ -83,7 +93,9 @@ def _missing(turn: Turn, node: str, position: int, listed: set[RankKey]) -> list
         first = turn.state.grants[node, gang.key].first_rank
         for number in range(first, first + turn.state.grants[node, gang.key].slots):
             rank = turn.state.ranks.get(gang.key.at(gang.round).rank(number))
-            if rank is not None and rank.state is not RankState.GONE and rank.key not in listed:
+            if rank is None or rank.node != node:
+                continue  # the grant is of an older world, its tombstone not cleared yet
+            if rank.state is not RankState.GONE and rank.key not in listed:
                 missing.append(RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_))
     return missing
 
@@ -110,8 +122,9 @@ def _note_ranks(turn: Turn, node: str, news: list[RankObservation]) -> None:
     for seen in news:
         key = seen.key.gang_key
         turn.touch(key)
-        if seen.state in _ENDED and not succeeded(seen.exit) and turn.state.gangs[key].state in LIVE_GANG:
-            began_at = seen.exit.exited_at if seen.exit is not None else turn.now
+        exit_ = turn.state.ranks[seen.key].exit
+        if seen.state in _ENDED and not succeeded(exit_) and turn.state.gangs[key].state in LIVE_GANG:
+            began_at = exit_.exited_at if exit_ is not None else turn.now
             faults.fail_gang(turn, key, began_at, None)
 
 

@@ -35,14 +35,8 @@ def _job(turn: Turn, job: JobRecord) -> None:
             else:
                 _say(turn, job, job.reason, finish.running_deadline(turn, job.id))
         case JobState.STARTING | JobState.RESTARTING:
-            left = finish.unconfirmed(turn, job.id)
-            reason = f"{job.reason}; not yet seen gone: {left}" if left else job.reason
-            _say(
-                turn,
-                job,
-                job.reason if job.reason.endswith(left) else reason,
-                turn.now + turn.limits.stop_margin_s,
-            )
+            reason = finish.with_unconfirmed(turn, job.id)
+            _say(turn, job, reason, turn.now + turn.limits.stop_margin_s)
         case JobState.STOPPING:
             finish.abandon(turn, job.id)
         case _ if _leaves_something(turn, job.id):
@@ -52,13 +46,8 @@ def _job(turn: Turn, job: JobRecord) -> None:
 
 
 def _leaves_something(turn: Turn, job: int) -> bool:
-    """Whether some node has yet to confirm that nothing of an ended job is left."""
-    state = turn.state
-    return any(
-        (node, gang.key) in state.tombstones or (node, gang.key) in state.grants
-        for gang in state.gangs_of(job)
-        for node in gang.nodes
-    )
+    """Whether some node, of whichever round, has yet to confirm that nothing of an ended job is left."""
+    return any(gang.job == job for _, gang in turn.state.tombstones)
 
 
 def _say(turn: Turn, job: JobRecord, reason: str, deadline: float) -> None:

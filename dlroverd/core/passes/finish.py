@@ -6,6 +6,7 @@ from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.job import GangState, JobState, RankState
 
+_UNCONFIRMED = "; not yet seen gone: "
 _NOTHING_RUNS = frozenset({GangState.WAITING, GangState.STOPPED, GangState.SUCCEEDED})
 
 
@@ -83,8 +84,14 @@ def running_deadline(turn: Turn, job: int) -> float:
     return min(review, (record.started_at or turn.now) + record.spec.time_limit_s)
 
 
-def unconfirmed(turn: Turn, job: int) -> str:
-    """Name the ranks of a job that have not been seen gone; "" if there are none."""
+def with_unconfirmed(turn: Turn, job: int) -> str:
+    """Give a job's reason, and name its ranks that were to stop and have not been seen gone."""
+    reason = turn.state.jobs[job].reason.partition(_UNCONFIRMED)[0]
+    left = _unconfirmed(turn, job)
+    return f"{reason}{_UNCONFIRMED}{left}" if left else reason
+
+
+def _unconfirmed(turn: Turn, job: int) -> str:
     return reasons.ranks_on(
         rank
         for gang in turn.state.gangs_of(job)
@@ -98,9 +105,8 @@ def abandon(turn: Turn, job: int) -> None:
     """A stop has gone on too long: the job ends; what is left keeps its slots until seen gone."""
     record = turn.state.jobs[job]
     outcome = record.outcome or JobState.CANCELLED
-    left = unconfirmed(turn, job)
+    left, reason = _unconfirmed(turn, job), with_unconfirmed(turn, job)
     for gang in turn.state.gangs_of(job):
         if gang.state is GangState.STOPPING:
             turn.emit(ev.GangMoved(gang=gang.key, on="all_gone", to=GangState.STOPPED, reason=f"not confirmed: {left}"))
-    reason = f"{record.reason}; not yet seen gone: {left}" if left else record.reason
     _final(turn, job, outcome.value, outcome, reason)

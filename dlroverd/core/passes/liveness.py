@@ -26,19 +26,19 @@ def unreachable(turn: Turn, node: NodeRecord) -> None:
 
 def overdue(turn: Turn, node: NodeRecord) -> None:
     """An unreachable node's deadline has passed: lost if there is a second sign, or if it has been too long."""
-    silent_s = turn.now - node.since + turn.limits.unreachable_after_s
+    # One sum, used as the deadline too: a difference rounded below it would be due again and again.
+    until = node.since + (turn.limits.unreachable_limit_s - turn.limits.unreachable_after_s)
     sign = _sign(turn, node)
-    if sign or silent_s >= turn.limits.unreachable_limit_s:
-        lose(turn, node, sign or f"silent for {silent_s:.0f} s, the limit")
+    if sign or turn.now >= until:
+        lose(turn, node, sign or f"silent for {turn.limits.unreachable_limit_s:g} s, the limit")
         return
-    rest_s = turn.limits.unreachable_limit_s - silent_s
     turn.emit(
         ev.NodeMoved(
             node=node.id,
             on="no_second_sign",
             to=NodeState.UNREACHABLE,
             reason="silent, and nothing else says that it is down; what it runs may go on",
-            deadline=turn.now + rest_s,
+            deadline=until,
         )
     )
 
@@ -75,13 +75,22 @@ def lose(turn: Turn, node: NodeRecord, reason: str) -> None:
         gang = turn.state.gangs[key]
         elsewhere = any(turn.state.nodes[name].state is not NodeState.LOST for name in gang.nodes)
         if gang.state in LIVE_GANG and elsewhere:
-            faults.fail_gang(turn, key, node.since, _lost_cause(node, key, reason))
+            faults.fail_gang(turn, key, node.since, _lost_cause(node.id, key, reason))
 
 
-def _lost_cause(node: NodeRecord, gang: GangKey, reason: str) -> Cause:
+def lost_under(turn: Turn, gang: GangRecord) -> Cause | None:
+    """Name the lost node that a stopped world leaves a rank on, if there is one: its peers died of that."""
+    for rank in turn.state.world(gang):
+        node = turn.state.nodes[rank.node]
+        if rank.state is not RankState.GONE and node.state is NodeState.LOST:
+            return _lost_cause(node.id, gang.key, node.reason)
+    return None
+
+
+def _lost_cause(node: str, gang: GangKey, reason: str) -> Cause:
     return Cause(
         kind=CauseKind.NODE_LOST,
         rule="node.lost",
-        sentence=f"node {node.id} was lost under {gang}: {reason}",
-        node=node.id,
+        sentence=f"node {node} was lost under {gang}: {reason}",
+        node=node,
     )

@@ -46,11 +46,14 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
     liveness.second_sign(turn, gang)
     tally = state.tally.get(gang.key, Counter())
     known, gone = sum(tally.values()), tally.get(RankState.GONE, 0)
-    if gone < known:
-        left = [rank for rank in state.world(gang) if rank.state is not RankState.GONE]
-        ending = state.jobs[gang.key.job].state is JobState.STOPPING
-        if not (gone or ending) or any(state.nodes[rank.node].state is not NodeState.LOST for rank in left):
-            return
+    ending = state.jobs[gang.key.job].state is JobState.STOPPING
+    if gone < known and not (gone or ending):
+        return
+    if gone < known and any(
+        rank.state is not RankState.GONE and state.nodes[rank.node].state is not NodeState.LOST
+        for rank in state.world(gang)
+    ):
+        return
     _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
 
 

@@ -11,8 +11,7 @@ from dlroverd.model import event as ev
 from dlroverd.model import input as inp
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState
-from dlroverd.model.node import NodeState
-from dlroverd.model.placement import GangRequest, NoFit, Placement, PlacementRequest, place
+from dlroverd.model.placement import GangRequest, NoFit, Placement, PlacementRequest, broken_rule, place
 from dlroverd.model.world import NodeGrant
 
 
@@ -44,13 +43,8 @@ def ask(turn: Turn) -> None:
 
 
 def homeless(state: State, job: int) -> list[GangRecord]:
-    """The gangs of a job that need nodes: those that wait, and stopped ones that gave theirs back."""
-    return [
-        gang
-        for gang in state.gangs_of(job)
-        if gang.state is GangState.WAITING
-        or (gang.state is GangState.STOPPED and not membership.can_reform(state, gang))
-    ]
+    """The gangs of a queued job that need nodes: those that wait, and stopped ones, which gave theirs back."""
+    return [gang for gang in state.gangs_of(job) if gang.state in (GangState.WAITING, GangState.STOPPED)]
 
 
 def request(state: State, job: int) -> PlacementRequest:
@@ -80,7 +74,7 @@ def answered(turn: Turn, item: inp.PlacementAnswered) -> Outcome:
     answer = item.answer
     wrong = item.failure or ("it did not answer" if answer is None else "")
     if isinstance(answer, Placement):
-        wrong = _violation(turn.state, job, answer)
+        wrong = broken_rule(turn.state.free, request(turn.state, job.id), answer)
     if wrong or answer is None:
         overrule(turn, job, wrong)
     else:
@@ -94,30 +88,9 @@ def overrule(turn: Turn, job: JobRecord, wrong: str) -> None:
     _settle(turn, job, place(turn.state.free, request(turn.state, job.id)))
 
 
-def _violation(state: State, job: JobRecord, answer: Placement) -> str:
-    """Say which rule an answer breaks in the state of now; "" if none."""
-    wanted = {(gang.role, gang.gang): gang for gang in request(state, job.id).gangs}
-    if sorted(wanted) != sorted((gang.role, gang.gang) for gang in answer.gangs):
-        return "it does not place exactly the gangs it was asked about"
-    taken: dict[str, int] = {}
-    for gang in answer.gangs:
-        need = wanted[gang.role, gang.gang]
-        count = len(gang.nodes)
-        if len(set(gang.nodes)) != count or not need.nodes_min <= count <= need.nodes_max or count % need.node_unit:
-            return f"it gives {gang.role}/{gang.gang} {count} node(s), which its range does not allow"
-        for node in gang.nodes:
-            record = state.nodes.get(node)
-            if record is None or record.state is not NodeState.READY:
-                return f"it uses node {node}, which is not ready"
-            taken[node] = taken.get(node, 0) + need.slots_per_node
-            if taken[node] > record.facts.slots - state.used[node]:
-                return f"it puts {taken[node]} ranks on node {node}, which has not that many free slots"
-    return ""
-
-
 def _settle(turn: Turn, job: JobRecord, answer: Placement | NoFit) -> None:
     if isinstance(answer, NoFit):
-        deadline = job.since + job.spec.queue_timeout_s
+        deadline = job.queued_at + job.spec.queue_timeout_s
         turn.emit(ev.JobMoved(job=job.id, on="no_room", to=JobState.QUEUED, reason=answer.reason, deadline=deadline))
         return
     for placed in answer.gangs:
@@ -130,9 +103,6 @@ def _settle(turn: Turn, job: JobRecord, answer: Placement | NoFit) -> None:
             for node in order
         ]
         membership.form(turn, key, grants, "placed")
-    for gang in turn.state.gangs_of(job.id):
-        if gang.state is GangState.STOPPED:
-            membership.reform(turn, gang, "its job was placed anew")
     turn.emit(
         ev.JobMoved(
             job=job.id,

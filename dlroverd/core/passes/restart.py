@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dlroverd.core.classify import attribute
-from dlroverd.core.passes import finish, incidents, membership
+from dlroverd.core.passes import finish, incidents, liveness, membership
 from dlroverd.core.state import GangRecord, JobRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
@@ -51,9 +51,12 @@ def decide(turn: Turn, job: int) -> None:
 
 
 def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[GangRecord]) -> tuple[Cause, _Verdict]:
-    ranks = [rank for gang in stopped for rank in turn.state.world(gang)]
+    # A gang that waits for nodes since an earlier fault died of that one.
+    worlds = [gang for gang in stopped if gang.since >= incident.detected_at]
+    ranks = [rank for gang in worlds for rank in turn.state.world(gang)]
     found, victims = attribute(ranks)
-    cause = _weigh(found, incident.cause)
+    lost = next((cause for gang in worlds if (cause := liveness.lost_under(turn, gang)) is not None), None)
+    cause = _weigh(found, incident.cause or lost)
     if found is not None and cause is not found:
         victims = (found, *victims)
     reached = max((rank.exit.step for rank in ranks if rank.exit is not None), default=-1)
@@ -120,9 +123,9 @@ def _place(cause: Cause) -> tuple[str, str, int] | None:
 
 def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -> None:
     """In place if every gang's nodes are ready, which asks nobody; else the scheduler is asked for nodes."""
-    homeless = [gang for gang in stopped if not membership.can_reform(turn.state, gang)]
-    if homeless:
-        for gang in homeless:
+    if not all(membership.can_reform(turn.state, gang) for gang in stopped):
+        # All of them, also those whose own nodes are well: two jobs that wait with nodes in hand may wait for ever.
+        for gang in stopped:
             turn.emit(ev.GangReleased(gang=gang.key))
         queue_until = turn.now + turn.state.jobs[job].spec.queue_timeout_s
         turn.emit(

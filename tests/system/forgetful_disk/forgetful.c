@@ -39,7 +39,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 #define must(succeeded, what) ((succeeded) ? (void)0 : (perror(what), abort()))
 
-__attribute__((constructor)) static void start(void)
+/* Also to be called by a forked child that has set the variables for itself: it is then watched anew. */
+__attribute__((constructor)) void forgetful_start(void)
 {
     const char *at = getenv("FORGETFUL_KILL_AT"), *when = getenv("FORGETFUL_WHEN");
     if (!getenv("FORGETFUL_DIRECTORY") || !getenv("FORGETFUL_JOURNAL"))

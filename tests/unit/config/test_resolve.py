@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 (whole sentences are asserted, one case a line)
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -94,6 +95,18 @@ def test_the_program_is_absolute(host: Path, text: str, environ: dict[str, str],
     spec = resolved(host, at(text), {name: at(value) for name, value in environ.items()})
     assert spec.roles[0].argv == tuple(map(at, argv))
     assert sys.executable not in spec.roles[0].argv
+
+
+def test_the_environment_dlroverctl_is_in_is_meant_where_no_other_is(host: Path) -> None:
+    here = dataclasses.replace(submitter(host), python=f"{host}/venv/bin/python")
+    elsewhere = dataclasses.replace(here, environ={"VIRTUAL_ENV": str(host)})
+    plain = draft(yaml_source.parse(b"script: train.py\n", "job.yaml"))
+    named = draft(yaml_source.parse(b"script: train.py\npython: python3\n", "job.yaml"))
+    (host / "bin" / "python").symlink_to("python3")
+    assert resolve(plain, here).roles[0].argv[0] == f"{host}/venv/bin/python"
+    assert resolve(plain, elsewhere).roles[0].argv[0] == f"{host}/bin/python"
+    assert resolve(named, here).roles[0].argv[0] == f"{host}/bin/python3"
+    assert Submitter.current().python == sys.executable  # these tests run in one, and torch is in it
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The gRPC servers: check, convert, hand over, await, convert back."""

@@ -1,0 +1,117 @@
+"""What agents call. Thin: the sessions and streams themselves are the runtime's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from dlroverd import __version__
+from dlroverd.model.world import Observed, Progress
+from dlroverd.protocol import version
+from dlroverd.protocol.convert import ProtocolError
+from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, LOG_PIECE, Beat, Bye, Hello, LogOpen, Welcome
+from dlroverd.protocol.v1 import agent_service_pb2 as pb
+from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceServicer
+from dlroverd.runtime import sessions
+from dlroverd.runtime.outputs import Stream
+from dlroverd.runtime.runtime import Runtime
+
+# A client that opens a session says who it is, or is sent away.
+_HELLO_S = 10.0
+_MOST_BEAT_INTERVAL_S = 1.0
+_BEATS_IN_LIMIT = 5
+
+
+class AgentService(AgentServiceServicer):
+    """Serves the agents of one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Serve sessions of `runtime`."""
+        self._runtime = runtime
+        limit_s = runtime.loop.limits.unreachable_after_s
+        self._beat_interval_s = min(_MOST_BEAT_INTERVAL_S, limit_s / _BEATS_IN_LIMIT)
+
+    async def Session(
+        self, request_iterator: AsyncIterator[pb.AgentMessage], context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> AsyncIterator[pb.DaemonMessage]:
+        """See the proto."""
+        hello = await _first(request_iterator)
+        agreed = version.agree(hello.protocol_version, peer="dlroverd-agent")
+        session = self._runtime.sessions.open(hello)
+        reader = asyncio.create_task(self._read(session, request_iterator), name=f"session of {hello.node}")
+        try:
+            yield DAEMON_MESSAGE.wrap(
+                Welcome(
+                    protocol_version=agreed,
+                    daemon_version=__version__,
+                    log_id=self._runtime.state.log_id,
+                    beat_interval_s=self._beat_interval_s,
+                )
+            )
+            async for message in session.outgoing():
+                yield DAEMON_MESSAGE.wrap(message)
+        finally:
+            reader.cancel()
+            self._runtime.sessions.close(session)
+
+    async def _read(self, session: sessions.Session, messages: AsyncIterator[pb.AgentMessage]) -> None:
+        """Take in what a session's agent says, until it hangs up or breaks the protocol."""
+        known = self._runtime.sessions
+        try:
+            async for message in messages:
+                known.heard(session)
+                match AGENT_MESSAGE.unwrap(message):
+                    case Beat() as beat:
+                        session.beat(beat)
+                    case Observed() as observed:
+                        known.report(session, observed)
+                    case Progress() as progress:
+                        known.progress(progress)
+                    case Bye():
+                        break
+            session.end(None)
+        except ProtocolError as error:
+            session.end(CallError(Reason.INVALID, f"The agent breaks the protocol: {error}."))
+
+    async def PushLogs(
+        self, request_iterator: AsyncIterator[pb.LogPiece], context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.PushLogsReply:
+        """See the proto."""
+        opened = LOG_PIECE.unwrap(await anext(request_iterator, pb.LogPiece()))
+        if not isinstance(opened, LogOpen):
+            raise CallError(Reason.INVALID, "A call of PushLogs begins with LogOpen.")
+        stream = self._runtime.outputs.attach(opened.stream_id)
+        pusher = asyncio.create_task(_push(stream, request_iterator))
+        unwanted = asyncio.create_task(stream.unwanted.wait())
+        try:
+            await asyncio.wait({pusher, unwanted}, return_when=asyncio.FIRST_COMPLETED)
+            if pusher.done():
+                await pusher
+        finally:
+            pusher.cancel()
+            unwanted.cancel()
+        return pb.PushLogsReply()
+
+
+async def _first(messages: AsyncIterator[pb.AgentMessage]) -> Hello:
+    try:
+        async with asyncio.timeout(_HELLO_S):
+            hello = AGENT_MESSAGE.unwrap(await anext(messages, pb.AgentMessage()))
+    except TimeoutError:
+        raise CallError(Reason.INVALID, f"A session begins with Hello; none came within {_HELLO_S:g} s.") from None
+    if not isinstance(hello, Hello):
+        raise CallError(Reason.INVALID, "A session begins with Hello.")
+    return hello
+
+
+async def _push(stream: Stream, messages: AsyncIterator[pb.LogPiece]) -> None:
+    """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
+    try:
+        async for message in messages:
+            piece = LOG_PIECE.unwrap(message)
+            if piece is not None and not isinstance(piece, LogOpen):
+                await stream.pieces.put(piece)
+    finally:
+        stream.pieces.end()

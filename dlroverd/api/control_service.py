@@ -1,0 +1,156 @@
+"""What people and programs call. Thin: check, convert, hand over, await, convert back."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc.aio
+
+from dlroverd.api import specs
+from dlroverd.api.views import job_view, node_view
+from dlroverd.core.state import State
+from dlroverd.model import input as inp
+from dlroverd.model.job import FINAL_JOB_STATES, JobSpec
+from dlroverd.model.view import JobView
+from dlroverd.protocol.convert import from_proto, to_proto
+from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo
+from dlroverd.protocol.v1 import control_service_pb2 as pb
+from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
+from dlroverd.runtime.events import EventFilter, read_events
+from dlroverd.runtime.outputs import Wanted
+from dlroverd.runtime.runtime import Runtime
+
+_REQUEST_ID_LENGTH = 128
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ControlService(ControlServiceServicer):
+    """Serves the clients of one runtime."""
+
+    def __init__(self, runtime: Runtime, info: Callable[[], DaemonInfo], actor: str) -> None:
+        """Serve `runtime`; whoever can reach the socket is `actor`, as the socket's directory is theirs alone."""
+        self._runtime = runtime
+        self._info = info
+        self._actor = actor
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, context: Context) -> pb.SubmitJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        if not request.HasField("spec"):
+            raise CallError(Reason.INVALID, "The request holds no spec; add one.")
+        spec = from_proto(request.spec, JobSpec)
+        specs.check(spec)
+        job = await self._runtime.ask(inp.Submit(request_id=request.request_id, spec=spec))
+        return pb.SubmitJobReply(job=job)
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> AsyncIterator[pb.JobView]:
+        """See the proto."""
+        for view in await self._runtime.loop.look(self._all_jobs):
+            yield to_proto(view, pb.JobView)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.JobView:
+        """See the proto."""
+        view = await self._runtime.loop.look(self._job(request.job, with_spec=request.with_spec))
+        if view is None:
+            raise _no_job(request.job)
+        return to_proto(view, pb.JobView)
+
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.JobView]:
+        """See the proto."""
+        if request.job not in self._runtime.state.jobs:
+            raise _no_job(request.job)
+        async for view in self._runtime.follow(request.job, self._job(request.job)):
+            yield to_proto(view, pb.JobView)
+            if view.state in FINAL_JOB_STATES:
+                return
+
+    async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.Cancel(request_id=request.request_id, job=request.job, actor=self._actor))
+        return pb.CancelJobReply()
+
+    async def RestartJob(self, request: pb.RestartJobRequest, context: Context) -> pb.RestartJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.Restart(request_id=request.request_id, job=request.job, actor=self._actor))
+        return pb.RestartJobReply()
+
+    async def JobLogs(self, request: pb.JobLogsRequest, context: Context) -> AsyncIterator[pb.JobLogsReply]:
+        """See the proto."""
+        wanted = Wanted(
+            job=request.job,
+            role=_given(request, "role"),
+            gang=_given(request, "gang"),
+            ranks=frozenset(request.ranks),
+            node=_given(request, "node"),
+            round=_given(request, "round"),
+            follow=request.follow,
+            tail_lines=_given(request, "tail_lines"),
+        )
+        async for piece in self._runtime.outputs.read(wanted):
+            yield JOB_LOGS_REPLY.wrap(piece)
+
+    async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
+        """See the proto."""
+        for view in await self._runtime.loop.look(
+            lambda state: [node_view(state, state.nodes[node]) for node in sorted(state.nodes)]
+        ):
+            yield to_proto(view, pb.NodeView)
+
+    async def AdoptNode(self, request: pb.AdoptNodeRequest, context: Context) -> pb.AdoptNodeReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.AdoptNode(node=request.node, actor=self._actor))
+        return pb.AdoptNodeReply()
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> AsyncIterator[pb.EventView]:
+        """See the proto."""
+        wanted = EventFilter(
+            after=request.after,
+            job=_given(request, "job"),
+            node=_given(request, "node"),
+            names=frozenset(request.names),
+            since=_given(request, "since"),
+            limit=request.limit,
+            follow=request.follow,
+        )
+        async for view in read_events(self._runtime.journal, self._runtime.changes, wanted):
+            yield to_proto(view, pb.EventView)
+
+    async def ListPlugins(self, request: pb.ListPluginsRequest, context: Context) -> AsyncIterator[pb.PluginView]:
+        """See the proto."""
+        for view in self._runtime.host.inventory():
+            yield to_proto(view, pb.PluginView)
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.DaemonInfo:
+        """See the proto. Answers while the log's disk is full as well."""
+        return to_proto(self._info(), pb.DaemonInfo)
+
+    def _job(self, number: int, *, with_spec: bool = False) -> Callable[[State], JobView | None]:
+        def at(state: State) -> JobView | None:
+            record = state.jobs.get(number)
+            sessions = self._runtime.sessions
+            return job_view(state, sessions, record, with_spec=with_spec) if record is not None else None
+
+        return at
+
+    def _all_jobs(self, state: State) -> list[JobView]:
+        return [job_view(state, self._runtime.sessions, state.jobs[number]) for number in sorted(state.jobs)]
+
+
+def _given(request: Any, field: str) -> Any:
+    """Give an optional field's value, None when it is absent."""
+    return getattr(request, field) if request.HasField(field) else None
+
+
+def _check_request_id(request_id: str) -> None:
+    if not 1 <= len(request_id) <= _REQUEST_ID_LENGTH:
+        raise CallError(
+            Reason.INVALID, f"A request needs a request_id of 1 to {_REQUEST_ID_LENGTH} characters, new for each."
+        )
+
+
+def _no_job(job: int) -> CallError:
+    return CallError(Reason.NOT_FOUND, f"There is no job {job}; see `dlroverctl job list`.")

@@ -1,0 +1,75 @@
+"""How what goes wrong in a call reaches its client: a status, a sentence, a reason code."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from dlroverd.protocol.convert import ProtocolError
+from dlroverd.protocol.errors import CallError, Reason, abort
+
+_LOG = structlog.get_logger("dlroverd.api")
+
+
+class Refusals(grpc.aio.ServerInterceptor):
+    """Ends a call that raised with what `dlroverd.protocol.errors.from_rpc` understands."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap a call's handler; gRPC itself refuses a call that has none."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+            behaviour = getattr(handler, kind)
+            if behaviour is not None:
+                wrap = _streaming if handler.response_streaming else _single
+                make = getattr(grpc, f"{kind}_rpc_method_handler")
+                return make(
+                    wrap(behaviour, handler_call_details.method),
+                    handler.request_deserializer,
+                    handler.response_serializer,
+                )
+        return handler
+
+
+def _single(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(behaviour)
+    async def call(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> Any:
+        try:
+            return await behaviour(request, context)
+        except Exception as error:  # noqa: BLE001 - the one place where a call's failure becomes its status
+            await abort(context, _explain(error, method))
+
+    return call
+
+
+def _streaming(behaviour: Callable[..., AsyncIterator[Any]], method: str) -> Callable[..., AsyncIterator[Any]]:
+    @functools.wraps(behaviour)
+    async def call(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> AsyncIterator[Any]:
+        try:
+            async for reply in behaviour(request, context):
+                yield reply
+        except Exception as error:  # noqa: BLE001 - see _single
+            await abort(context, _explain(error, method))
+
+    return call
+
+
+def _explain(error: Exception, method: str) -> CallError:
+    match error:
+        case CallError():
+            return error
+        case ProtocolError():
+            return CallError(Reason.INVALID, f"The request breaks the protocol: {error}.")
+        case asyncio.InvalidStateError() | grpc.RpcError():
+            return CallError(Reason.UNAVAILABLE, "The call was broken off.")
+    _LOG.error("a call failed", method=method, exc_info=error)
+    return CallError(Reason.INTERNAL, "The daemon failed on this call; its log says more. Please report it.")

@@ -1,0 +1,80 @@
+"""What a job's spec must keep to, whoever made it: dlroverctl resolves specs that do, other clients may not.
+
+These are the bounds that the core and the agents rely on; whether the fleet can run the job is the core's to say.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+
+from dlroverd.model.job import JobSpec, RoleSpec
+from dlroverd.protocol.errors import CallError, Reason
+
+# Names become parts of unit and file names, 255 bytes at most.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MAX_RANKS = 100_000
+_DURATIONS = (
+    "restart_window_s",
+    "time_limit_s",
+    "start_timeout_s",
+    "queue_timeout_s",
+    "restart_grace_s",
+    "cancel_grace_s",
+)
+
+
+def check(spec: JobSpec) -> None:
+    """CallError(INVALID) with one sentence for the first rule that a spec breaks."""
+    for problem in _problems(spec):
+        raise CallError(Reason.INVALID, f"The job cannot be taken: {problem}.")
+
+
+def _problems(spec: JobSpec) -> Iterator[str]:
+    if not _NAME.fullmatch(spec.name):
+        yield f"its name {spec.name!r:.80} must be 1 to 63 of a-z, 0-9 and '-'"
+    if not spec.roles:
+        yield "it has no role; give it one"
+    names = [role.name for role in spec.roles]
+    if len(set(names)) < len(names):
+        yield "two of its roles have one name; give each its own"
+    for role in spec.roles:
+        yield from (f"role {role.name!r:.80} {problem}" for problem in _role_problems(role, names))
+    ranks = sum(role.gangs * role.nodes_max * role.nproc_per_node for role in spec.roles)
+    if ranks > _MAX_RANKS:
+        yield f"it may grow to {ranks} ranks; {_MAX_RANKS} is the most"
+    if spec.max_restarts < 0:
+        yield f"max_restarts is {spec.max_restarts}; use 0 or more"
+    for name in _DURATIONS:
+        if getattr(spec, name) < 0:
+            yield f"{name} is {getattr(spec, name):g}; use 0 or more"
+    try:
+        if re.compile(spec.progress_pattern).groups != 1:
+            yield "progress_pattern must have one group, the step"
+    except re.error as error:
+        yield f"progress_pattern is not a regular expression ({error})"
+
+
+def _role_problems(role: RoleSpec, names: list[str]) -> Iterator[str]:
+    if not _NAME.fullmatch(role.name):
+        yield "must have a name of 1 to 63 of a-z, 0-9 and '-'"
+    if not role.argv or not role.argv[0].startswith("/") or not role.cwd.startswith("/"):
+        yield "needs a program and a working directory, both as absolute paths"
+    if any("\0" in text for text in (*role.argv, role.cwd, *role.env.values())):
+        yield "holds a NUL character; drop it"
+    for name in role.env:
+        if not _ENV_NAME.fullmatch(name):
+            yield f"sets {name!r:.80}, which is no name of an environment variable"
+    for count in ("gangs", "nodes_min", "node_unit", "nproc_per_node"):
+        if getattr(role, count) < 1:
+            yield f"has {count} {getattr(role, count)}; use 1 or more"
+    if role.nodes_min > role.nodes_max:
+        yield f"has nodes_min {role.nodes_min} above nodes_max {role.nodes_max}; use {role.nodes_max}:{role.nodes_min}"
+    if role.node_unit > 0 and (role.nodes_min % role.node_unit or role.nodes_max % role.node_unit):
+        yield (
+            f"has node_unit {role.node_unit}, which does not divide {role.nodes_min}:{role.nodes_max}; "
+            f"use {math.ceil(role.nodes_min / role.node_unit) * role.node_unit} nodes"
+        )
+    for name in role.restart_with:
+        if name != "*" and name not in names:
+            yield f"restarts with {name!r:.80}, which is no role of the job"

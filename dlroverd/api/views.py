@@ -1,0 +1,136 @@
+"""What clients are shown of the state. Pure; computes nothing that the core has not decided."""
+
+import signal
+from itertools import pairwise
+
+from dlroverd.core import reasons
+from dlroverd.core.state import GangRecord, JobRecord, NodeRecord, RankRecord, State
+from dlroverd.model.fault import ExitInfo, Incident
+from dlroverd.model.job import JobState
+from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
+from dlroverd.runtime.sessions import Sessions
+
+_MICROSECOND = 6
+
+
+def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: bool = False) -> JobView:
+    """Give one job as it is now."""
+    gangs = state.gangs_of(job.id)
+    since = state.m.now - job.spec.restart_window_s
+    return JobView(
+        id=job.id,
+        name=job.spec.name,
+        user=job.spec.user.name,
+        state=job.state.value,
+        reason=reasons.waiting(state, job.id) if job.state is JobState.QUEUED else job.reason,
+        restarts=job.restarts,
+        restarts_in_window=sum(at > since for at in job.spent),
+        submitted_at=job.submitted_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        gave_up=job.gave_up,
+        roles=tuple(
+            RoleView(
+                name=role.name,
+                gangs=tuple(_gang(state, sessions, gang) for gang in gangs if gang.key.role == role.name),
+            )
+            for role in job.spec.roles
+        ),
+        incidents=tuple(_incident(incident) for incident in state.incidents_of(job.id)),
+        spec=job.spec if with_spec else None,
+    )
+
+
+def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
+    return GangView(
+        gang=gang.key.gang,
+        state=gang.state.value,
+        round=gang.round,
+        world_size=gang.world_size,
+        master=f"{gang.master_addr}:{gang.master_port}" if gang.round else "",
+        step=sessions.step(gang.key),
+        ranks=tuple(_rank(rank) for rank in state.world(gang)),
+    )
+
+
+def _rank(rank: RankRecord) -> RankView:
+    return RankView(
+        rank=rank.key.rank,
+        local_rank=rank.local_rank,
+        node=rank.node,
+        state=rank.state.value,
+        pid=rank.pid,
+        exit=exit_text(rank.exit) if rank.exit is not None else "",
+    )
+
+
+def exit_text(exit_: ExitInfo) -> str:
+    """Say in a word or two how a rank ended: `0`, `1`, `SIGKILL`, or why that is not known."""
+    if exit_.launch_error:
+        return f"not started: {exit_.launch_error}"
+    if exit_.signal is not None:
+        try:
+            return signal.Signals(exit_.signal).name
+        except ValueError:  # a real-time signal has no name
+            return f"signal {exit_.signal}"
+    return str(exit_.code) if exit_.code is not None else f"not known: {exit_.lost}"
+
+
+def _incident(incident: Incident) -> IncidentView:
+    return IncidentView(
+        id=incident.id,
+        role=incident.gang.role,
+        gang=incident.gang.gang,
+        round=incident.round,
+        began_at=incident.began_at,
+        open=not incident.closed_at,
+        action=incident.action,
+        phases=phases_view(incident),
+        step=incident.step if incident.stepped_at else -1,
+        cause=incident.cause,
+        victims=incident.victims,
+    )
+
+
+def phases_view(incident: Incident) -> PhasesView:
+    """Give an incident's phases; with `unknown` they add up to `total`, which is known once it is closed."""
+    marks = [
+        incident.began_at,
+        incident.detected_at,
+        incident.stopped_at,
+        incident.placed_at,
+        incident.started_at,
+        incident.stepped_at,
+    ]
+    spans = [round(after - before, _MICROSECOND) if before and after else None for before, after in pairwise(marks)]
+    total = unknown = None
+    if incident.closed_at:
+        total = round(incident.closed_at - incident.began_at, _MICROSECOND)
+        unknown = round(total - sum(span for span in spans if span is not None), _MICROSECOND)
+    detected, stopped, placed, started, first_step = spans
+    return PhasesView(
+        detected=detected,
+        stopped=stopped,
+        placed=placed,
+        started=started,
+        first_step=first_step,
+        unknown=unknown,
+        total=total,
+    )
+
+
+def node_view(state: State, node: NodeRecord) -> NodeView:
+    """Give one node as it is now."""
+    return NodeView(
+        id=node.id,
+        state=node.state.value,
+        reason=node.reason,
+        since=node.since,
+        address=node.facts.address,
+        slots=node.facts.slots,
+        free=max(0, node.facts.slots - state.used[node.id]),
+        devices=len(node.facts.devices),
+        agent_version=node.facts.agent_version,
+        jobs=tuple(sorted({key.job for key in state.node_gangs.get(node.id, ())})),
+        orphans=tuple(str(key) for key in node.orphans),
+    )

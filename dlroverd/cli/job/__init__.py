@@ -1,0 +1,9 @@
+"""Jobs: submit them, watch them, end them."""
+
+from dlroverd.cli.groups import noun
+
+command = noun(
+    "job",
+    ("submit", "run", "list", "status", "logs", "why", "cancel", "restart"),
+    "Submit jobs, watch them, end them.",
+)

@@ -1,0 +1,5 @@
+"""Nodes: the hosts of the fleet."""
+
+from dlroverd.cli.groups import noun
+
+command = noun("node", ("list", "adopt"), "See the hosts of the fleet.")

@@ -1,0 +1,191 @@
+"""The Python client: what dlroverctl is written on. Blocking; every answer is a value of `dlroverd.model.view`.
+
+    with Client() as client:
+        job = client.submit(spec)
+        for view in client.watch(job):
+            print(view.state, view.reason)
+
+What fails raises `CallError` with a sentence for people and a `Reason` for programs.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from dlroverd.model.job import JobSpec
+from dlroverd.model.view import EventView, JobView, LogChunk, NodeView, PluginView
+from dlroverd.protocol.channel import connect_blocking, socket_path
+from dlroverd.protocol.convert import from_proto, to_proto
+from dlroverd.protocol.errors import Reason, from_rpc
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, LogFailed
+from dlroverd.protocol.v1 import common_pb2
+from dlroverd.protocol.v1 import control_service_pb2 as pb
+from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
+
+T = TypeVar("T")
+
+DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
+DEFAULT_TIMEOUT_S = 10.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.05, 1.0
+
+
+def default_address() -> str:
+    """Give the address in DLROVERD_ADDRESS, else the one a daemon serves by default."""
+    return os.environ.get("DLROVERD_ADDRESS") or DEFAULT_ADDRESS
+
+
+class Client:
+    """A connection to one daemon. May be used by several threads."""
+
+    def __init__(self, address: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Connect at the first call; AddressError if `address` is none.
+
+        `timeout_s` is for each call that answers at once, retries included. Those that follow have no limit.
+        """
+        self.address = address or default_address()
+        self._timeout_s = timeout_s
+        self._channel = connect_blocking(self.address)
+        # The generated stub is typed for the asyncio API alone; it serves both.
+        self._stub: Any = ControlServiceStub(self._channel)  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        """Give the client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; calls that are under way fail."""
+        self._channel.close()
+
+    def submit(self, spec: JobSpec, request_id: str | None = None) -> int:
+        """Submit a job and give its number; the same `request_id` again gives the same job."""
+        request = pb.SubmitJobRequest(request_id=request_id or _new_id(), spec=to_proto(spec, common_pb2.JobSpec))
+        return int(self._once(self._stub.SubmitJob, request).job)
+
+    def jobs(self) -> list[JobView]:
+        """List all jobs, lowest number first."""
+        return self._all(self._stub.ListJobs, pb.ListJobsRequest(), JobView)
+
+    def job(self, job: int, *, with_spec: bool = False) -> JobView:
+        """Give one job as it is now."""
+        request = pb.GetJobRequest(job=job, with_spec=with_spec)
+        return from_proto(self._once(self._stub.GetJob, request), JobView)
+
+    def watch(self, job: int) -> Iterator[JobView]:
+        """Give a job now and at each change, up to its final state. Ask again if the daemon goes away."""
+        for view in self._stream(self._stub.WatchJob, pb.WatchJobRequest(job=job)):
+            yield from_proto(view, JobView)
+
+    def cancel(self, job: int) -> None:
+        """End a job; `watch` tells when its ranks are gone."""
+        self._once(self._stub.CancelJob, pb.CancelJobRequest(request_id=_new_id(), job=job))
+
+    def restart(self, job: int) -> None:
+        """Give a running job a new round."""
+        self._once(self._stub.RestartJob, pb.RestartJobRequest(request_id=_new_id(), job=job))
+
+    def logs(
+        self,
+        job: int,
+        *,
+        role: str | None = None,
+        gang: int | None = None,
+        ranks: Iterable[int] = (),
+        node: str | None = None,
+        round_: int | None = None,
+        follow: bool = False,
+        tail_lines: int | None = None,
+    ) -> Iterator[LogChunk | LogFailed]:
+        """Give the output of a job's ranks, each rank's in order; what is None or empty means all."""
+        request = pb.JobLogsRequest(
+            job=job,
+            role=role,
+            gang=gang,
+            ranks=ranks,
+            node=node,
+            round=round_,
+            follow=follow,
+            tail_lines=tail_lines,
+        )
+        for reply in self._stream(self._stub.JobLogs, request):
+            piece = JOB_LOGS_REPLY.unwrap(reply)
+            if piece is not None:
+                yield piece
+
+    def nodes(self) -> list[NodeView]:
+        """List all nodes, by id."""
+        return self._all(self._stub.ListNodes, pb.ListNodesRequest(), NodeView)
+
+    def adopt(self, node: str) -> None:
+        """Have the daemon take in a node that follows another log, with what it runs."""
+        self._once(self._stub.AdoptNode, pb.AdoptNodeRequest(request_id=_new_id(), node=node))
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        job: int | None = None,
+        node: str | None = None,
+        names: Iterable[str] = (),
+        since: float | None = None,
+        limit: int = 0,
+        follow: bool = False,
+    ) -> Iterator[EventView]:
+        """Give events of the log, oldest first; with `limit` the newest so many, with `follow` those to come."""
+        request = pb.ListEventsRequest(
+            after=after, job=job, node=node, names=names, since=since, limit=limit, follow=follow
+        )
+        for view in self._stream(self._stub.ListEvents, request):
+            yield from_proto(view, EventView)
+
+    def plugins(self) -> list[PluginView]:
+        """List the daemon's plugins."""
+        return self._all(self._stub.ListPlugins, pb.ListPluginsRequest(), PluginView)
+
+    def info(self) -> DaemonInfo:
+        """Tell how the daemon is."""
+        return from_proto(self._once(self._stub.GetInfo, pb.GetInfoRequest()), DaemonInfo)
+
+    def _once(self, call: Callable[..., Any], request: object) -> Any:
+        return self._retried(lambda timeout_s: call(request, timeout=timeout_s))
+
+    def _all(self, call: Callable[..., Any], request: object, cls: type[T]) -> list[T]:
+        return self._retried(lambda timeout_s: [from_proto(view, cls) for view in call(request, timeout=timeout_s)])
+
+    def _retried(self, attempt: Callable[[float], T]) -> T:
+        """Try until the time is up while the daemon is not there; the same request takes effect once."""
+        end_s = time.monotonic() + self._timeout_s
+        pause_s = _FIRST_RETRY_S
+        while True:
+            try:
+                return attempt(max(0.0, end_s - time.monotonic()))
+            except grpc.RpcError as error:
+                failure = from_rpc(error, self.address)
+                if failure.reason is not Reason.UNAVAILABLE or not self._may_return(end_s - pause_s):
+                    raise failure from None
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LAST_RETRY_S)
+
+    def _may_return(self, end_s: float) -> bool:
+        """Tell whether a daemon might answer in time: one that was killed leaves its socket behind."""
+        return time.monotonic() < end_s and os.path.exists(socket_path(self.address))
+
+    def _stream(self, call: Callable[..., Any], request: object) -> Iterator[Any]:
+        replies = call(request)
+        try:
+            yield from replies
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.address) from None
+        finally:
+            replies.cancel()
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,132 @@
+"""One life of the daemon: everything opened in order, served, and closed in order."""
+
+import asyncio
+import os
+import pwd
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from dlroverd import __version__
+from dlroverd.api.server import build
+from dlroverd.config.daemon import DaemonConfig
+from dlroverd.config.schema import settings
+from dlroverd.daemon import sockets
+from dlroverd.plugin_host.host import PluginHost
+from dlroverd.plugin_host.plugin import PluginConfig
+from dlroverd.protocol import notify
+from dlroverd.protocol.messages import DaemonInfo
+from dlroverd.runtime.inbox import closing
+from dlroverd.runtime.runtime import Runtime, Settings
+from dlroverd.store.sqlite import SqliteStore
+
+# How long calls may take to end when the daemon stops: their clients and agents ask the next one.
+_GOODBYE_S = 0.5
+_LOG = structlog.get_logger("dlroverd.daemon")
+
+
+async def serve(config: DaemonConfig) -> None:
+    """Serve until TERM or INT; ranks run on.
+
+    Raises:
+        AddressError: a socket cannot be had.
+        StoreError: the log cannot be used, or its disk failed.
+    """
+    for address in config.listen:
+        sockets.prepare(address)
+    store = SqliteStore(Path(config.state_dir), reserve_bytes=config.store.reserve)
+    async with AsyncExitStack() as undo:
+        undo.callback(store.close)
+        watchdog = _Watchdog()
+        runtime = Runtime(store, PluginHost(plugins(config)), _settings(config), watchdog.turned)
+        undo.pop_all()
+        undo.push_async_callback(runtime.close)
+        server = build(runtime, config.listen, _informer(runtime, config), _user_name())
+        await server.start()
+        undo.push_async_callback(server.stop, _GOODBYE_S)
+        undo.callback(runtime.sessions.end_all, closing())
+        undo.callback(notify.stopping)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
+        _LOG.info(
+            "dlroverd serves",
+            version=__version__,
+            listen=config.listen,
+            log_id=store.log_id,
+            position=runtime.journal.position,
+        )
+        notify.ready(f"serving on {', '.join(config.listen)}")
+        await runtime.run()
+        _LOG.info("dlroverd stops; ranks run on")
+
+
+def plugins(config: DaemonConfig) -> list[PluginConfig]:
+    """Give the plugins to run: one of each that is enabled, and where it is a sink, one for each of those."""
+    sinks = [
+        PluginConfig(
+            name=sink.label,
+            plugin=sink.plugin,
+            settings={**config.plugin_settings.get(sink.plugin, {}), **sink.settings},
+        )
+        for sink in config.sinks
+    ]
+    used = {sink.plugin for sink in config.sinks}
+    others = [
+        PluginConfig(name=name, settings=config.plugin_settings.get(name, {}))
+        for name in config.plugins
+        if name not in used
+    ]
+    return [*others, *sinks]
+
+
+def _settings(config: DaemonConfig) -> Settings:
+    return Settings(
+        limits=config.limits.to_model(),
+        scheduler=config.scheduler,
+        sinks=[sink.label for sink in config.sinks],
+        snapshot_every=config.store.snapshot_every,
+        keep_records=config.store.keep_records,
+    )
+
+
+def _informer(runtime: Runtime, config: DaemonConfig) -> Callable[[], DaemonInfo]:
+    started_s = time.monotonic()
+    # What plugins are told may be secret.
+    shown = {item.key: str(item.value) for item in settings(config) if item.key not in ("plugin_settings", "sinks")}
+
+    def info() -> DaemonInfo:
+        return DaemonInfo(
+            version=__version__,
+            log_id=runtime.state.log_id,
+            position=runtime.journal.position,
+            uptime_s=time.monotonic() - started_s,
+            storage_low=runtime.journal.low or bool(runtime.journal.full),
+            settings=shown,
+        )
+
+    return info
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"uid {os.geteuid()}"
+
+
+class _Watchdog:
+    """Feeds systemd's watchdog from the loop's turns, no more often than needed."""
+
+    def __init__(self) -> None:
+        self._period_s = (notify.watchdog_s() or float("inf")) / 4
+        self._fed_at_s = time.monotonic()
+
+    def turned(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._fed_at_s >= self._period_s:
+            self._fed_at_s = now_s
+            notify.alive()

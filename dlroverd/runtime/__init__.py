@@ -1,0 +1,1 @@
+"""The shell round the pure core: turns, the log's thread, sessions, questions, sinks."""

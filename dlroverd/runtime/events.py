@@ -1,0 +1,106 @@
+"""Events as clients and sinks see them, and which jobs and node an event is about."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from dlroverd.model import event as ev
+from dlroverd.model.view import EventView
+from dlroverd.runtime import codec
+from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.journal import Journal
+from dlroverd.store.interface import Record
+
+# Decoding a page takes some tens of milliseconds of the loop at most.
+_PAGE_RECORDS = 200
+
+
+def jobs_of(event: ev.Event) -> frozenset[int]:
+    """Tell which jobs an event changes or tells of."""
+    match event:
+        case ev.RanksSeen():
+            return frozenset(seen.key.job for seen in event.ranks)
+        case ev.GangStopping() | ev.StaleRanksSeen():
+            return frozenset({event.tombstone.round.job})
+        case ev.WorldFormed() | ev.StepSeen() | ev.RanksAdopted():
+            return frozenset({event.round.job})
+        case ev.GangMoved() | ev.GangReleased() | ev.GangStopOverdue() | ev.TombstoneCleared():
+            return frozenset({event.gang.job})
+        case ev.OrphansSeen():
+            return frozenset(key.job for key in event.orphans)
+        case ev.NodeJoined() | ev.NodeMoved() | ev.NodeAdopted() | ev.StorageSpaceChanged():
+            return frozenset()
+        case _:
+            return frozenset({event.job})
+
+
+def views_of(record: Record) -> Iterator[tuple[EventView, frozenset[int]]]:
+    """Give a record's events, each with all the jobs that it is about (its view names one of them)."""
+    for index, event in enumerate(codec.EVENTS.decode(record.events)):
+        jobs = jobs_of(event)
+        view = EventView(
+            position=record.position,
+            index=index,
+            time=record.now,
+            name=codec.name_of(type(event)),
+            job=min(jobs, default=0),
+            node=getattr(event, "node", ""),
+            body=codec.EVENTS.body(event),
+        )
+        yield view, jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are wanted; what is None or empty means all. `limit` 0 means none, else the newest so many."""
+
+    after: int = 0
+    job: int | None = None
+    node: str | None = None
+    names: frozenset[str] = frozenset()
+    since: float | None = None
+    limit: int = 0
+    follow: bool = False
+
+    def takes(self, view: EventView, jobs: frozenset[int]) -> bool:
+        """Tell whether an event is wanted."""
+        return (
+            (self.job is None or self.job in jobs)
+            and (self.node is None or self.node == view.node)
+            and (not self.names or view.name in self.names)
+            and (self.since is None or view.time >= self.since)
+        )
+
+
+async def read_events(journal: Journal, changes: Changes, wanted: EventFilter) -> AsyncIterator[EventView]:
+    """Give the wanted events of the log, oldest first, then those that come if they are to be followed."""
+    with changes.follow() as wake:
+        after = wanted.after
+        if wanted.limit:
+            newest, after = await _newest(journal, wanted)
+            for view in newest:
+                yield view
+        while True:
+            wake.clear()
+            while records := await journal.read(after, _PAGE_RECORDS):
+                after = records[-1].position
+                for view in _wanted(records, wanted):
+                    yield view
+            if not wanted.follow:
+                return
+            await wake.wait()
+
+
+async def _newest(journal: Journal, wanted: EventFilter) -> tuple[list[EventView], int]:
+    """Give the newest `limit` wanted events, in order, and the position up to which they were looked for."""
+    last = end = journal.position
+    oldest = max(await journal.oldest_position() - 1, wanted.after)
+    found: list[EventView] = []
+    while end > oldest and len(found) < wanted.limit:
+        begin = max(oldest, end - _PAGE_RECORDS)
+        found = _wanted(await journal.read(begin, end - begin), wanted) + found
+        end = begin
+    return found[-wanted.limit :], last
+
+
+def _wanted(records: list[Record], wanted: EventFilter) -> list[EventView]:
+    return [view for record in records for view, jobs in views_of(record) if wanted.takes(view, jobs)]

@@ -1,0 +1,145 @@
+"""The whole behind the servers: the parts put together, started and stopped in order.
+
+Owns what becomes of a durable batch (`_release`). Must not know gRPC, signals or systemd.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dlroverd.core.state import State
+from dlroverd.model.event import JobForgotten
+from dlroverd.model.input import Input
+from dlroverd.model.limits import Limits
+from dlroverd.plugin_host.host import PluginHost
+from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.runtime import codec
+from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.inbox import Inbox
+from dlroverd.runtime.journal import Journal, replay
+from dlroverd.runtime.loop import Batch, Loop
+from dlroverd.runtime.outputs import Outputs
+from dlroverd.runtime.questions import Questions
+from dlroverd.runtime.sessions import Sessions
+from dlroverd.runtime.sinks import Feed
+from dlroverd.store.interface import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the runtime is told. `sinks` are names of plugins; so is `scheduler`."""
+
+    limits: Limits
+    scheduler: str
+    sinks: Sequence[str] = ()
+    snapshot_every: int = 10_000
+    keep_records: int = 100_000
+
+
+class Runtime:
+    """Everything a daemon does that is not its process or its sockets."""
+
+    def __init__(
+        self, store: Store, host: PluginHost, settings: Settings, turned: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read the log; needs a running loop. `turned` is called after each turn, and at least once a second.
+
+        Raises:
+            StoreUnreadable: a newer release wrote some of the log, or it is damaged.
+        """
+        self.state: State = replay(store)
+        self.host = host
+        self.inbox = Inbox()
+        self.changes = Changes()
+        self.journal = Journal(
+            store,
+            snapshot_every=settings.snapshot_every,
+            keep_records=settings.keep_records,
+            readers=settings.sinks,
+        )
+        self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
+        self.outputs = Outputs(self.state, self.sessions, self.changes)
+        self.loop = Loop(
+            state=self.state,
+            journal=self.journal,
+            inbox=self.inbox,
+            clock=Clock(self.state.m.now),
+            limits=settings.limits,
+            release=self._release,
+            turned=turned,
+        )
+        self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits.placing_s)
+        self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
+        self._feeds = [Feed(name, self.journal, self.changes, host) for name in settings.sinks]
+
+    async def run(self) -> None:
+        """Work until `stop`; StoreNotWritable, in a group, when the disk fails."""
+        await self.host.start()
+        for job in sorted(self.state.placing):  # asked by the daemon before this one
+            self._questions.ask(job)
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(work, name=name)
+                for name, work in (
+                    ("watch", self.sessions.watch()),
+                    ("reserve", self.loop.keep_reserve()),
+                    ("snapshots", self._snapshots()),
+                    *((f"sink {feed.name}", feed.run()) for feed in self._feeds),
+                )
+            ]
+            try:
+                await self.loop.run()
+            finally:
+                for task in background:
+                    task.cancel()
+
+    def stop(self) -> None:
+        """Have `run` return soon; whatever ranks run goes on."""
+        self.loop.stop()
+
+    async def close(self) -> None:
+        """Let go of everything, once nobody is served any more."""
+        await self.host.close()
+        await self.journal.close()
+
+    async def ask(self, item: Input) -> int:
+        """Have a request decided and made durable; gives the job it is about (see `Inbox.ask`)."""
+        if self.journal.full:
+            raise CallError(Reason.STORAGE_LOW, f"Nothing can be accepted now: {self.journal.full}.")
+        return await self.inbox.ask(item)
+
+    async def follow(self, job: int, at: Callable[[State], T | None]) -> AsyncIterator[T]:
+        """Give what `at` makes of the state, now and at each change of a job, until it makes None of it."""
+        with self.changes.follow(job) as wake:
+            while (seen := await self.loop.look(at)) is not None:
+                yield seen
+                await wake.wait()
+                wake.clear()
+
+    async def _snapshots(self) -> None:
+        while True:
+            await self.journal.snapshot(*await self._to_save.get())
+
+    def _release(self, batch: Batch) -> None:
+        for node, wanted in batch.desired:
+            self.sessions.deliver(node, wanted)
+        for entry, answer in batch.answers:
+            if entry.settle is not None:
+                entry.settle(answer)
+        for decision in batch.decisions:
+            for job in decision.questions:
+                self._questions.ask(job)
+        events = batch.events
+        for event in events:
+            if isinstance(event, JobForgotten):
+                self.sessions.forget(event.job)
+        if events:
+            self.changes.publish({job for event in events for job in jobs_of(event)})
+        # Copied here and now: before the next turn begins, the state is as durable as the log.
+        if self.journal.snapshot_due() and self._to_save.empty():
+            self._to_save.put_nowait((self.state.m.position, codec.tables_of(self.state)))

@@ -1,0 +1,246 @@
+"""The agents' sessions: one mailbox a node, in which only the newest of each kind waits.
+
+Level-triggered, so a slow or lost agent costs a bounded amount of memory, and nothing has to arrive in order.
+Must not decide what a node should run: that is the core's `desired`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from dlroverd.core.state import State
+from dlroverd.core.turn import LIVE_GANG, Done, Outcome
+from dlroverd.model import input as inp
+from dlroverd.model.ids import GangKey
+from dlroverd.model.node import NodeState
+from dlroverd.model.world import Desired, Observed, Progress
+from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.protocol.messages import Ack, Beat, Hello, LogRequest
+from dlroverd.runtime.inbox import Entry, Inbox
+from dlroverd.runtime.watch import Watch
+
+# How many beats an agent may be behind before it is told again: one may cross what was sent.
+_PATIENCE_BEATS = 2
+_OUTPUT_REQUESTS = 100
+_WATCH_INTERVAL_S = 0.25
+_REACHABLE = frozenset({NodeState.JOINING, NodeState.READY, NodeState.FOREIGN})
+
+
+class Session:
+    """One live session, and what waits to be sent on it."""
+
+    def __init__(self, node: str) -> None:
+        """Begin with nothing to send."""
+        self.node = node
+        self.report: Entry | None = None
+        self._desired: Desired | None = None
+        self._last_desired: Desired | None = None
+        self._beats_behind = 0
+        self._acked = -1
+        self._requests: list[LogRequest] = []
+        self._ended = False
+        self._why: CallError | None = None
+        self._wake = asyncio.Event()
+
+    def send(self, wanted: Desired) -> None:
+        """Send a desired state in place of any that still waits."""
+        self._desired = self._last_desired = wanted
+        self._beats_behind = 0
+        self._wake.set()
+
+    def beat(self, beat: Beat) -> None:
+        """Notice that the agent has not got what it was sent, and send it again."""
+        last = self._last_desired
+        if last is None or (beat.applied_log_id == last.log_id and beat.applied_position >= last.position):
+            self._beats_behind = 0
+            return
+        self._beats_behind += 1
+        if self._beats_behind > _PATIENCE_BEATS:
+            self.send(last)
+
+    def acknowledge(self, version: int) -> None:
+        """Say that all up to a version of what the agent observed is durable."""
+        self._acked = version
+        self._wake.set()
+
+    def request(self, wanted: LogRequest) -> None:
+        """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
+        if len(self._requests) >= _OUTPUT_REQUESTS:
+            raise CallError(Reason.UNAVAILABLE, f"Node {self.node} has too many requests for output waiting.")
+        self._requests.append(wanted)
+        self._wake.set()
+
+    def end(self, why: CallError | None) -> None:
+        """End the session; the agent sees `why`, None if it was its own wish."""
+        if not self._ended:
+            self._ended, self._why = True, why
+            self._wake.set()
+
+    async def outgoing(self) -> AsyncIterator[Desired | Ack | LogRequest]:
+        """Give what is to be sent, as it comes up, until the session ends; CallError if that was from here."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._ended:
+                if self._why is not None:
+                    raise self._why
+                return
+            wanted, self._desired = self._desired, None
+            if wanted is not None:
+                yield wanted
+            acked, self._acked = self._acked, -1
+            if acked >= 0:
+                yield Ack(observed_version=acked)
+            requests, self._requests = self._requests, []
+            for request in requests:
+                yield request
+
+
+class Sessions:
+    """All live sessions, by node."""
+
+    def __init__(self, state: State, inbox: Inbox, unreachable_after_s: float) -> None:
+        """Begin with none; every node that counts as reachable has a full limit to say hello."""
+        self._state = state
+        self._inbox = inbox
+        self._limit_s = unreachable_after_s
+        reachable = [node.id for node in state.nodes.values() if node.state in _REACHABLE]
+        self._watch = Watch(reachable, time.monotonic(), unreachable_after_s)
+        self._live: dict[str, Session] = {}
+        self._arrival = asyncio.Event()
+        self._steps: dict[int, dict[GangKey, tuple[int, int]]] = {}
+
+    def open(self, hello: Hello) -> Session:
+        """Begin an agent's session.
+
+        Raises:
+            CallError: the hello makes no sense, or a live session has that node's name.
+        """
+        _check(hello)
+        if hello.node in self._live:
+            raise CallError(
+                Reason.DUPLICATE_NODE,
+                f"Another agent is connected as node {hello.node}: stop one of them, "
+                "or give this one another name (`node` in its configuration).",
+            )
+        session = Session(hello.node)
+        self.heard(session)
+        self._live[hello.node] = session
+        self._arrival.set()
+        self._arrival = asyncio.Event()
+        version = hello.observed.version
+
+        def settle(result: Outcome | CallError) -> None:
+            if isinstance(result, CallError):
+                session.end(result)
+            else:
+                session.acknowledge(version)
+
+        item = inp.NodeHello(
+            node=hello.node,
+            boot_id=hello.boot_id,
+            facts=hello.facts,
+            log_id=hello.log_id,
+            position=hello.position,
+            observed=hello.observed,
+            held=hello.held,
+        )
+        if not self._inbox.offer(Entry(item, settle)):
+            del self._live[hello.node]
+            raise CallError(Reason.UNAVAILABLE, "The daemon is busy; try again in a moment.")
+        return session
+
+    def heard(self, session: Session) -> None:
+        """Note that a session's agent said something."""
+        self._watch.heard(session.node, time.monotonic())
+
+    async def watch(self) -> None:
+        """End the sessions of nodes that fall silent, and tell the core; runs for ever.
+
+        A node that thaws says hello anew, so nothing of what it missed has to be made up for.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            for node in self._watch.silent(time.monotonic(), _WATCH_INTERVAL_S):
+                self._inbox.put(Entry(inp.NodeSilent(node=node)))
+                why = f"Nothing was heard of node {node} for {self._limit_s:g} s; say hello again."
+                self.end(node, CallError(Reason.UNAVAILABLE, why))
+
+    def close(self, session: Session) -> None:
+        """Forget a session whose call has ended."""
+        if self._live.get(session.node) is session:
+            del self._live[session.node]
+
+    def live(self, node: str) -> Session | None:
+        """Give a node's session, if it has one."""
+        return self._live.get(node)
+
+    async def connected(self, node: str) -> Session:
+        """Give a node's session, when it has one."""
+        while (session := self._live.get(node)) is None:
+            await self._arrival.wait()
+        return session
+
+    def report(self, session: Session, observed: Observed) -> None:
+        """Take in what an agent sees; a newer report replaces one that still waits for its turn."""
+        item = inp.NodeReport(node=session.node, observed=observed)
+        waiting = session.report
+        if waiting is not None and not waiting.taken:
+            waiting.input = item
+            return
+
+        def settle(result: Outcome | CallError) -> None:
+            # The version is read now: the entry may hold a newer report than the one it was made for.
+            if isinstance(result, Done) and isinstance(entry.input, inp.NodeReport):
+                session.acknowledge(entry.input.observed.version)
+
+        entry = Entry(item, settle)
+        if self._inbox.offer(entry):
+            session.report = entry
+
+    def progress(self, progress: Progress) -> None:
+        """Note a gang's step; the first of a world is news to the core, later ones are telemetry."""
+        key = progress.round.gang_key
+        gang = self._state.gangs.get(key)
+        if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
+            return
+        self._steps.setdefault(key.job, {})[key] = (gang.round, progress.step)
+        if gang.step < 0:
+            self._inbox.offer(Entry(inp.GangStepped(progress=progress)))
+
+    def step(self, key: GangKey) -> int:
+        """Give the last step seen of a gang's current world, -1 if none was."""
+        gang = self._state.gangs[key]
+        round_, step = self._steps.get(key.job, {}).get(key, (0, -1))
+        return step if round_ == gang.round else gang.step
+
+    def forget(self, job: int) -> None:
+        """Drop the telemetry of a job that left the state."""
+        self._steps.pop(job, None)
+
+    def deliver(self, node: str, wanted: Desired) -> None:
+        """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""
+        session = self._live.get(node)
+        if session is not None:
+            session.send(wanted)
+
+    def end(self, node: str, why: CallError) -> None:
+        """End a node's session, if it has one."""
+        session = self._live.get(node)
+        if session is not None:
+            session.end(why)
+
+    def end_all(self, why: CallError) -> None:
+        """End every session."""
+        for session in self._live.values():
+            session.end(why)
+
+
+def _check(hello: Hello) -> None:
+    facts = hello.facts
+    if not 1 <= len(hello.node) <= 253 or not hello.node.isprintable():
+        raise CallError(Reason.INVALID, f"{hello.node!r:.300} is no name for a node; give it 1 to 253 characters.")
+    if not 1 <= facts.port_low <= facts.port_high <= 65535:
+        raise CallError(Reason.INVALID, f"Node {hello.node} has no port range: {facts.port_low}-{facts.port_high}.")
+    if facts.slots < 0:
+        raise CallError(Reason.INVALID, f"Node {hello.node} says that it has {facts.slots} slots.")

@@ -1,0 +1,40 @@
+"""Who was heard when, on the monotonic clock. Pure: the time comes in."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+# A watch that comes round this late was itself asleep; what the nodes said meanwhile is still to be read.
+_STALL_S = 1.0
+
+
+class Watch:
+    """Nodes by when they were last heard, longest ago first."""
+
+    def __init__(self, nodes: Iterable[str], now_s: float, limit_s: float) -> None:
+        """Give every node that counts as reachable a full limit from now: this daemon could not hear them before."""
+        self._limit_s = limit_s
+        self._heard_at_s: OrderedDict[str, float] = OrderedDict.fromkeys(sorted(nodes), now_s)
+        self._looked_at_s = now_s
+
+    def heard(self, node: str, now_s: float) -> None:
+        """Note a sign of life, of a node known or new."""
+        self._heard_at_s[node] = now_s
+        self._heard_at_s.move_to_end(node)
+
+    def silent(self, now_s: float, planned_s: float) -> list[str]:
+        """Give those silent for the limit, each once until it is heard again; `planned_s` since the last look.
+
+        A stall of this process is not the nodes' silence: then everyone gets a full limit anew.
+        """
+        stalled = now_s - self._looked_at_s > planned_s + _STALL_S
+        self._looked_at_s = now_s
+        if stalled:
+            self._heard_at_s = OrderedDict.fromkeys(self._heard_at_s, now_s)
+        found = []
+        while self._heard_at_s:
+            node, heard_at_s = next(iter(self._heard_at_s.items()))
+            if now_s - heard_at_s < self._limit_s:
+                break
+            del self._heard_at_s[node]
+            found.append(node)
+        return found

@@ -1,0 +1,50 @@
+"""Plants a bug: copies the source, changes one place in the copy, and runs the simulator on it in a process of its own.
+
+So the real code carries no hook for it, and a bug that no longer fits its place fails the test instead of passing.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Bug:
+    file: str
+    right: str
+    wrong: str
+
+
+def plant(bug: Bug, where: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "dlroverd", where / "dlroverd", ignore=ignore)
+    shutil.copytree(ROOT / "agent" / "dlroverd_agent", where / "dlroverd_agent", ignore=ignore)
+    path = where / bug.file
+    text = path.read_text()
+    assert text.count(bug.right) == 1, f"{bug.file} has the place of this bug {text.count(bug.right)} times"
+    path.write_text(text.replace(bug.right, bug.wrong))
+
+
+def simulate(seed: int, *options: str, where: Path | None = None, hash_seed: str = "0") -> dict[str, Any]:
+    """Run the simulator in a fresh interpreter; what it prints."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    if where is not None:
+        environment["PYTHONPATH"] = str(where)
+    done = subprocess.run(
+        [sys.executable, "-m", "dlroverd.testing.simulator", str(seed), *options],
+        capture_output=True,
+        text=True,
+        cwd=where or ROOT,
+        env=environment,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

@@ -1,0 +1,23 @@
+"""Fixtures of the system tests."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.fleet import Fleet
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Make a fleet of so many nodes; whatever it ran is ended with the test, and nothing may be left."""
+    made: list[Fleet] = []
+
+    def make(nodes: int = 1, slots: int = 4) -> Fleet:
+        made.append(Fleet(tmp_path))
+        made[0].start(nodes, slots)
+        return made[0]
+
+    yield make
+    for one in made:
+        one.close()
