@@ -7,6 +7,7 @@ import sys
 from dlroverd.model.node import Device
 
 DEADLINE_S = 5.0
+KILL_S = 1.0
 
 
 class DevicesUnknownError(Exception):
@@ -28,7 +29,7 @@ async def find_devices(deadline_s: float = DEADLINE_S) -> tuple[Device, ...]:
         async with asyncio.timeout(deadline_s):
             listing, complaint = await child.communicate()
     except TimeoutError:
-        child.kill()  # not awaited: a process stuck in a driver does not even die
+        await _kill(child)
         raise DevicesUnknownError(
             f"The accelerators' driver did not answer within {deadline_s:g} s: this node offers none. "
             "Look at `nvidia-smi` and the kernel's log, then restart dlroverd-agent."
@@ -40,3 +41,12 @@ async def find_devices(deadline_s: float = DEADLINE_S) -> tuple[Device, ...]:
             "Look at `nvidia-smi`, then restart dlroverd-agent."
         )
     return tuple(Device(**each) for each in json.loads(listing))
+
+
+async def _kill(child: asyncio.subprocess.Process) -> None:
+    child.kill()
+    try:
+        async with asyncio.timeout(KILL_S):
+            await child.communicate()
+    except TimeoutError:
+        pass  # a process that is stuck within a driver does not even die of KILL

@@ -87,7 +87,7 @@ class Link:
         self._filled = asyncio.Event()
         self._again = asyncio.Event()
         self._leaving = False
-        self._said = ""
+        self._said: dict[str, str] = {}
 
     def send(self, message: AgentMessage) -> None:
         """Send a message in this session, in place of an older one of its kind that still waits."""
@@ -124,7 +124,7 @@ class Link:
                         self._peer.parted()
             except (grpc.aio.AioRpcError, ProtocolError, CallError, TimeoutError) as error:
                 failure = _told(error, address)
-                self._say(failure.sentence)
+                self._say(address, failure.sentence)
             if not self._again.is_set():
                 failures += 1
                 await self._pause(failures, failure)
@@ -140,11 +140,11 @@ class Link:
         except TimeoutError:
             pass
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, address: str, sentence: str) -> None:
         """Tell people why there is no daemon: once for each reason, not at each attempt."""
-        if sentence != self._said:
+        if self._said.get(address) != sentence:
             _log.warning(sentence)
-        self._said = sentence
+        self._said[address] = sentence
 
     async def _greet(self, call: _Call, address: str) -> float:
         """Say hello and be welcomed; how often to send a beat, in seconds."""
@@ -157,7 +157,7 @@ class Link:
         agree(welcome.protocol_version, peer="dlroverd")
         if welcome.beat_interval_s <= 0:
             raise ProtocolError("must be more than 0", "welcome.beat_interval_s")
-        self._said = ""
+        self._said.clear()
         self._outbox.clear()
         _log.info("connected", daemon=address, daemon_version=welcome.daemon_version)
         self._peer.welcomed(hello, welcome)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from dlroverd.config import log_lines
 from dlroverd.config.agent import DEFAULT_PATH, AgentConfig
-from dlroverd.config.daemon import LogConfig
 from dlroverd.config.document import ConfigError, Document, KeyPath
 from dlroverd.config.validation import validate
 from dlroverd.config.yaml_source import read_file
@@ -27,8 +27,6 @@ from dlroverd_agent.facts import node_facts
 from dlroverd_agent.launchers.interface import LauncherUnavailableError
 from dlroverd_agent.state import StateError
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
 _log = structlog.get_logger()
 
 
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    _set_up_log(config.log)
+    log_lines.configure(config.log)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what matters of it is said in sentences of ours
     try:
         asyncio.run(_serve(config))
@@ -71,20 +69,6 @@ def _config(options: argparse.Namespace) -> AgentConfig:
     file = read_file(options.config or DEFAULT_PATH) if exists else Document("command line")
     marks: dict[KeyPath, str] = {(key,): f"--{key.replace('_', '-')}" for key in given}
     return validate(Document(file.name, {**file.data, **given}, {**file.marks, **marks}), AgentConfig)
-
-
-def _set_up_log(config: LogConfig) -> None:
-    as_json = config.format == "json" or ("format" not in config.model_fields_set and not sys.stderr.isatty())
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _serve(config: AgentConfig) -> None:

@@ -1,6 +1,5 @@
 """How what goes wrong in a call reaches its client: a status, a sentence, a reason code."""
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -69,7 +68,5 @@ def _explain(error: Exception, method: str) -> CallError:
             return error
         case ProtocolError():
             return CallError(Reason.INVALID, f"The request breaks the protocol: {error}.")
-        case asyncio.InvalidStateError() | grpc.RpcError():
-            return CallError(Reason.UNAVAILABLE, "The call was broken off.")
     _LOG.error("a call failed", method=method, exc_info=error)
     return CallError(Reason.INTERNAL, "The daemon failed on this call; its log says more. Please report it.")

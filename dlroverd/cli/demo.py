@@ -53,7 +53,7 @@ def command(output_: str) -> int:
         with (
             following.signals() as inbox,
             output.Progress(_STEPS, err=output_ == "json") as progress,
-            embedded(spec) as here,
+            embedded(spec, inbox) as here,
         ):
             job = here.client.submit(standalone(spec, here))
             demo = _Demo(here.client, job, progress)

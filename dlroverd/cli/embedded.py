@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from dlroverd.cli import keeper
 from dlroverd.cli.endings import CommandError, Exit
+from dlroverd.cli.following import Inbox
 
 if TYPE_CHECKING:
     from dlroverd.client import Client
@@ -48,8 +50,10 @@ class Embedded:
 
 
 @contextmanager
-def embedded(spec: "JobSpec") -> Iterator[Embedded]:
+def embedded(spec: "JobSpec", inbox: Inbox) -> Iterator[Embedded]:
     """Start a daemon and an agent that the job fits on, and end them and all that they run afterwards.
+
+    `inbox` gets an error if their keeper dies meanwhile.
 
     Raises:
         CommandError: the job is not for one host, or they could not be started or ended.
@@ -60,6 +64,7 @@ def embedded(spec: "JobSpec") -> Iterator[Embedded]:
         address = f"unix://{socket_folder}/dlroverd.sock"
         _configure(folder, address, slots)
         process = _keeper(folder)
+        threading.Thread(target=_report_death, args=(process, inbox), daemon=True).start()
         try:
             yield Embedded(_client(process, address), folder)
         finally:
@@ -144,6 +149,11 @@ def _keeper(folder: Path) -> "subprocess.Popen[str]":
         )
 
 
+def _report_death(process: "subprocess.Popen[str]", inbox: Inbox) -> None:
+    code = process.wait()
+    inbox.put(CommandError(f"the keeper of the standalone job ended unexpectedly (status {code}); the job is ended."))
+
+
 def _client(process: "subprocess.Popen[str]", address: str) -> "Client":
     from dlroverd.client import Client  # while the daemon starts
 
@@ -167,8 +177,15 @@ def _await_agent(client: "Client") -> None:
 def _end(process: "subprocess.Popen[str]", folder: Path) -> None:
     """End the pipe, which has the keeper clean up; one that was killed is replaced."""
     process.communicate()
-    if process.returncode < 0:
-        process = _keeper(folder)
-        process.communicate()
-    if process.returncode not in (0, keeper.NOT_STARTED):
+    code = process.returncode
+    if code < 0:
+        # Until the daemon of the first one has ended, too, another can not be started.
+        deadline_s = time.monotonic() + _CALL_LIMIT_S
+        while code and time.monotonic() < deadline_s:
+            process = _keeper(folder)
+            process.communicate()
+            code = process.returncode
+    elif code == keeper.NOT_STARTED:
+        return
+    if code:
         raise CommandError(f"not everything of the job could be ended; see {folder}/keeper.log.")

@@ -2,8 +2,9 @@
 
 `python -m dlroverd.cli.keeper DIR`, with `daemon.yaml` and `agent.yaml` in DIR. Its stdin is a pipe from dlroverctl
 that never carries a byte: however dlroverctl ends, even by SIGKILL, the pipe ends with it, and the keeper has the
-daemon cancel what still runs, then stops agent and daemon. It is itself replaceable: a second one on the same DIR
-finds the job's ranks as any daemon and agent do. Says "ready" on stdout, or one line with why not.
+daemon cancel what still runs (`python -m dlroverd.cli.keeper ADDRESS`), then stops agent and daemon. Until then it
+starts anew whichever of them dies. It is itself replaceable: a second one on the same DIR finds the job's ranks as
+any daemon and agent do. Says "ready" on stdout, or one line with why not.
 """
 
 import ctypes
@@ -86,29 +87,27 @@ class Child:
 
 
 def main() -> int:
-    """Run until stdin ends."""
+    """Keep what is in a folder until stdin ends; with an address, end the jobs of the daemon there."""
+    if sys.argv[1].startswith("unix:"):
+        return _end_jobs(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A handler, as what is ignored would stay so in the children.
         signal.signal(number, lambda *_: None)
     folder = Path(sys.argv[1])
     children = [Child("daemon", folder), Child("agent", folder)]
-    status = 0
-    if sentence := _watch(children):
-        _say(sentence)
-        status = NOT_STARTED
-    elif sentence := _end_jobs((folder / ADDRESS_FILE).read_text()):
-        sys.stderr.write(f"{sentence}\n")
-        status = 1
+    status = _keep(children, (folder / ADDRESS_FILE).read_text())
     for child in reversed(children):
         child.stop()
     return status
 
 
-def _watch(children: list[Child]) -> str:
-    """Keep both running until stdin ends; gives why one could not be started at all."""
+def _keep(children: list[Child], address: str) -> int:
+    """Keep all running until stdin has ended, and then all jobs; gives the keeper's exit status."""
     poll = select.poll()
+    said = ending = False
+    ender: subprocess.Popen[bytes] | None = None
+    ended = -1
     poll.register(sys.stdin.fileno(), select.POLLIN)
-    said = False
     while True:
         for child in children:
             poll.register(child.notices.fileno(), select.POLLIN)
@@ -119,14 +118,23 @@ def _watch(children: list[Child]) -> str:
                 child.heard()
             if child.ended in events:
                 if not child.ready:
-                    return child.last_words()
+                    _say(child.last_words())
+                    return NOT_STARTED
                 poll.unregister(child.ended)
                 child.again()
         if not said and children[0].ready:
             said = True
             _say("ready")
         if sys.stdin.fileno() in events:
-            return ""
+            poll.unregister(sys.stdin.fileno())
+            ending = True
+        if ending and said and ender is None:
+            # A process of its own, so that daemon and agent are kept meanwhile.
+            ender = subprocess.Popen([sys.executable, "-m", __spec__.name, address], stdin=subprocess.DEVNULL)
+            ended = os.pidfd_open(ender.pid)
+            poll.register(ended, select.POLLIN)
+        if ender is not None and ended in events:
+            return ender.wait()
 
 
 def _say(text: str) -> None:
@@ -137,9 +145,8 @@ def _say(text: str) -> None:
         pass  # dlroverctl is gone, which stdin says too
 
 
-def _end_jobs(address: str) -> str:
-    """Cancel what is not over and wait until it is; gives why that failed."""
-    # Imported last: what keeps the daemon from being started is time that the user waits.
+def _end_jobs(address: str) -> int:
+    """Cancel what is not over and wait until it is; gives the exit status, and says why it could not."""
     from dlroverd.cli.endings import CommandError
     from dlroverd.cli.following import wait
     from dlroverd.client import Client
@@ -158,8 +165,9 @@ def _end_jobs(address: str) -> str:
                         raise
                 wait(client, job.id, lambda _: None)
     except (CallError, CommandError) as error:
-        return error.sentence
-    return ""
+        sys.stderr.write(f"{error.sentence}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ def recovery(phases: "PhasesView") -> str:
 def timed(phases: "PhasesView") -> list[tuple[str, str]]:
     """Give an incident's phases by name, in seconds; "-" for one that was not reached or not seen."""
     values = [(name, getattr(phases, name)) for name in PHASES]
-    return [(name, "-" if value is None else f"{value:.2f}") for name, value in values]
+    # Adding zero takes the sign from a negative one, which rounding can leave.
+    return [(name, "-" if value is None else f"{round(value, 2) + 0.0:.2f}") for name, value in values]
 
 
 def detail(cause: "Cause") -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlroverd import __version__
+from dlroverd.config import log_lines
 from dlroverd.config.daemon import DEFAULT_PATH, DaemonConfig, load_daemon_config
 from dlroverd.config.document import ConfigError
-from dlroverd.daemon import log_lines
 from dlroverd.daemon.service import serve
 from dlroverd.protocol.channel import AddressError, socket_path
 from dlroverd.store.interface import StoreError

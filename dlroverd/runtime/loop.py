@@ -166,6 +166,7 @@ class Loop:
             self._failed = True
             for entry in entries:
                 self._turn_alone(entry, batch)
+        self._check(batch)
         dirty = {node for decision in batch.decisions for node in decision.dirty_nodes}
         batch.desired = [(node, desired(self._state, node)) for node in sorted(dirty)]
         return batch
@@ -174,8 +175,6 @@ class Loop:
         decision = handle(self._state, [entry.input for entry in entries], self._clock.now(), self.limits)
         batch.decisions.append(decision)
         batch.answers.extend(zip(entries, decision.outcomes, strict=True))
-        for broken in check_touched(self._state, decision.events):
-            _LOG.error("a promise of the core is broken; please report it", what=broken, position=decision.position)
 
     def _turn_alone(self, entry: Entry, batch: Batch) -> None:
         """Take one input; one that the core fails on is refused, and the rest goes on."""
@@ -186,3 +185,13 @@ class Loop:
             _LOG.exception("the core failed on an input, which is refused", input=what)
             sentence = f"The daemon failed on this request ({what}); its log says more. Please report it."
             batch.answers.append((entry, CallError(Reason.INTERNAL, sentence)))
+
+    def _check(self, batch: Batch) -> None:
+        """Say in the log which promises of the core are broken, so that it is reported before it does harm."""
+        try:
+            broken = check_touched(self._state, batch.events)
+        except Exception:  # noqa: BLE001 - what was decided stands, whether or not it could be checked
+            _LOG.exception("the promises of the core could not be checked")
+            return
+        for what in broken:
+            _LOG.error("a promise of the core is broken; please report it", what=what, position=self._state.m.position)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.core.state import State
 from dlroverd.model.ids import RankKey, RoundKey
+from dlroverd.model.job import RankState
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import JobLogsReply, LogFailed, LogRequest, LogSource
 from dlroverd.runtime.changes import Changes
@@ -97,7 +98,7 @@ class _Reading:
         self.pipe: Pipe[JobLogsReply] = Pipe(_QUEUE_CHUNKS)
         self._outputs = outputs
         self._wanted = wanted
-        self._asked: set[RoundKey] = set()
+        self._asked: set[tuple[RoundKey, str]] = set()
         self._over = asyncio.Event()
 
     async def feed(self) -> None:
@@ -116,21 +117,24 @@ class _Reading:
             self._over.set()
 
     def _new_sources(self) -> dict[str, dict[RankKey, int]]:
-        """Give the ranks of rounds not yet asked for, by node, each with the offset to begin at."""
+        """Give the ranks not yet asked for, by node, each with the offset to begin at."""
         state, wanted = self._outputs.state, self._wanted
         found: dict[str, dict[RankKey, int]] = {}
         for gang in state.gangs_of(wanted.job):
             if wanted.role not in (None, gang.key.role) or wanted.gang not in (None, gang.key.gang):
                 continue
             round_ = gang.key.at(gang.round if wanted.round is None else wanted.round)
-            if round_ in self._asked:
-                continue
-            self._asked.add(round_)
+            world, is_current = list(state.world(gang)), gang.round == round_.round
+            # Of ranks that an agent has not confirmed yet it may know nothing, so they are asked for later.
+            unconfirmed = {rank.node for rank in world if is_current and rank.state is RankState.ASSIGNED}
             # The nodes of an older round are not known any more; a restart in place keeps them.
-            for rank in state.world(gang):
+            for rank in world:
                 number = rank.key.rank
+                if (round_, rank.node) in self._asked or rank.node in unconfirmed:
+                    continue
                 if wanted.node in (None, rank.node) and (not wanted.ranks or number in wanted.ranks):
                     found.setdefault(rank.node, {})[round_.rank(number)] = 0
+            self._asked |= {(round_, rank.node) for rank in world if rank.node not in unconfirmed}
         return found
 
     async def _fetch(self, node: str, sources: dict[RankKey, int]) -> None:

@@ -1,4 +1,4 @@
-"""Plants a bug: copies the source, changes one place in the copy, and runs the simulator on it in a process of its own.
+"""Plants a bug: copies the source, changes the copy, and runs the simulator on it in a process of its own.
 
 So the real code carries no hook for it, and a bug that no longer fits its place fails the test instead of passing.
 """
@@ -17,19 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Bug:
-    file: str
-    right: str
-    wrong: str
+    """`edits` are (file, right, wrong); one of `caught_by` has to find it."""
+
+    name: str
+    caught_by: frozenset[str]
+    edits: tuple[tuple[str, str, str], ...]
 
 
 def plant(bug: Bug, where: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "dlroverd", where / "dlroverd", ignore=ignore)
     shutil.copytree(ROOT / "agent" / "dlroverd_agent", where / "dlroverd_agent", ignore=ignore)
-    path = where / bug.file
-    text = path.read_text()
-    assert text.count(bug.right) == 1, f"{bug.file} has the place of this bug {text.count(bug.right)} times"
-    path.write_text(text.replace(bug.right, bug.wrong))
+    for file, right, wrong in bug.edits:
+        path = where / file
+        text = path.read_text()
+        assert text.count(right) == 1, f"{file} has the place of this bug {text.count(right)} times"
+        path.write_text(text.replace(right, wrong))
 
 
 def simulate(seed: int, *options: str, where: Path | None = None, hash_seed: str = "0") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dlroverd.client import Client
 from dlroverd.model.view import JobView, NodeView
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 DLROVERCTL = (sys.executable, "-m", "dlroverd.cli.app")
 DEADLINE_S = 60.0
+T = TypeVar("T")
 
 
 class Program:
@@ -152,7 +153,7 @@ def dlroverctl(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]
     )
 
 
-def until(look: Callable[[], Any], met: Callable[[Any], bool]) -> Any:
+def until(look: Callable[[], T], met: Callable[[T], bool]) -> T:
     """Look again until what is seen is as wanted."""
     deadline_s = time.monotonic() + DEADLINE_S
     while not met(seen := look()):

@@ -52,6 +52,7 @@ class ScriptedAgent:
         self.received: list[Desired] = []
         self.refused: list[Desired] = []
         self.outputs: dict[RankKey, bytes] = {}
+        self.pushing = 0
         self.welcomed = asyncio.Event()
         self._on_start = on_start
         self._known_since: dict[RankKey, int] = {}
@@ -192,22 +193,35 @@ class ScriptedAgent:
         async def pieces() -> AsyncIterator[Any]:
             yield LOG_PIECE.wrap(LogOpen(stream_id=request.stream_id))
             for source in request.sources:
-                data = self.outputs.get(source.rank, b"")[source.from_offset :]
-                rank = source.rank
-                yield LOG_PIECE.wrap(
-                    LogChunk(
-                        role=rank.role,
-                        gang=rank.gang,
-                        round=rank.round,
-                        rank=rank.rank,
-                        node=self.node,
-                        offset=source.from_offset,
-                        data=data,
-                        eof=True,
-                    )
-                )
+                offset, ended = source.from_offset, False
+                while not ended:
+                    rank = self.ranks.get(source.rank)
+                    ended = not request.follow or rank is None or rank.state is RankState.GONE
+                    data = self.outputs.get(source.rank, b"")[offset:]
+                    yield LOG_PIECE.wrap(_chunk(self.node, source.rank, offset, data, eof=ended))
+                    offset += len(data)
+                    if not ended:
+                        await asyncio.sleep(0.02)
 
-        await stub.PushLogs(pieces())
+        self.pushing += 1
+        try:
+            await stub.PushLogs(pieces())
+        finally:
+            self.pushing -= 1
+            self._changed.set()
+
+
+def _chunk(node: str, rank: RankKey, offset: int, data: bytes, *, eof: bool) -> LogChunk:
+    return LogChunk(
+        role=rank.role,
+        gang=rank.gang,
+        round=rank.round,
+        rank=rank.rank,
+        node=node,
+        offset=offset,
+        data=data,
+        eof=eof,
+    )
 
 
 class ReadoptedError(Exception):

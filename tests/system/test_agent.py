@@ -169,7 +169,8 @@ class Host:
         self.lines: list[str] = []
 
     async def start_agent(self) -> None:
-        words = ("--state-dir", str(self.state_dir), "--daemon", self.address, "--node", "n1", "--slots", "4")
+        daemons = ("--daemon", f"{self.address}-where-nobody-is", "--daemon", self.address)
+        words = ("--state-dir", str(self.state_dir), *daemons, "--node", "n1", "--slots", "4")
         self.agent = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "dlroverd_agent.main", *words, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -188,27 +189,44 @@ class Host:
     async def end_agent(self, number: signal.Signals) -> int:
         assert self.agent is not None
         self.agent.send_signal(number)
+        return await self.agent_ended()
+
+    async def agent_ended(self) -> int:
+        """Wait for the agent's end, and read all that it said."""
+        assert self.agent is not None
         async with asyncio.timeout(LIMIT_S):
+            _, rest = await self.agent.communicate()
+            self.lines += rest.decode().splitlines()
             return await self.agent.wait()
 
-    def clear(self) -> None:
+    async def clear(self) -> None:
         if self.agent is not None and self.agent.returncode is None:
-            self.agent.kill()
+            await self.end_agent(signal.SIGKILL)
+        self._kill_ranks()
+
+    def _kill_ranks(self) -> None:
         for record in self.state_dir.glob("ranks/*/record.json"):
             values = json.loads(record.read_text())
-            if values["state"] == "running":
+            if values["state"] == "running" and os.path.exists(f"/proc/{values['pid']}"):
                 os.kill(values["pid"], signal.SIGKILL)
 
 
+Scene = Callable[[], Coroutine[Any, Any, None]]
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> Any:
-    host = Host(tmp_path)
-    yield host
-    host.clear()
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(test)
+def run(host: Host, scene: Scene) -> None:
+    async def and_clear() -> None:
+        try:
+            await scene()
+        finally:
+            await host.clear()
+
+    asyncio.run(and_clear())
 
 
 def key(rank: int, round_: int = 1) -> RankKey:
@@ -278,7 +296,7 @@ def test_a_killed_rank_is_reported_with_its_signal_and_last_step_and_the_other_s
             assert session.observed.position == 12
             assert await session.first(Beat)
 
-    run(scene())
+    run(host, scene)
 
 
 def test_a_killed_agent_adopts_its_ranks_and_keeps_the_end_it_did_not_see(host: Host) -> None:
@@ -300,7 +318,7 @@ def test_a_killed_agent_adopts_its_ranks_and_keeps_the_end_it_did_not_see(host: 
             assert ended.exit.error is not None
             assert ended.exit.error.type == "KeyboardInterrupt"
 
-    run(scene())
+    run(host, scene)
 
 
 def test_without_a_daemon_ranks_run_and_on_its_return_it_hears_everything(host: Host) -> None:
@@ -320,7 +338,7 @@ def test_without_a_daemon_ranks_run_and_on_its_return_it_hears_everything(host: 
             assert (hello.node, hello.facts.slots, hello.facts.address) == ("n1", 4, "127.0.0.1")
             assert (await session.first(Progress)).step == 7
 
-    run(scene())
+    run(host, scene)
 
 
 def test_another_log_is_refused_until_adoption_and_nothing_stops(host: Host) -> None:
@@ -339,7 +357,7 @@ def test_another_log_is_refused_until_adoption_and_nothing_stops(host: Host) -> 
             session.send(desired(5, stop=1, log_id="log-b"))
             await session.states("gone", "gone")
 
-    run(scene())
+    run(host, scene)
 
 
 def test_names_of_a_log_that_is_followed_no_longer_can_be_given_again(host: Host) -> None:
@@ -356,7 +374,7 @@ def test_names_of_a_log_that_is_followed_no_longer_can_be_given_again(host: Host
             session.send(desired(2, run=1, log_id="log-b"))
             await session.states("running", "running")
 
-    run(scene())
+    run(host, scene)
 
 
 def test_term_ends_the_agent_in_good_order_and_no_rank(host: Host) -> None:
@@ -367,7 +385,7 @@ def test_term_ends_the_agent_in_good_order_and_no_rank(host: Host) -> None:
             assert await session.first(Bye)
             assert alive(ranks) == [True, True]
 
-    run(scene())
+    run(host, scene)
 
 
 def output(daemon: Daemon, stream_id: str, rank: int) -> tuple[bytes, bool]:
@@ -376,7 +394,10 @@ def output(daemon: Daemon, stream_id: str, rank: int) -> tuple[bytes, bool]:
 
 
 def test_output_arrives_up_to_its_last_line_whether_followed_or_read_afterwards(host: Host) -> None:
-    script = "import signal, sys; print('a\\nb', flush=True)\ntry: signal.pause()\nfinally: sys.stdout.write('last')"
+    script = (
+        "import signal, sys; print('a\\nb', flush=True)\n"
+        "try: signal.pause()\nexcept KeyboardInterrupt: sys.stdout.write('last')"
+    )
 
     async def scene() -> None:
         async with Daemon(host.address).serve() as daemon:
@@ -391,9 +412,7 @@ def test_output_arrives_up_to_its_last_line_whether_followed_or_read_afterwards(
             async with asyncio.timeout(LIMIT_S):
                 assert await daemon.complete.get() == "following"
             for rank in (0, 1):
-                text, eof = output(daemon, "following", rank)
-                assert eof
-                assert b"last" in text
+                assert output(daemon, "following", rank) == (b"a\nb\nlast", True)
             session.send(desired(11))
             await session.states()
             session.send(LogRequest(stream_id="later", sources=BOTH, tail_lines=1))
@@ -401,10 +420,10 @@ def test_output_arrives_up_to_its_last_line_whether_followed_or_read_afterwards(
             session.send(LogRequest(stream_id="missing", sources=missing))
             async with asyncio.timeout(LIMIT_S):
                 assert {await daemon.complete.get(), await daemon.complete.get()} == {"later", "missing"}
-            assert b"last" in output(daemon, "later", 0)[0]
+            assert output(daemon, "later", 0) == (b"last", True)
             assert "log_retention" in str(daemon.pieces["missing"])
 
-    run(scene())
+    run(host, scene)
 
 
 UNKNOWN_STATE = agent_service_pb2.DaemonMessage(
@@ -439,22 +458,21 @@ def test_what_is_wrong_with_the_daemon_is_one_sentence_and_the_agent_lives(
             await session.states("running", "running")
             assert sum(sentence in line for line in host.lines) == 1
 
-    run(scene())
+    run(host, scene)
 
 
 def test_a_second_agent_on_one_state_directory_is_refused(host: Host) -> None:
     async def scene() -> None:
         async with Daemon(host.address).serve() as daemon:
             await host.start_agent()
-            first = host.agent
             await daemon.session()
+            first, host.agent = host.agent, None
             await host.start_agent()
-            assert host.agent is not None
-            assert await host.agent.wait() == 1
-            await host.says("dlroverd-agent: another agent")
+            assert await host.agent_ended() == 1
+            assert host.lines[-1].startswith("dlroverd-agent: another agent")
             host.agent = first
 
-    run(scene())
+    run(host, scene)
 
 
 def test_a_damaged_state_is_named_with_what_to_do(host: Host) -> None:
@@ -462,9 +480,9 @@ def test_a_damaged_state_is_named_with_what_to_do(host: Host) -> None:
         host.state_dir.mkdir()
         (host.state_dir / "followed.json").write_text('{"version": 1, "followed": {"log_id": 3}}')
         await host.start_agent()
-        assert host.agent is not None
-        line = await host.says("followed.json: it is damaged")
-        assert await host.agent.wait() == 1
+        assert await host.agent_ended() == 1
+        (line,) = host.lines
+        assert "followed.json: it is damaged" in line
         assert "move it away" in line
 
-    run(scene())
+    run(host, scene)

@@ -208,7 +208,7 @@ def test_the_time_limit_ends_a_job_and_names_itself(fleet: Fleets) -> None:
     job = here.submit("--time-limit", "1s", "--shutdown-timeout", "1", STEPS)
     over = here.until_over(job)
     assert over.state == "failed"
-    assert "time_limit" in over.reason
+    assert over.reason == "reached its time limit of 1 s"
 
 
 def test_a_client_of_the_library_sees_what_dlroverctl_shows(fleet: Fleets) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 import pytest
@@ -20,13 +20,15 @@ from dlroverd.protocol.messages import LogFailed
 from tests.system.daemon_process import DEADLINE_S, DaemonProcess, spec, until
 from tests.system.scripted_agent import ReadoptedError, ScriptedAgent
 
+T = TypeVar("T")
+
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
+    async def within_a_minute() -> None:
         async with asyncio.timeout(60):
             await test
 
-    asyncio.run(bounded())
+    asyncio.run(within_a_minute())
 
 
 @asynccontextmanager
@@ -38,6 +40,8 @@ async def serving(root: Path, *options: str) -> AsyncIterator[DaemonProcess]:
     finally:
         if daemon.process is not None and daemon.process.returncode is None:
             await daemon.stop(signal.SIGKILL)
+    assert '"logger": "dlroverd.api"' not in daemon.said(), "a call failed in a way that nobody thought of"
+    assert '"logger": "dlroverd.loop"' not in daemon.said()
 
 
 def idle(_agent: ScriptedAgent, _key: RankKey) -> None:
@@ -201,6 +205,61 @@ def test_output_comes_from_the_agent_and_a_node_that_is_away_says_so(tmp_path: P
                 assert (failed.node, failed.sentence[:25]) == ("n1", "Node n1 is not connected,")
 
     run(test())
+
+
+def test_followed_output_goes_on_through_restarts_of_the_agent_and_of_the_job(tmp_path: Path) -> None:
+    async def test() -> None:
+        agent = ScriptedAgent("n1", 1, idle)
+        async with serving(tmp_path) as daemon:
+            with daemon.client() as client:
+                async with connected(agent, daemon.address):
+                    job = await asyncio.to_thread(client.submit, spec(ranks=1))
+                    await until(client, job, lambda v: v.state == "running")
+                    (first,) = agent.starts
+                    agent.outputs[first] = b"one "
+                    following = asyncio.create_task(asyncio.to_thread(lambda: list(client.logs(job, follow=True))))
+                    await bounded(agent.until(lambda: agent.pushing == 1))
+                agent.outputs[first] += b"two"
+                async with connected(agent, daemon.address):
+                    await bounded(agent.until(lambda: agent.pushing == 1))
+                    agent.end(first, code=1)
+                    await until(client, job, lambda v: v.state == "running" and v.restarts == 1)
+                    (second,) = (key for key in agent.starts if key.round == 2)
+                    agent.outputs[second] = b"three"
+                    await bounded(agent.until(lambda: agent.pushing == 1))
+                    agent.end(second)
+                    pieces = [piece for piece in await bounded(following) if isinstance(piece, LogChunk)]
+        texts: dict[int, bytes] = {1: b"", 2: b""}
+        for piece in pieces:
+            assert piece.offset == len(texts[piece.round])
+            texts[piece.round] += piece.data
+        assert texts == {1: b"one two", 2: b"three"}
+        assert [piece.round for piece in pieces if piece.eof] == [1, 2]
+
+    run(test())
+
+
+def test_an_agent_stops_pushing_output_that_nobody_reads(tmp_path: Path) -> None:
+    async def test() -> None:
+        agent = ScriptedAgent("n1", 1, idle)
+        async with serving(tmp_path) as daemon, connected(agent, daemon.address):
+            with daemon.client() as client:
+                job = await asyncio.to_thread(client.submit, spec(ranks=1))
+                await until(client, job, lambda v: v.state == "running")
+                reading = client.logs(job, follow=True)
+                await asyncio.to_thread(next, reading)
+                assert agent.pushing == 1
+                reading.close()  # type: ignore[attr-defined]
+                await bounded(agent.until(lambda: agent.pushing == 0))
+                assert agent.welcomed.is_set()
+
+    run(test())
+
+
+async def bounded(waiting: Awaitable[T]) -> T:
+    """Wait for something, not for ever."""
+    async with asyncio.timeout(DEADLINE_S):
+        return await waiting
 
 
 def test_a_second_agent_under_one_name_is_refused_and_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 
@@ -104,7 +105,8 @@ class Lives:
         """Wait until it serves; False if it dies before."""
         assert self._ended is not None
         told = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(self._told, 4096))
-        await asyncio.wait([told, self._ended], return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {told, self._ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if told.done():
             self.up.set()
             return True

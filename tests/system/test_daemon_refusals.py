@@ -2,7 +2,7 @@
 
 import os
 import socket
-import stat
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,15 +104,15 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_state_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    async def test() -> None:
+def test_a_state_directory_that_cannot_be_written_is_refused() -> None:
+    async def test(tmp_path: Path) -> None:
         locked = tmp_path / "locked"
         locked.mkdir(mode=0o755)
         daemon = DaemonProcess(tmp_path / "d")
         daemon.socket.parent.mkdir(mode=0o700)
         os.chown(daemon.socket.parent, 65534, 65534)
-        for directory in (tmp_path / "d", tmp_path, *list(tmp_path.parents)[:2]):
-            directory.chmod(stat.S_IMODE(directory.stat().st_mode) | 0o055)
+        for directory in (tmp_path, tmp_path / "d"):
+            directory.chmod(0o755)
         daemon._command[daemon._command.index("--state-dir") + 1] = str(locked / "state")
         daemon._command[1:3] = ["-c", _AS_NOBODY]
         line = await refused(daemon)
@@ -120,7 +120,8 @@ def test_a_state_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> 
         assert str(locked) in line
         assert list(locked.iterdir()) == []
 
-    run(test())
+    with tempfile.TemporaryDirectory() as directory:  # pytest's own are closed to other users
+        run(test(Path(directory)))
 
 
 def test_clients_that_make_no_sense_cost_a_line_at_most(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _run(context: click.Context, words: tuple[str, ...]) -> int:
 
 
 def _here(submission: Submission, inbox: Inbox) -> int:
-    with embedded(submission.spec) as here:
+    with embedded(submission.spec, inbox) as here:
         job = here.client.submit(standalone(submission.spec, here))
         watcher = _Standalone(here.client, job)
         last = _follow(here.client, job, submission, inbox, watcher)

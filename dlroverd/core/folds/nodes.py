@@ -32,8 +32,6 @@ def node_joined(s: State, e: ev.NodeJoined) -> None:
     )
     if old is not None:
         fresh = replace(old, boot_id=e.boot_id, facts=e.facts, log_id=e.log_id)
-        if e.log_id == s.log_id:
-            fresh = replace(fresh, adopt_from="")
         room_grew(s)
     s.put(s.nodes, e.node, fresh)
 
@@ -41,9 +39,11 @@ def node_joined(s: State, e: ev.NodeJoined) -> None:
 def node_moved(s: State, e: ev.NodeMoved) -> None:
     node = s.nodes[e.node]
     since = s.m.now if e.to is not node.state else node.since
-    s.put(s.nodes, e.node, replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline))
+    moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline)
     if e.to is NodeState.READY:
+        moved = replace(moved, adopt_from="")  # it follows this log now; another time needs another word
         room_grew(s)
+    s.put(s.nodes, e.node, moved)
 
 
 def orphans_seen(s: State, e: ev.OrphansSeen) -> None:

@@ -24,7 +24,7 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
     _ready(turn, state.nodes[item.node])
     reports.take(turn, item.node, item.observed)
     if rebooted:
-        reports.rebooted(turn, item.node)
+        reports.rebooted(turn, item.node, item.observed)
     return Done()
 
 

@@ -41,10 +41,10 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _bury_stale(turn, node, stale)
     news.extend(_missing(turn, node, observed.position, listed))
     _note_ranks(turn, node, news)
-    _clear_tombstones(turn, node, observed)
+    _clear_tombstones(turn, node, observed, observed.position)
 
 
-def rebooted(turn: Turn, node: str) -> None:
+def rebooted(turn: Turn, node: str, observed: Observed) -> None:
     """A new boot id: whatever ran there before is gone, and needs no stop any more.
 
     Ranks not yet started count too: whether the agent had got to them is not known, and a key starts but once.
@@ -57,9 +57,7 @@ def rebooted(turn: Turn, node: str) -> None:
         if rank.node == node and rank.state is not RankState.GONE
     ]
     _note_ranks(turn, node, news)
-    for key in sorted(turn.state.node_tombstones.get(node, ())):
-        turn.emit(ev.TombstoneCleared(node=node, gang=key))
-        turn.touch(key)
+    _clear_tombstones(turn, node, observed, turn.state.m.position)
 
 
 def _is_news(rank: RankRecord, seen: RankObservation) -> bool:
@@ -128,7 +126,8 @@ def _note_ranks(turn: Turn, node: str, news: list[RankObservation]) -> None:
             faults.fail_gang(turn, key, began_at, None)
 
 
-def _clear_tombstones(turn: Turn, node: str, observed: Observed) -> None:
+def _clear_tombstones(turn: Turn, node: str, observed: Observed, position: int) -> None:
+    """Take those set up to `position` as carried out, unless something that they cover is seen alive."""
     keys = turn.state.node_tombstones.get(node)
     if not keys:
         return
@@ -139,6 +138,6 @@ def _clear_tombstones(turn: Turn, node: str, observed: Observed) -> None:
             alive[key] = min(alive.get(key, seen.key.round), seen.key.round)
     for key in sorted(keys):
         record = turn.state.tombstones[node, key]
-        if record.position <= observed.position and alive.get(key, 1 << 62) > record.tombstone.round.round:
+        if record.position <= position and alive.get(key, 1 << 62) > record.tombstone.round.round:
             turn.emit(ev.TombstoneCleared(node=node, gang=key))
             turn.touch(key)

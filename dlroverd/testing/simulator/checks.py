@@ -11,7 +11,7 @@ from dlroverd.core.passes import placement
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
-from dlroverd.model.job import JobState
+from dlroverd.model.job import JobState, RankState
 from dlroverd.model.node import NodeState
 from dlroverd.model.placement import NoFit, place
 from dlroverd.runtime import codec
@@ -42,7 +42,9 @@ class Checks:
         self._buried: dict[tuple[str, GangKey], int] = {}
         # The process world.
         self._starts: Counter[RankKey] = Counter()
+        self._alive: set[RankKey] = set()
         self._alive_on: Counter[str] = Counter()
+        self._rounds_on: dict[tuple[str, GangKey], Counter[int]] = {}
         self._alive_of: Counter[RoundKey] = Counter()
         self._whole: dict[GangKey, RoundKey] = {}
 
@@ -79,6 +81,10 @@ class Checks:
                         self._bury(node, event.tombstone.round)
                 case ev.StaleRanksSeen():
                     self._bury(event.node, event.tombstone.round)
+                case ev.RanksSeen():
+                    for seen in event.ranks:
+                        if seen.state is RankState.GONE and seen.key in self._alive:
+                            raise Violation("gone_is_gone", f"{seen.key} lives on, and the log says {seen.exit}")
                 case ev.NodeMoved(to=NodeState.FOREIGN):
                     raise Violation("log_is_never_foreign", f"{event.node} is ahead of its own log: {event.reason}")
                 case _:
@@ -120,6 +126,11 @@ class Checks:
             raise Violation("rank_starts_once", f"{key} on {node}")
         if self._formed.get(key.round_key, {}).get(key.rank) != node:
             raise Violation("act_after_log", f"{key} starts on {node}, which the durable log does not say")
+        rounds = self._rounds_on.setdefault((node, key.gang_key), Counter())
+        rounds[key.round] += 1
+        if len(+rounds) > 1:
+            raise Violation("rounds_do_not_meet", f"rounds {sorted(+rounds)} of {key.gang_key} on {node} at once")
+        self._alive.add(key)
         self._alive_on[node] += 1
         if self._alive_on[node] > self._slots[node]:
             raise Violation("node_is_not_over_committed", f"{self._alive_on[node]} ranks on {node}")
@@ -129,16 +140,17 @@ class Checks:
             if other != key.round_key:
                 raise Violation("one_world_steps", f"{key.round_key} beside {other}")
 
-    def rank_ended(self, node: str, key: RankKey) -> None:
+    def rank_ended(self, key: RankKey) -> None:
         """A process's main part has ended: its world can not step any more."""
-        del node
         self._alive_of[key.round_key] -= 1
         if self._whole.get(key.gang_key) == key.round_key:
             del self._whole[key.gang_key]
 
-    def rank_gone(self, node: str) -> None:
+    def rank_gone(self, node: str, key: RankKey) -> None:
         """Nothing is left of a rank."""
+        self._alive.discard(key)
         self._alive_on[node] -= 1
+        self._rounds_on[node, key.gang_key][key.round] -= 1
 
     def rank_signalled(self, node: str, key: RankKey) -> None:
         """An agent is about to stop a rank: only by a durable tombstone."""

@@ -215,7 +215,7 @@ class Controller:
     def _send(self, live: _Session, wanted: Desired) -> None:
         live.sent = wanted
         host = live.host
-        self._network.send(host.name, lambda: host.wake(lambda: host.desired(wanted)))
+        self._network.send(host.name, lambda: host.wake(lambda: host.desired(live.id, wanted)))
         self._schedule.after(_RESEND_S, self._alive(lambda: self._behind(live, wanted)))
 
     def _behind(self, live: _Session, wanted: Desired) -> None:

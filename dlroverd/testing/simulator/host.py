@@ -143,9 +143,10 @@ class Host:
             self._welcomed, self._backoff_s = True, 0.1
             self._feed(core.Connected(version))
 
-    def desired(self, wanted: Desired) -> None:
-        """The daemon says what to run; maybe late, maybe twice, maybe from an earlier session."""
-        self._feed(core.DesiredArrived(wanted))
+    def desired(self, session: int, wanted: Desired) -> None:
+        """The daemon says what to run; maybe late, maybe twice, but never after its session, as in a stream."""
+        if session == self.session:
+            self._feed(core.DesiredArrived(wanted))
 
     def acked(self, session: int, version: int) -> None:
         """The daemon has made durable what was seen."""

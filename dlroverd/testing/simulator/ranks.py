@@ -106,7 +106,7 @@ class Ranks:
             rank.ended = True
             self._leave(rank)
         if rank.seen.state is not RankState.GONE:
-            self._checks.rank_gone(rank.node)
+            self._checks.rank_gone(rank.node, rank.key)
             rank.seen = replace(rank.seen, state=RankState.GONE, exit=exit_)
 
     def freeze(self, rank: Rank) -> None:
@@ -174,11 +174,11 @@ class Ranks:
 
     def _vanish(self, rank: Rank) -> None:
         if rank.seen.state is not RankState.GONE:
-            self._checks.rank_gone(rank.node)
+            self._checks.rank_gone(rank.node, rank.key)
             rank.move(RankState.GONE)
 
     def _leave(self, rank: Rank) -> None:
-        self._checks.rank_ended(rank.node, rank.key)
+        self._checks.rank_ended(rank.key)
         training = self._training.get(rank.key.gang_key)
         if training is None or training.members.pop(rank.key, None) is None:
             return

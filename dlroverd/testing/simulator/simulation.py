@@ -19,6 +19,8 @@ from dlroverd.testing.simulator.ranks import Ranks
 from dlroverd.testing.simulator.schedule import BEGIN, Schedule
 
 SLOTS = 4
+# Silence is given up on early, so that within a short life nodes that still run something are.
+LIMITS = Limits(unreachable_limit_s=120.0)
 # After the last fault: the longest frozen or rebooted host is back, and every job has had its work's time.
 REST_S = 48 * 3600.0
 
@@ -35,6 +37,7 @@ class Summary:
     restarts: int
     daemon_crashes: int
     jobs: dict[str, int]
+    refused: int
     log: str
 
 
@@ -51,7 +54,7 @@ class Simulation:
         network = Network(schedule, _own(chance))
         ranks = Ranks(schedule, _own(chance), checks, {plan.spec.name: plan.script for plan in plans})
         ranks.stepped = self._stepped
-        daemon = Controller(schedule=schedule, rng=_own(chance), network=network, checks=checks, limits=Limits())
+        daemon = Controller(schedule=schedule, rng=_own(chance), network=network, checks=checks, limits=LIMITS)
         self._hosts = {}
         for name in names:
             facts = NodeFacts(hostname=name, address=name, cpus=SLOTS, memory_bytes=1 << 34, slots=SLOTS)
@@ -108,6 +111,7 @@ class Simulation:
             restarts=sum(job.restarts for job in state.jobs.values()),
             daemon_crashes=self.daemon.crashes,
             jobs=dict(sorted(Counter(job.state.value for job in state.jobs.values()).items())),
+            refused=len(self._people.refused),
             log=digest.hexdigest()[:16],
         )
 

@@ -1,4 +1,4 @@
-"""The daemon's own log lines, on stderr: for people on a terminal, else one JSON object a line."""
+"""The log lines of the daemon and the agent, on stderr: for people on a terminal, else one JSON object a line."""
 
 import logging
 import sys

@@ -1,0 +1,117 @@
+"""Years of faults in minutes: fresh seeds every time, and bugs planted on purpose, each of which must be caught."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from dlroverd.testing.simulator.checks import Violation
+from dlroverd.testing.simulator.simulation import Simulation
+from tests.simulation.planting import Bug, plant, simulate
+
+FRESH = 10
+HOURS = 0.2
+
+BUGS = (
+    Bug(
+        "round check removed: a stop of an old round stops the new one too",
+        frozenset({"stop_needs_a_tombstone"}),
+        (
+            (
+                "dlroverd_agent/core.py",
+                "if key.gang_key != gang or key.round > tombstone.round.round or rank.gone:",
+                "if key.gang_key != gang or rank.gone:",
+            ),
+        ),
+    ),
+    Bug(
+        "round check removed: what a node holds of an old round is looked for in the new one",
+        frozenset({"gone_is_gone"}),
+        (
+            (
+                "dlroverd/core/intake/reports.py",
+                "            if rank is None or rank.node != node:\n                continue",
+                "            if rank is None:\n                continue",
+            ),
+        ),
+    ),
+    Bug(
+        "fence removed: a world wholly on lost nodes is formed anew elsewhere",
+        frozenset({"one_world_steps"}),
+        (
+            (
+                "dlroverd/core/passes/membership.py",
+                "    if gone < known and not (gone or ending):\n        return\n",
+                "",
+            ),
+            (
+                "dlroverd/core/passes/liveness.py",
+                "if gang.state in LIVE_GANG and elsewhere:",
+                "if gang.state in LIVE_GANG:",
+            ),
+        ),
+    ),
+    Bug(
+        "act before log: desired states are sent when they are decided",
+        frozenset({"act_after_log", "stop_needs_a_tombstone", "log_is_never_foreign"}),
+        (
+            (
+                "dlroverd/testing/simulator/controller.py",
+                "        if self._chance(_CRASH_IN_TURN):\n            self.crash()\n        elif decision.events:",
+                "        for node, wanted in out:\n"
+                "            if node in self._sessions:\n"
+                "                self._send(self._sessions[node], wanted)\n"
+                "        if self._chance(_CRASH_IN_TURN):\n            self.crash()\n        elif decision.events:",
+            ),
+        ),
+    ),
+    Bug(
+        "double placement: slots that are granted count as free",
+        frozenset({"promises_hold", "node_is_not_over_committed"}),
+        (
+            (
+                "dlroverd/core/state.py",
+                "self.free.set(node, max(0, record.facts.slots - self.used[node]))",
+                "self.free.set(node, record.facts.slots)",
+            ),
+        ),
+    ),
+)
+
+
+# Numbers, not seeds: every worker of xdist has to collect the same tests.
+@pytest.mark.parametrize("number", range(FRESH))
+def test_fleet_survives_a_fresh_seed(number: int, request: pytest.FixtureRequest) -> None:
+    wanted = request.config.getoption("--sim-seed")
+    if wanted is not None and number:
+        pytest.skip("--sim-seed names one seed")
+    seed = wanted if wanted is not None else random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}: pytest tests/simulation --sim-seed {seed}")
+    try:
+        summary = Simulation(seed, hours=HOURS).run()
+    except Violation as broken:
+        pytest.fail(f"seed {seed} (--sim-seed {seed}): {str(broken)[:3000]}")
+    print(summary)
+    assert sum(summary.jobs.values()) + summary.refused == 50
+    assert summary.daemon_crashes
+    assert summary.restarts
+
+
+def test_same_seed_gives_the_same_log_under_any_hash_seed() -> None:
+    small = ("--nodes", "40", "--jobs", "12", "--hours", "0.1")
+    first, second = (simulate(7, *small, hash_seed=hash_seed) for hash_seed in ("1", "2"))
+    assert first == second
+    assert first["turns"] > 500
+    assert simulate(8, *small)["log"] != first["log"]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.partition(":")[0].replace(" ", "_"))
+def test_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
+    plant(bug, tmp_path)
+    for seed in range(1, FRESH + 1):
+        found = simulate(seed, "--hours", str(HOURS), where=tmp_path)
+        if "check" in found:
+            print(f"seed {seed}: {found['broken'][:500]}")
+            assert found["check"] in bug.caught_by
+            return
+    pytest.fail(f"{bug.name}: not caught in {FRESH} seeds")

@@ -1,0 +1,335 @@
+"""A small fleet for transcripts: the daemon's core and an agent's core for each node, played by commands.
+
+Messages arrive at once unless a node is silent. The scheduler is the built-in rule unless a command says otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dlroverd_agent import core as agent
+
+from dlroverd.core.desired import desired
+from dlroverd.core.handle import handle
+from dlroverd.core.passes import placement
+from dlroverd.core.state import State
+from dlroverd.core.turn import Refused
+from dlroverd.model import input as inp
+from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
+from dlroverd.model.ids import RankKey
+from dlroverd.model.job import JobSpec, JobState, RankState, RoleSpec, User
+from dlroverd.model.limits import Limits
+from dlroverd.model.node import Device, NodeFacts
+from dlroverd.model.placement import GangPlacement, NoFit, Placement, place
+from dlroverd.model.world import Observed, Progress, RankObservation
+from tests.transcripts import writing
+
+_PEER_LOST = "Connection closed by peer [127.0.0.1]:41234"
+
+
+class _Node:
+    def __init__(self, name: str, boot: str, facts: NodeFacts) -> None:
+        self.name = name
+        self.boot = boot
+        self.facts = facts
+        self.core = agent.AgentCore(name, agent.Followed())
+        self.reachable = True
+        self.stopping: set[RankKey] = set()
+        self.reports: list[Observed] = []
+
+
+class Stage:
+    """Takes commands, one line each; `lines` is what came of the last one."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._state = State("log1")
+        self._limits = Limits()
+        self._now = writing.BEGIN
+        self._nodes: dict[str, _Node] = {}
+        self._scheduler = "fifo"
+        self._requests = 0
+        self._commands: dict[str, Callable[[list[str]], None]] = {
+            name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
+        }
+
+    def play(self, line: str) -> list[str]:
+        self.lines = []
+        verb, *words = line.split()
+        self._commands[verb](words)
+        return self.lines or ["(nothing)"]
+
+    # ---- nodes
+
+    def do_node(self, words: list[str]) -> None:
+        """node n1 slots 2 [devices 2]: a new host says hello."""
+        name, options = words[0], _options(words[1:])
+        devices = tuple(
+            Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
+            for number in range(int(options.get("devices", "0")))
+        )
+        slots = int(options.get("slots", "0")) or len(devices)
+        facts = NodeFacts(
+            hostname=name, address=name, cpus=slots, memory_bytes=1, slots=slots, devices=devices, port_high=20009
+        )
+        self._nodes[name] = _Node(name, "b1", facts)
+        self._nodes[name].core.handle(agent.Recovered(()), self._now)
+        self._hello(self._nodes[name])
+
+    def do_hello(self, words: list[str]) -> None:
+        """hello n1 [boot b2]: it connects anew; with another boot id all it ran is gone."""
+        node = self._nodes[words[0]]
+        node.reachable = True
+        boot = _options(words[1:]).get("boot", node.boot)
+        if boot != node.boot:
+            node.boot, node.stopping = boot, set()
+            gone = ExitInfo(exited_at=self._now, lost=REBOOTED)
+            found = tuple(
+                replace(seen, state=RankState.GONE, exit=seen.exit or gone)
+                for seen in node.core.observed().ranks
+                if seen.state is not RankState.ASSIGNED
+            )
+            node.core = agent.AgentCore(node.name, node.core.followed)
+            node.core.handle(agent.Recovered(found), self._now)
+        self._hello(node)
+
+    def do_silent(self, words: list[str]) -> None:
+        """silent n1 [n2 ...]: nothing passes any more, and the limit is over."""
+        for name in words:
+            self._nodes[name].reachable = False
+            self._nodes[name].core.handle(agent.Disconnected(), self._now)
+        self._turn(*(inp.NodeSilent(node=name) for name in words))
+
+    def do_adopt(self, words: list[str]) -> None:
+        """adopt n1: a person says that this log takes the place of the one it follows."""
+        self._turn(inp.AdoptNode(node=words[0], actor="ann"))
+
+    def do_wipe(self, words: list[str]) -> None:
+        """wipe: the daemon has lost its state, and begins a log of another id."""
+        assert not words
+        self._state = State("log2")
+        for node in self._nodes.values():
+            node.core.handle(agent.Disconnected(), self._now)
+
+    def do_repeat(self, words: list[str]) -> None:
+        """repeat n1 [2]: the last report (or the one so many before it) arrives again."""
+        back = int(words[1]) if len(words) > 1 else 1
+        self._turn(inp.NodeReport(node=words[0], observed=self._nodes[words[0]].reports[-back]))
+
+    # ---- ranks
+
+    def do_run(self, words: list[str]) -> None:
+        """run 1 [n2 ...]: what was started of a job runs."""
+        for node, seen in self._ranks(words, RankState.ASSIGNED, RankState.STARTING):
+            pid = 100 + seen.key.rank
+            moved = RankObservation(key=seen.key, state=RankState.RUNNING, pid=pid, started_at=self._now)
+            self._feed(node, agent.RankChanged(moved))
+
+    def do_exit(self, words: list[str]) -> None:
+        """exit 1/trainer/0#1 signal 9 | code 3 | error Type message | peer | port | launch why: a main process ends."""
+        node, seen = self._rank(words[0])
+        exit_ = self._exit(words[1:])
+        self._feed(node, agent.RankChanged(replace(seen, state=RankState.EXITED, exit=exit_)))
+
+    def do_gone(self, words: list[str]) -> None:
+        """gone 1 [n2 ...]: what has ended, or was to stop, is verified gone."""
+        for node, seen in self._ranks(words, *(state for state in RankState if state is not RankState.GONE)):
+            stopped = ExitInfo(exited_at=self._now, signal=15, requested=True)
+            if seen.state is RankState.EXITED or seen.key in node.stopping:
+                moved = replace(seen, state=RankState.GONE, exit=seen.exit or stopped)
+                self._feed(node, agent.RankChanged(moved))
+
+    def do_finish(self, words: list[str]) -> None:
+        """finish 1 [n2 ...]: its ranks end with 0 and are gone."""
+        for node, seen in self._ranks(words, RankState.RUNNING):
+            done = ExitInfo(exited_at=self._now, code=0)
+            self._feed(node, agent.RankChanged(replace(seen, state=RankState.GONE, exit=done)))
+
+    def do_step(self, words: list[str]) -> None:
+        """step 1/trainer/0@1 31: the first training step of a world is seen."""
+        _, seen = self._rank(f"{words[0]}#0")
+        self._turn(inp.GangStepped(progress=Progress(round=seen.key.round_key, step=int(words[1]), at=self._now)))
+
+    # ---- people, time, surroundings
+
+    def do_submit(self, words: list[str]) -> None:
+        """submit a [max_restarts 3 ...] [nnodes 1:2 nproc 2 ...] [role ps nnodes 1 restart_with ps ...]."""
+        name, *rest = words
+        heads = [index for index, word in enumerate(rest) if word == "role"] or [0]
+        ends = [*heads[1:], len(rest)]
+        general = _options(rest[: heads[0]]) if rest and rest[heads[0]] == "role" else _options(rest)
+        roles = tuple(_role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
+        self._turn(inp.Submit(request_id=general.get("request", name), spec=_spec(name, roles, general)))
+
+    def do_cancel(self, words: list[str]) -> None:
+        """cancel 1 [request r]: a person ends a job."""
+        self._turn(inp.Cancel(request_id=self._request(words), job=int(words[0]), actor="ann"))
+
+    def do_restart(self, words: list[str]) -> None:
+        """restart 1 [request r]: a person wants a new round."""
+        self._turn(inp.Restart(request_id=self._request(words), job=int(words[0]), actor="ann"))
+
+    def do_storage(self, words: list[str]) -> None:
+        """storage low | ok: the state of the log's disk."""
+        self._turn(inp.StorageChanged(low=words[0] == "low"))
+
+    def do_scheduler(self, words: list[str]) -> None:
+        """scheduler fifo | silent | wrong | broken: what answers questions from now on."""
+        self._scheduler = words[0]
+
+    def do_after(self, words: list[str]) -> None:
+        """after 15s: time passes, and what is due happens at its time."""
+        until = self._now + float(words[0].removesuffix("s"))
+        while (due := self._state.next_deadline()) is not None and due <= until:
+            self._now = max(self._now, due)
+            self._turn(inp.Tick())
+        self._now = until
+
+    def do_why(self, words: list[str]) -> None:
+        """why 1: what people are told."""
+        job = self._state.jobs[int(words[0])]
+        self.lines.append(f"job {job.id} {job.state.value} restarts {job.restarts}: {job.reason}")
+        for incident in self._state.incidents_of(job.id):
+            self.lines.append(f"  {writing.text(incident)}")
+
+    # ---- beneath
+
+    def _request(self, words: list[str]) -> str:
+        self._requests += 1
+        return _options(words[1:]).get("request", f"request-{self._requests}")
+
+    def _exit(self, words: list[str]) -> ExitInfo:
+        kind, *rest = words
+        blank = ExitInfo(exited_at=self._now)
+        match kind:
+            case "signal":
+                return replace(blank, signal=int(rest[0]))
+            case "code":
+                return replace(blank, code=int(rest[0]))
+            case "peer":
+                error = ErrorReport(source="traceback", type="RuntimeError", message=_PEER_LOST, text=_PEER_LOST)
+                return replace(blank, code=1, error=error)
+            case "error":
+                error = ErrorReport(
+                    source="traceback", type=rest[0], message=" ".join(rest[1:]), file="train.py", line=7
+                )
+                return replace(blank, code=1, error=error)
+            case "port":
+                return replace(blank, launch_error=PORT_TAKEN)
+            case "launch":
+                return replace(blank, launch_error=" ".join(rest))
+        raise ValueError(f"an end is not {kind}")
+
+    def _ranks(self, words: list[str], *states: RankState) -> list[tuple[_Node, RankObservation]]:
+        job, names = int(words[0]), words[1:] or sorted(self._nodes)
+        return [
+            (self._nodes[name], seen)
+            for name in names
+            for seen in self._nodes[name].core.observed().ranks
+            if seen.key.job == job and seen.state in states
+        ]
+
+    def _rank(self, name: str) -> tuple[_Node, RankObservation]:
+        """Find a rank by its name, of the newest round if it names none."""
+        found = [
+            (node, seen)
+            for node in self._nodes.values()
+            for seen in node.core.observed().ranks
+            if name in (str(seen.key), f"{seen.key.gang_key}#{seen.key.rank}")
+        ]
+        return max(found, key=lambda each: each[1].key.round)
+
+    def _hello(self, node: _Node) -> None:
+        followed, observed = node.core.followed, node.core.observed()
+        node.core.handle(agent.Connected(observed.version), self._now)
+        node.reports.append(observed)
+        hello = inp.NodeHello(
+            node=node.name,
+            boot_id=node.boot,
+            facts=node.facts,
+            log_id=followed.log_id,
+            position=followed.position,
+            observed=observed,
+            held=followed.held,
+        )
+        self._turn(hello)
+
+    def _turn(self, *inputs: inp.Input) -> None:
+        decision = handle(self._state, inputs, self._now, self._limits)
+        if decision.events:
+            self.lines.append(f"#{decision.position} t+{decision.now - writing.BEGIN:g}")
+        self.lines += [f"  {writing.event(each)}" for each in decision.events]
+        self.lines += [
+            f"  refused ({each.reason}): {each.sentence}" for each in decision.outcomes if isinstance(each, Refused)
+        ]
+        wanted = [(self._nodes[name], desired(self._state, name)) for name in decision.dirty_nodes]
+        for node, each in wanted:
+            lost = "" if node.reachable else "  (does not arrive)"
+            self.lines.append(f"  {writing.desired(node.name, each)}{lost}")
+        for node, each in wanted:
+            if node.reachable:
+                self._feed(node, agent.DesiredArrived(each))
+        for job in decision.questions:
+            self._ask(job)
+
+    def _ask(self, job: int) -> None:
+        record = self._state.jobs[job]
+        if self._scheduler == "silent" or record.state is not JobState.PLACING:
+            return
+        answer: Placement | NoFit | None = place(self._state.free, placement.request(self._state, job))
+        failure = ""
+        if self._scheduler == "wrong":
+            answer = Placement(gangs=(GangPlacement(role="trainer", gang=0, nodes=("n9",)),))
+        elif self._scheduler == "broken":
+            answer, failure = None, "it raised ZeroDivisionError: division by zero"
+        self._turn(inp.PlacementAnswered(job=job, question=record.question, answer=answer, failure=failure))
+
+    def _feed(self, node: _Node, item: agent.Input) -> None:
+        actions = node.core.handle(item, self._now)
+        for action in actions:
+            match action:
+                case agent.Start():
+                    self.lines.append(f"  {node.name} starts {action.key}")
+                case agent.Stop():
+                    node.stopping.add(action.key)
+                    self.lines.append(
+                        f"  {node.name} stops {action.key} within {action.evidence_s + action.grace_s:g}s"
+                    )
+                case agent.Say():
+                    self.lines.append(f'  {node.name} says "{action.sentence}"')
+        for action in actions:
+            match action:
+                case agent.SendObserved() if node.reachable:
+                    node.reports.append(action.observed)
+                    self._turn(inp.NodeReport(node=node.name, observed=action.observed))
+                case agent.Reconnect():
+                    self._hello(node)
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _role(options: dict[str, str]) -> RoleSpec:
+    least, _, most = options.get("nnodes", "1").partition(":")
+    joins = options.get("restart_with", "*")
+    return RoleSpec(
+        name=options.get("role", "trainer"),
+        argv=("/usr/bin/python3", "train.py"),
+        cwd="/",
+        gangs=int(options.get("gangs", "1")),
+        nodes_min=int(least),
+        nodes_max=int(most or least),
+        nproc_per_node=int(options.get("nproc", "1")),
+        restart_with=() if joins == "none" else tuple(joins.split(",")),
+    )
+
+
+def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> JobSpec:
+    return JobSpec(
+        name=name,
+        user=User(uid=1000, gid=1000, name="ann"),
+        roles=roles,
+        max_restarts=int(options.get("max_restarts", "3")),
+        time_limit_s=float(options.get("time_limit", "0")),
+        queue_timeout_s=float(options.get("queue_timeout", "86400")),
+    )

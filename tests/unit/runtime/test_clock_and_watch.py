@@ -1,0 +1,82 @@
+"""Time that never decreases, and silence that is the node's own."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.watch import Watch
+
+
+class Times:
+    """Both clocks of a host, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.wall = 1000.0
+        self.monotonic = 5.0
+
+    def clock(self, last: float) -> Clock:
+        return Clock(last, wall=lambda: self.wall, monotonic=lambda: self.monotonic)
+
+
+def test_the_clock_follows_the_wall() -> None:
+    times = Times()
+    clock = times.clock(0.0)
+    assert clock.now() == 1000.0
+    times.wall, times.monotonic = 1002.0, 7.0
+    assert clock.now() == 1002.0
+
+
+def test_the_clock_runs_on_while_the_wall_is_set_back() -> None:
+    times = Times()
+    clock = times.clock(0.0)
+    clock.now()
+    times.wall, times.monotonic = 400.0, 6.0
+    assert clock.now() == 1001.0
+    times.monotonic = 6.5
+    assert clock.now() == 1001.5
+
+
+def test_after_a_restart_the_clock_goes_on_above_the_log() -> None:
+    times = Times()
+    clock = times.clock(5000.0)
+    assert clock.now() == 5000.0
+    times.wall, times.monotonic = 1001.0, 6.0
+    assert clock.now() == 5001.0
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e3))))
+def test_the_clock_never_decreases(steps: list[tuple[float, float]]) -> None:
+    times = Times()
+    clock = times.clock(2000.0)
+    before = clock.now()
+    for wall, monotonic in steps:
+        times.wall += wall
+        times.monotonic += monotonic
+        now = clock.now()
+        assert now >= before
+        before = now
+
+
+def test_a_node_is_silent_once_until_it_is_heard_again() -> None:
+    watch = Watch(["b", "a"], 0.0, 5.0)
+    watch.heard("c", 1.0)
+    assert watch.silent(0.25, 0.25) == []
+    assert watch.silent(1.0, 1.0) == []
+    watch.heard("a", 1.5)
+    now_s = 1.0
+    found: list[tuple[float, str]] = []
+    while now_s < 8.0:
+        now_s += 0.25
+        found += [(now_s, node) for node in watch.silent(now_s, 0.25)]
+    assert found == [(5.0, "b"), (6.0, "c"), (6.5, "a")]
+    watch.heard("b", 9.0)
+    assert watch.silent(9.0, 1.0) == []
+
+
+def test_a_stall_of_the_daemon_is_not_the_nodes_silence() -> None:
+    watch = Watch(["a"], 0.0, 5.0)
+    assert watch.silent(0.25, 0.25) == []
+    assert watch.silent(60.0, 0.25) == []
+    assert watch.silent(60.25, 0.25) == []
+    for tick in range(1, 20):
+        assert watch.silent(60.25 + tick * 0.25, 0.25) == ([] if tick * 0.25 < 4.75 else ["a"])

@@ -1,0 +1,129 @@
+"""Events out of the log: filtered, the newest first found, followed, and brought to sinks at least once."""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlroverd.core.state import State
+from dlroverd.model.view import EventView
+from dlroverd.plugin_host.host import PluginHost
+from dlroverd.plugin_host.plugin import PluginConfig
+from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.events import EventFilter, read_events
+from dlroverd.runtime.journal import Journal
+from dlroverd.runtime.sinks import Feed
+from dlroverd.store.sqlite import SqliteStore
+from tests.unit.runtime.test_journal import live
+
+SINK = "events"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(tmp_path / "state", reserve_bytes=64 * 1024)) as opened:
+        for record in live(State(opened.log_id)):
+            opened.append([record])
+        yield opened
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await test
+
+    asyncio.run(bounded())
+
+
+def journal(store: SqliteStore) -> Journal:
+    return Journal(store, snapshot_every=1000, keep_records=1000, readers=[SINK])
+
+
+def found(store: SqliteStore, wanted: EventFilter) -> list[EventView]:
+    async def read() -> list[EventView]:
+        return [view async for view in read_events(journal(store), Changes(), wanted)]
+
+    return asyncio.run(read())
+
+
+def test_all_events_in_order_with_their_bodies(store: SqliteStore) -> None:
+    views = found(store, EventFilter())
+    places = [(view.position, view.index) for view in views]
+    assert places == sorted(places)
+    assert len(set(places)) == len(places)
+    assert views[0].name == "node_joined"
+    assert json.loads(views[0].body)["node"] == views[0].node == "n1"
+
+
+def test_filters(store: SqliteStore) -> None:
+    views = found(store, EventFilter())
+    assert found(store, EventFilter(after=5)) == [view for view in views if view.position > 5]
+    assert found(store, EventFilter(since=110.0)) == [view for view in views if view.time >= 110.0]
+    assert found(store, EventFilter(node="n2")) == [view for view in views if view.node == "n2"]
+    names = frozenset({"job_moved", "world_formed"})
+    assert found(store, EventFilter(names=names)) == [view for view in views if view.name in names]
+    of_job_2 = found(store, EventFilter(job=2))
+    assert {"job_submitted", "world_formed", "ranks_seen"} <= {view.name for view in of_job_2}
+    assert {view.job for view in of_job_2 if view.name != "ranks_seen"} == {2}
+
+
+@pytest.mark.parametrize("limit", [1, 5, 1000])
+def test_the_newest(store: SqliteStore, limit: int) -> None:
+    views = found(store, EventFilter())
+    assert found(store, EventFilter(limit=limit)) == views[-limit:]
+    moved = [view for view in views if view.name == "job_moved"]
+    assert found(store, EventFilter(limit=limit, names=frozenset({"job_moved"}))) == moved[-limit:]
+
+
+def test_following_gives_what_comes(tmp_path: Path) -> None:
+    async def test() -> None:
+        with closing(SqliteStore(tmp_path / "fresh", reserve_bytes=64 * 1024)) as store:
+            log, changes = journal(store), Changes()
+            following = read_events(log, changes, EventFilter(follow=True))
+            for record in live(State(store.log_id)):
+                expected = asyncio.ensure_future(anext(following))
+                await asyncio.sleep(0)
+                await log.append([record])
+                changes.publish([])
+                assert (await expected).position == record.position
+                for _ in range(len(json.loads(record.events)) - 1):
+                    assert (await anext(following)).position == record.position
+
+    run(test())
+
+
+def test_a_sink_gets_everything_once_while_all_goes_well(store: SqliteStore, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+
+    async def test() -> None:
+        host = PluginHost([PluginConfig(name=SINK, plugin="file", settings={"path": str(path)})])
+        await host.start()
+        await host.settled()
+        log = journal(store)
+        feed = asyncio.create_task(Feed(SINK, log, Changes(), host).run())
+        while await log.cursor(SINK) < store.last_position():  # noqa: ASYNC110 - the log tells nobody of a cursor
+            await asyncio.sleep(0.01)
+        feed.cancel()
+        await host.close()
+
+    run(test())
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    views = found(store, EventFilter())
+    assert [(line["position"], line["index"]) for line in written] == [(v.position, v.index) for v in views]
+
+
+def test_a_sink_that_fails_keeps_its_place(store: SqliteStore) -> None:
+    async def test() -> None:
+        host = PluginHost([])
+        log = journal(store)
+        feed = asyncio.create_task(Feed("missing", log, Changes(), host).run())
+        done, _ = await asyncio.wait({feed}, timeout=0.5)
+        assert not done
+        assert await log.cursor("missing") == 0
+        feed.cancel()
+
+    run(test())

@@ -1,0 +1,168 @@
+"""Mailboxes hold the newest of each kind, and what is not acknowledged is the agent's to say again."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from dlroverd.core.state import State
+from dlroverd.core.turn import Done
+from dlroverd.model.world import Desired, Held, Observed
+from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.protocol.messages import Ack, Beat, Hello, LogRequest
+from dlroverd.runtime.inbox import Inbox
+from dlroverd.runtime.sessions import Session, Sessions
+from tests.unit.runtime import fleet
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await test
+
+    asyncio.run(bounded())
+
+
+def hello(node: str = "n1", version: int = 3) -> Hello:
+    first = fleet.hello(node)
+    return Hello(
+        node=node,
+        protocol_version=1,
+        facts=first.facts,
+        boot_id="b",
+        log_id="",
+        position=0,
+        observed=Observed(version=version),
+        held=Held(),
+    )
+
+
+async def said(session: Session) -> list[object]:
+    """Give what waits to be sent, which must be something."""
+    outgoing = session.outgoing()
+    found: list[object] = [await anext(outgoing)]
+    while True:
+        following = asyncio.ensure_future(anext(outgoing))
+        await asyncio.sleep(0)
+        if not following.done():
+            following.cancel()
+            return found
+        found.append(following.result())
+
+
+def test_only_the_newest_of_each_kind_waits() -> None:
+    async def test() -> None:
+        session = Session("n1")
+        for position in (1, 2, 3):
+            session.send(Desired(log_id="log", position=position))
+            session.acknowledge(position)
+        request = LogRequest(stream_id="s", sources=())
+        session.request(request)
+        assert await said(session) == [
+            Desired(log_id="log", position=3),
+            Ack(observed_version=3),
+            request,
+        ]
+
+    run(test())
+
+
+def test_an_agent_that_is_behind_for_some_beats_is_told_again() -> None:
+    async def test() -> None:
+        session = Session("n1")
+        session.beat(Beat(applied_log_id="", applied_position=0, observed_version=0))
+        wanted = Desired(log_id="log", position=7)
+        session.send(wanted)
+        assert await said(session) == [wanted]
+        behind = Beat(applied_log_id="log", applied_position=6, observed_version=0)
+        there = Beat(applied_log_id="log", applied_position=7, observed_version=0)
+        for beat in (behind, behind, there, behind, behind):
+            session.beat(beat)
+        session.acknowledge(1)
+        assert await said(session) == [Ack(observed_version=1)]
+        session.beat(behind)
+        assert await said(session) == [wanted]
+
+    run(test())
+
+
+def test_a_report_that_waits_is_replaced_by_a_newer_one_and_both_are_acknowledged_once() -> None:
+    async def test() -> None:
+        inbox = Inbox()
+        sessions = Sessions(State("log"), inbox, 5.0)
+        session = sessions.open(hello())
+        for version in (4, 5):
+            sessions.report(session, Observed(version=version))
+        first, second = await inbox.take(1.0)
+        sessions.report(session, Observed(version=6))
+        (third,) = await inbox.take(1.0)
+        for entry in (first, second):
+            assert entry.settle is not None
+            entry.settle(Done())
+        assert await said(session) == [Ack(observed_version=5)]
+        assert third.settle is not None
+        third.settle(Done())
+        assert await said(session) == [Ack(observed_version=6)]
+
+    run(test())
+
+
+def test_a_report_that_failed_is_not_acknowledged() -> None:
+    async def test() -> None:
+        inbox = Inbox()
+        sessions = Sessions(State("log"), inbox, 5.0)
+        session = sessions.open(hello())
+        await inbox.take(1.0)
+        sessions.report(session, Observed(version=4))
+        (entry,) = await inbox.take(1.0)
+        assert entry.settle is not None
+        entry.settle(CallError(Reason.INTERNAL, "no"))
+        session.send(Desired(log_id="log", position=1))
+        assert await said(session) == [Desired(log_id="log", position=1)]
+
+    run(test())
+
+
+def test_a_live_name_is_taken_until_its_session_is_closed() -> None:
+    async def test() -> None:
+        sessions = Sessions(State("log"), Inbox(), 5.0)
+        first = sessions.open(hello())
+        with pytest.raises(CallError, match="n1") as refused:
+            sessions.open(hello())
+        assert refused.value.reason is Reason.DUPLICATE_NODE
+        sessions.close(first)
+        second = sessions.open(hello())
+        sessions.close(first)
+        assert sessions.live("n1") is second
+
+    run(test())
+
+
+def test_a_session_that_the_core_failed_on_is_ended_with_the_reason() -> None:
+    async def test() -> None:
+        inbox = Inbox()
+        session = Sessions(State("log"), inbox, 5.0).open(hello())
+        (entry,) = await inbox.take(1.0)
+        assert entry.settle is not None
+        entry.settle(CallError(Reason.INTERNAL, "it failed"))
+        with pytest.raises(CallError, match="it failed"):
+            await said(session)
+
+    run(test())
+
+
+def test_a_silent_node_s_session_is_ended() -> None:
+    async def test() -> None:
+        inbox = Inbox()
+        sessions = Sessions(State("log"), inbox, 0.0)
+        session = sessions.open(hello())
+        await inbox.take(1.0)
+        watching = asyncio.create_task(sessions.watch())
+        with pytest.raises(CallError, match="say hello again"):
+            await said(session)
+        (entry,) = await inbox.take(1.0)
+        assert type(entry.input).__name__ == "NodeSilent"
+        watching.cancel()
+
+    run(test())
