@@ -1,6 +1,5 @@
 """The program: its commands, and the one place where errors become sentences and exit codes."""
 
-import os
 import signal
 import sys
 
@@ -44,10 +43,11 @@ root = LazyGroup(
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(words: list[str]) -> int:
+def run(words: list[str]) -> int:
+    """Run a command line and give its exit code; raises only what is a bug."""
     try:
         return int(root.main(words, prog_name="dlroverctl", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -55,10 +55,6 @@ def _run(words: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Who read our output has enough of it; a new stdout keeps the interpreter from failing over the old one.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except Exception as error:  # the program's outer edge: known errors become a sentence, ours keep their trace
         explained = endings.explain(error)
         if explained is None:

@@ -65,7 +65,7 @@ def command(output_: str) -> int:
                 on_chunk=Lines(demo.printed),
                 on_signal=_interrupted,
             )
-            wrong = demo.wrong(last)
+            wrong = judged(last, killed=demo.killed, resumed_from=demo.resumed_from, accuracy=demo.accuracy)
             _conclude(demo, last, progress, folder=here.folder if wrong else None)
     if output_ == "json":
         facts = {"killed_rank": demo.killed, "resumed_from": demo.resumed_from, "accuracy": demo.accuracy}
@@ -93,7 +93,7 @@ def _spec(checkpoints: str) -> "JobSpec":
 
 
 def _interrupted(number: int) -> None:
-    raise CommandError(f"interrupted by {signal.Signals(number).name}.")
+    raise click.exceptions.Exit(128 + number)
 
 
 class _Demo:
@@ -135,24 +135,25 @@ class _Demo:
         self._progress.say(f"kill -9 {rank.pid}  (rank {rank.rank})")
         os.kill(rank.pid, signal.SIGKILL)
 
-    def wrong(self, last: "JobView") -> list[str]:
-        """Name everything that is not as the demo promises."""
-        checks: list[tuple[bool, str]] = [
-            (last.state == "succeeded", f"the job {last.state}: {last.reason}"),
-            (len(last.incidents) == 1, f"there were {len(last.incidents)} incidents instead of one"),
-            (self.resumed_from > 0, "training did not resume from a saved step"),
-            (self.accuracy >= _LEAST_ACCURACY, f"the accuracy is {self.accuracy:.4f}, below {_LEAST_ACCURACY}"),
-        ]
-        if last.incidents:
-            incident = last.incidents[0]
-            checks.append((self._blamed(incident.cause), f"rank {self.killed} was killed, and not named as the cause"))
-            checks += _phases(incident.phases)
-        return [text for right, text in checks if not right]
 
-    def _blamed(self, cause: "Cause | None") -> bool:
-        if cause is None or cause.rank is None or cause.exit is None:
-            return False
-        return cause.rank.rank == self.killed and cause.exit.signal == signal.SIGKILL
+def judged(job: "JobView", *, killed: int | None, resumed_from: int, accuracy: float) -> list[str]:
+    """Name everything that is not as the demo promises."""
+    checks: list[tuple[bool, str]] = [
+        (job.state == "succeeded", f"the job {job.state}: {job.reason}"),
+        (len(job.incidents) == 1, f"there were {len(job.incidents)} incidents instead of one"),
+        (resumed_from > 0, "training did not resume from a saved step"),
+        (accuracy >= _LEAST_ACCURACY, f"the accuracy is {accuracy:.4f}, below {_LEAST_ACCURACY}"),
+    ]
+    for incident in job.incidents[:1]:
+        blamed = _is_blamed(killed, incident.cause)
+        checks += [(blamed, f"rank {killed} was killed, and not named as the cause"), *_phases(incident.phases)]
+    return [text for right, text in checks if not right]
+
+
+def _is_blamed(killed: int | None, cause: "Cause | None") -> bool:
+    if cause is None or cause.rank is None or cause.exit is None:
+        return False
+    return cause.rank.rank == killed and cause.exit.signal == signal.SIGKILL
 
 
 def _phases(phases: "PhasesView") -> list[tuple[bool, str]]:

@@ -24,7 +24,7 @@ _STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[T]):
     """One column of a table; a wide one is shown with `-o wide` only."""
 

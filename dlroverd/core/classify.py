@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dlroverd.core.state import RankRecord
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, Cause, CauseKind, ExitInfo
 
-# gloo, NCCL and c10d's store, as recorded from torch 2.13 (tests/unit/core/test_classify.py has the originals).
+# gloo and the store of c10d, as recorded from torch 2.13 (tests/unit/core/recorded/); NCCL from its source.
 _PEER_LOST = re.compile(
     r"Connection closed by peer|Connection reset by peer|Broken pipe|connectFullMesh|Socket closed"
     r"|failed to connect to .* store|DistNetworkError|DistStoreError|ncclRemoteError|ncclInternalError"
@@ -22,7 +22,9 @@ _PEER_LOST = re.compile(
     r"|Application timeout caused pair closure",
     re.IGNORECASE,
 )
-_PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use|address already in use")
+_PORT_TAKEN = re.compile(r"EADDRINUSE|address already in use", re.IGNORECASE)
+# What torch raises of these. A ConnectionRefusedError or an OSError is about a socket of the script's own.
+_OF_TORCH = frozenset({"", "RuntimeError", "DistError", "DistBackendError", "DistNetworkError", "DistStoreError"})
 _SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
 _IMPORT = frozenset({"ImportError", "ModuleNotFoundError"})
 MISSING_SCRIPT = "MissingScript"
@@ -38,13 +40,15 @@ class Rule:
     says: Callable[[ExitInfo], str]
 
 
-def _said(exit_: ExitInfo) -> str:
-    error = exit_.error
-    return f"{error.type} {error.message} {error.text}" if error is not None else ""
-
-
 def _error_type(exit_: ExitInfo) -> str:
     return exit_.error.type.rpartition(".")[2] if exit_.error is not None else ""
+
+
+def _torch_said(pattern: re.Pattern[str], exit_: ExitInfo) -> bool:
+    error = exit_.error
+    if error is None or _error_type(exit_) not in _OF_TORCH:
+        return False
+    return bool(pattern.search(f"{error.type} {error.message} {error.text}"))
 
 
 def _error_sentence(exit_: ExitInfo) -> str:
@@ -69,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "launch.port_taken",
         CauseKind.PORT_TAKEN,
-        lambda e: e.launch_error == PORT_TAKEN or bool(_PORT_TAKEN.search(_said(e))),
+        lambda e: e.launch_error == PORT_TAKEN or _torch_said(_PORT_TAKEN, e),
         lambda e: "found its MASTER_PORT taken",  # noqa: ARG005 - rows share one shape
     ),
     Rule(
@@ -90,7 +94,7 @@ RULES: tuple[Rule, ...] = (
         "peer.lost",
         CauseKind.PEER_LOST,
         lambda e: (
-            bool(_PEER_LOST.search(_said(e)))
+            _torch_said(_PEER_LOST, e)
             or (e.error is None and e.signal == signal.SIGABRT and bool(_PEER_LOST.search(e.output_tail)))
         ),
         _error_sentence,

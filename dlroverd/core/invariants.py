@@ -20,7 +20,17 @@ Broken = Iterator[str]
 
 _NOT_BEGUN = frozenset({RankState.ASSIGNED, RankState.STARTING})
 _HOMELESS = frozenset({GangState.WAITING, GangState.STOPPED})
-_DERIVED = ("tally", "node_gangs", "node_tombstones", "job_gangs", "waiting", "placing", "used", "sizes")
+_DERIVED = (
+    "tally",
+    "node_gangs",
+    "node_tombstones",
+    "gang_tombstones",
+    "job_gangs",
+    "waiting",
+    "placing",
+    "used",
+    "sizes",
+)
 
 
 def check(state: State) -> list[str]:

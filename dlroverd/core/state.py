@@ -158,6 +158,7 @@ class State:
         self.tally: dict[GangKey, Counter[RankState]] = {}
         self.node_gangs: dict[str, set[GangKey]] = {}
         self.node_tombstones: dict[str, set[GangKey]] = {}
+        self.gang_tombstones: dict[GangKey, set[str]] = {}
         self.job_gangs: dict[int, set[GangKey]] = {}
         self.waiting: list[int] = []
         self.placing: set[int] = set()
@@ -190,6 +191,7 @@ class State:
             self._index_grant(key, old, value)
         elif table is self.tombstones:
             _member(self.node_tombstones, key[0], key[1], present=value is not None)
+            _member(self.gang_tombstones, key[1], key[0], present=value is not None)
         elif table is self.gangs:
             _member(self.job_gangs, key.job, key, present=value is not None)
             self._push("gangs", key, old, value)

@@ -99,9 +99,11 @@ class CoreMachine(RuleBasedStateMachine):
         return f"r{self.requests}"
 
     def observed(self, node: str, data: st.DataObject) -> Observed:
-        """Draw a report: mostly of ranks that the node has, some of older worlds, other nodes and unknown jobs."""
+        """Draw a report: mostly of ranks that the node has, some of older worlds and unknown jobs."""
         own = [rank.key for rank in self.state.ranks.values() if rank.node == node]
-        other = [key.at(data.draw(small)).rank(0) for key in self.state.gangs] + [RankKey(9, "trainer", 0, 1, 0)]
+        other = [key.at(each.round - 1).rank(0) for key, each in self.state.gangs.items()] + [
+            RankKey(9, "trainer", 0, 1, 0)
+        ]
         keys = sorted({*own, *data.draw(st.lists(st.sampled_from(sorted(set(other))), max_size=2))})
         listed = [key for key in keys if data.draw(st.integers(0, 9))]
         ranks = []
@@ -139,6 +141,15 @@ class CoreMachine(RuleBasedStateMachine):
         item = inp.NodeReport(node=node, observed=self.observed(node, data))
         first = self.give(item)
         assert self.give(item).events == (), f"a doubled report changed something more than {first.events}"
+
+    @rule(node=nodes, round_=small, rank=small, state=st.sampled_from(RankState))
+    def nonsense(self, node: str, round_: int, rank: int, state: RankState) -> None:
+        """A node names ranks that others have, or worlds that are not there yet."""
+        ranks = tuple(
+            RankObservation(key=key.at(round_).rank(rank), state=state, exit=ExitInfo(exited_at=1.0, code=1))
+            for key in sorted(self.state.gangs)
+        )
+        self.give(inp.NodeReport(node=node, observed=Observed(version=1, position=self.state.m.position, ranks=ranks)))
 
     @rule()
     def all_go_on(self) -> None:
@@ -243,7 +254,7 @@ class CoreMachine(RuleBasedStateMachine):
 
 
 CoreMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestCore = CoreMachine.TestCase
 

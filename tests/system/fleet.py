@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -68,9 +69,17 @@ class Fleet:
         self.daemon.start()
         for number in range(1, nodes + 1):
             node = f"n{number}"
-            options = ("--daemon", self.address, "--state-dir", str(self.root / node), "--node", node)
-            log = self.root / f"{node}.log"
-            self.agents[node] = Program("dlroverd_agent.main", log, *options, "--slots", str(slots))
+            first = random.randrange(20000, 29900, 100)  # tests run beside each other, and nodes share one host
+            config = {
+                "node": node,
+                "daemon": [self.address],
+                "state_dir": str(self.root / node),
+                "slots": slots,
+                "port_range": f"{first}-{first + 99}",
+            }
+            file = self.root / f"{node}.yaml"
+            file.write_text(json.dumps(config))
+            self.agents[node] = Program("dlroverd_agent.main", self.root / f"{node}.log", "--config", str(file))
             self.agents[node].start()
         self.until_nodes(lambda views: len(views) == nodes and all(view.state == "ready" for view in views))
 

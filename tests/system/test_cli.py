@@ -142,7 +142,7 @@ def test_exit_codes_say_how_it_ended(fleet: Fleets, tmp_path: Path) -> None:
 
 def test_events_can_be_chosen_and_followed(fleet: Fleets) -> None:
     here = fleet()
-    job = here.submit(STEPS, "--steps", "2")
+    job = here.submit(STEPS, "--steps", "100")
     with running(here, "event", "tail", "-f", "-o", "json", "--name", "job_moved") as tail:
         assert tail.stdout is not None
         told = [json.loads(tail.stdout.readline()) for _ in range(4)]

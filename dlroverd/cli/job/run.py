@@ -27,14 +27,6 @@ _SECOND_PRESS_S = 2.0
 _FLAGS = (("--no-prefix", "", "leave out the rank before each line of output"),)
 
 
-class _DetachedError(Exception):
-    """The user let go of the job; `code` is what the command ends with."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__()
-        self.code = code
-
-
 @click.pass_context
 def _run(context: click.Context, words: tuple[str, ...]) -> int:
     submission = read(context, words, _FLAGS)
@@ -44,11 +36,7 @@ def _run(context: click.Context, words: tuple[str, ...]) -> int:
         with connect(submission.options["address"]) as client:
             job = client.submit(submission.spec)
             notice(f"job {job} ({submission.spec.name}) submitted; Ctrl-C lets go of it")
-            watcher = _Fleet(client, job, inbox)
-            try:
-                return _ended(_follow(client, job, submission, inbox, watcher))
-            except _DetachedError as detached:
-                return detached.code
+            return _ended(_follow(client, job, submission, inbox, _Fleet(client, job, inbox)))
 
 
 def _here(submission: Submission, inbox: Inbox) -> int:
@@ -138,13 +126,13 @@ class _Fleet:
         self._inbox = inbox
 
     def signalled(self, number: int) -> None:
-        """Let go, by raising."""
+        """Let go: end the command."""
         if number == signal.SIGINT:
             notice(f"job {self._job} goes on (`dlroverctl logs {self._job} -f`); Ctrl-C again cancels it")
             if self._pressed_again():
                 self._client.cancel(self._job)
                 notice(f"job {self._job} cancelled")
-        raise _DetachedError(128 + number)
+        raise click.exceptions.Exit(128 + number)
 
     def _pressed_again(self) -> bool:
         end_s = time.monotonic() + _SECOND_PRESS_S

@@ -20,6 +20,8 @@ def _submit(context: click.Context, words: tuple[str, ...]) -> int:
     submission = read(context, words, _FLAGS)
     options = submission.options
     form = options.get("output", "text")
+    if "standalone" in options:
+        raise click.UsageError("--standalone: is for `dlroverctl run`, which stays with the job; drop it.")
     if form not in ("text", "json", "yaml"):
         raise click.UsageError(f"-o: must be text, json or yaml, not '{form}'.")
     if "dry_run" in options:

@@ -47,7 +47,7 @@ def _job(turn: Turn, job: JobRecord) -> None:
 
 def _leaves_something(turn: Turn, job: int) -> bool:
     """Whether some node, of whichever round, has yet to confirm that nothing of an ended job is left."""
-    return any(gang.job == job for _, gang in turn.state.tombstones)
+    return any(gang.key in turn.state.gang_tombstones for gang in turn.state.gangs_of(job))
 
 
 def _say(turn: Turn, job: JobRecord, reason: str, deadline: float) -> None:

@@ -1,5 +1,7 @@
 """Ranks that only count: no torch, so that a test of something else is quick."""
 
+# ruff: noqa: T201 (what a rank has to say, it prints)
+
 import argparse
 import os
 import signal

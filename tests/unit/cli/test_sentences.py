@@ -1,0 +1,129 @@
+"""What jobs look like to people, and the demo's judgement of its own run."""
+
+import dataclasses
+import json
+
+import pytest
+
+from dlroverd.cli import endings, sentences
+from dlroverd.cli.demo import judged
+from dlroverd.cli.output import Column, clock, listing
+from dlroverd.model.fault import Cause, CauseKind, ExitInfo
+from dlroverd.model.ids import RankKey
+from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
+
+PHASES = PhasesView(detected=0.01, stopped=0.2, placed=0.0, started=0.19, first_step=2.5, unknown=-1e-6, total=2.9)
+CAUSE = Cause(
+    kind=CauseKind.SIGNAL,
+    rule="signal",
+    sentence="rank 1 on n1 was killed by SIGKILL, which dlroverd did not send",
+    rank=RankKey(3, "trainer", 0, 1, 1),
+    node="n1",
+    exit=ExitInfo(exited_at=1.0, signal=9),
+)
+INCIDENT = IncidentView(
+    id=1, role="trainer", gang=0, round=1, began_at=1.0, open=False, action="restart 1 of 3", phases=PHASES, cause=CAUSE
+)
+RANKS = tuple(RankView(rank=rank, local_rank=rank, node="n1", state="running", pid=7) for rank in (0, 1))
+WORLD = GangView(gang=0, state="running", round=2, world_size=2, step=40, ranks=RANKS)
+JOB = JobView(
+    id=3,
+    name="digits",
+    user="ann",
+    state="succeeded",
+    reason="every rank ended with 0",
+    restarts=1,
+    restarts_in_window=1,
+    submitted_at=1.0,
+    roles=(RoleView(name="trainer", gangs=(WORLD,)),),
+    incidents=(INCIDENT,),
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("running", "Job 3 (digits) runs since AT: 2 ranks on n1, step 40, 1 restart."),
+        ("queued", "Job 3 (digits) waits since AT: every rank ended with 0."),
+        ("succeeded", "Job 3 (digits) succeeded at AT: 2 ranks on n1, step 40, 1 restart."),
+        ("failed", "Job 3 (digits) failed at AT: every rank ended with 0."),
+        ("cancelled", "Job 3 (digits) was cancelled at AT: every rank ended with 0."),
+        ("stopping", "Job 3 (digits) is stopping: every rank ended with 0."),
+    ],
+)
+def test_a_job_is_one_sentence(state: str, said: str) -> None:
+    job = dataclasses.replace(JOB, state=state)
+    assert sentences.head(job).replace(clock(0.0), "AT").replace(clock(1.0), "AT") == said
+
+
+def test_a_recovery_names_its_phases() -> None:
+    assert sentences.recovery(PHASES) == (
+        "recovered in 2.90 s: detected 0.01, stopped 0.20, placed 0.00, started 0.19, first step 2.50, unknown 0.00"
+    )
+    assert dict(sentences.timed(PhasesView(detected=0.5)))["first_step"] == "-"
+
+
+def test_notices_are_given_once() -> None:
+    told: list[str] = []
+    notices = sentences.Notices(told.append)
+    begun = dataclasses.replace(INCIDENT, action="", phases=PhasesView(detected=0.01))
+    waiting = dataclasses.replace(JOB, state="queued", reason="needs 2 nodes", incidents=())
+    for job in (waiting, waiting, dataclasses.replace(JOB, incidents=(begun,)), JOB, JOB):
+        notices(job)
+    assert told == [
+        "job 3 waits: needs 2 nodes",
+        "rank 1 on n1 was killed by SIGKILL, which dlroverd did not send; restart 1 of 3",
+        sentences.recovery(PHASES),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "gave_up", "code"),
+    [("succeeded", False, 0), ("failed", False, 5), ("cancelled", False, 5), ("failed", True, 6)],
+)
+def test_a_job_s_end_is_an_exit_code(state: str, gave_up: bool, code: int) -> None:
+    assert endings.of_job(dataclasses.replace(JOB, state=state, gave_up=gave_up)) == code
+
+
+def test_a_demo_that_went_well_has_nothing_wrong() -> None:
+    assert judged(JOB, killed=1, resumed_from=30, accuracy=0.97) == []
+
+
+def test_a_demo_fails_honestly() -> None:
+    def with_phases(phases: PhasesView) -> JobView:
+        return dataclasses.replace(JOB, incidents=(dataclasses.replace(INCIDENT, phases=phases),))
+
+    slow = dataclasses.replace(PHASES, unknown=1.0, total=3.9)
+    for job, killed, resumed_from, accuracy, wrong in (
+        (dataclasses.replace(JOB, state="failed"), 1, 30, 0.97, "the job failed: every rank ended with 0"),
+        (dataclasses.replace(JOB, incidents=()), 1, 30, 0.97, "there were 0 incidents instead of one"),
+        (JOB, 0, 30, 0.97, "rank 0 was killed, and not named as the cause"),
+        (JOB, 1, 0, 0.97, "training did not resume from a saved step"),
+        (JOB, 1, 30, 0.9, "the accuracy is 0.9000, below 0.95"),
+        (
+            with_phases(dataclasses.replace(PHASES, first_step=None)),
+            1,
+            30,
+            0.97,
+            "these phases were not seen: first_step",
+        ),
+        (with_phases(dataclasses.replace(PHASES, total=4.0)), 1, 30, 0.97, "the phases do not add up to 4.00 s"),
+        (with_phases(slow), 1, 30, 0.97, "too much of the incident is unknown"),
+    ):
+        assert judged(job, killed=killed, resumed_from=resumed_from, accuracy=accuracy) == [wrong]
+
+
+def test_a_listing_is_plain_off_a_terminal(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    node = NodeView(
+        id="n[1]", state="lost", reason="r" * 300, since=0.0, address="", slots=1, free=1, devices=0, agent_version=""
+    )
+    columns = (Column[NodeView]("ID", lambda n: n.id), Column[NodeView]("WHY", lambda n: n.reason, wide=True))
+    listing("nodes", [node], columns, "wide")
+    listing("nodes", [], columns, "table")
+    out, err = capfd.readouterr()
+    assert out == f"ID    WHY\nn[1]  {'r' * 300}\n"
+    assert err == "dlroverctl: no nodes\n"
+    listing("nodes", [node], columns, "json")
+    shown = json.loads(capfd.readouterr().out)
+    assert (shown["version"], shown["kind"], shown["nodes"][0]["id"]) == (1, "nodes", "n[1]")
