@@ -90,12 +90,12 @@ def test_what_cannot_be_helped_by_starting_again_is_not(
 
 
 def test_a_script_that_went_away_after_the_submit_is_started_once(here: Fleet, tmp_path: Path) -> None:
-    blocked = here.submit("--nproc-per-node", "2", "--nnodes", "1", STEPS, "--steps", "100")
+    blocked = here.submit("--nproc-per-node", "2", STEPS)
     script = tmp_path / "user.py"
     script.write_text("print(1)\n")
     job = here.submit("--nproc-per-node", "2", str(script))
     script.unlink()
-    here.until_over(blocked)
+    here.client.cancel(blocked)
     over = here.until_over(job)
     assert (over.state, gang(over).round) == ("failed", 1)
     assert "has no script to run" in over.reason

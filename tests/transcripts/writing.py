@@ -18,7 +18,8 @@ def event(item: Any) -> str:
     shown = []
     for field in fields(item):
         value = getattr(item, field.name)
-        if field.name not in _LEFT_OUT and (value not in _QUIET or (field.name in ("job", "low", "code") and value is not None)):
+        told_anyway = value is not None and field.name in ("job", "low", "code")
+        if field.name not in _LEFT_OUT and (value not in _QUIET or told_anyway):
             shown.append(f"{field.name}={text(value)}")
     return f"{type(item).__name__} {' '.join(shown)}".rstrip()
 
