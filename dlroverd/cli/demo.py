@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlroverd.cli import following, options, output, sentences
-from dlroverd.cli.embedded import embedded, standalone
+from dlroverd.cli.embedded import embedded
 from dlroverd.cli.endings import CommandError
 from dlroverd.cli.printing import Lines
 
@@ -55,7 +55,7 @@ def command(output_: str) -> int:
             output.Progress(_STEPS, err=output_ == "json") as progress,
             embedded(spec, inbox) as here,
         ):
-            job = here.client.submit(standalone(spec, here))
+            job = here.client.submit(spec)
             demo = _Demo(here.client, job, progress)
             last = following.follow(
                 here.client,

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,6 @@ class Embedded:
     client: "Client"
     folder: Path
 
-    @property
-    def run_id(self) -> str:
-        """Give a name that no other run has: each begins with job 1, and scripts keep checkpoints by it."""
-        return f"standalone-{self.folder.name}"
-
 
 @contextmanager
 def embedded(spec: "JobSpec", inbox: Inbox) -> Iterator[Embedded]:
@@ -69,11 +64,6 @@ def embedded(spec: "JobSpec", inbox: Inbox) -> Iterator[Embedded]:
             yield Embedded(_client(process, address), folder)
         finally:
             _end(process, folder)
-
-
-def standalone(spec: "JobSpec", here: Embedded) -> "JobSpec":
-    """Give the job as it runs here."""
-    return spec if spec.run_id else replace(spec, run_id=here.run_id)
 
 
 def _ranks_here(spec: "JobSpec") -> int:

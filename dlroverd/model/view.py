@@ -124,7 +124,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginView:
-    """One plugin. `health` is ok, open (its breaker holds it off) or failed (it could not be loaded)."""
+    """One plugin. `health` is starting, ok, open (its breaker holds it off) or failed (it could not be loaded)."""
 
     name: str
     version: str

@@ -92,6 +92,13 @@ class Stage:
             node.core.handle(agent.Recovered(found), self._now)
         self._hello(node)
 
+    def do_amnesia(self, words: list[str]) -> None:
+        """amnesia n1: the agent's records are deleted; it ends what it finds unrecorded and connects anew."""
+        node = self._nodes[words[0]]
+        node.core = agent.AgentCore(node.name, agent.Followed())
+        node.stopping = set()
+        self._hello(node)
+
     def do_silent(self, words: list[str]) -> None:
         """silent n1 [n2 ...]: nothing passes any more, and the limit is over."""
         for name in words:

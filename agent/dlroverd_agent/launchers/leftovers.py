@@ -1,4 +1,4 @@
-"""Ends the processes of a rank whose shim was killed.
+"""Ends the processes of ranks that no shim and no record answers for any more.
 
 They are known by a variable in their environment, never by name or number alone. What took the variable out of
 its environment is not found here; a living shim finds that too.
@@ -6,6 +6,7 @@ its environment is not found here; a living shim finds that too.
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 MARKER = "DLROVERD_RANK_DIR"
@@ -16,11 +17,22 @@ def kill_leftovers(directory: Path) -> list[int]:
 
     An empty list means that none was left. Scans /proc, so it is for a thread.
     """
-    wanted = f"{MARKER}={directory}".encode()
+    return _kill_all(lambda marked: marked == directory)
+
+
+def kill_unrecorded(root: Path) -> list[int]:
+    """Send KILL to every process of a rank whose directory in `root` was deleted, and return their pids.
+
+    Nobody can supervise, stop or even name such a rank again, and its place may be given to another.
+    """
+    return _kill_all(lambda marked: marked.parent == root and not marked.exists())
+
+
+def _kill_all(wanted: Callable[[Path], bool]) -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and _kill(int(name), wanted)]
 
 
-def _kill(pid: int, wanted: bytes) -> bool:
+def _kill(pid: int, wanted: Callable[[Path], bool]) -> bool:
     if not _carries(pid, wanted):
         return False
     try:
@@ -41,9 +53,11 @@ def _kill(pid: int, wanted: bytes) -> bool:
     return True
 
 
-def _carries(pid: int, wanted: bytes) -> bool:
+def _carries(pid: int, wanted: Callable[[Path], bool]) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return wanted in file.read().split(b"\0")
+            variables = file.read().split(b"\0")
     except OSError:
         return False  # ended meanwhile, or a process of another user, which no rank of ours is
+    prefix = f"{MARKER}=".encode()
+    return any(wanted(Path(os.fsdecode(each[len(prefix) :]))) for each in variables if each.startswith(prefix))

@@ -22,7 +22,7 @@ from dlroverd.model.world import RankObservation
 from dlroverd_agent import evidence
 from dlroverd_agent.launchers.files import RankFiles, Record, boot_id, key_of
 from dlroverd_agent.launchers.interface import LauncherUnavailableError, LaunchOrder
-from dlroverd_agent.launchers.leftovers import kill_leftovers
+from dlroverd_agent.launchers.leftovers import kill_leftovers, kill_unrecorded
 from dlroverd_agent.launchers.spawn import LaunchError, StartedBeforeError, connect, shim_words, spawn
 
 _ENDED = (RankState.EXITED, RankState.GONE)
@@ -99,6 +99,10 @@ class ProcessLauncher:
 
     async def recover(self) -> list[RankObservation]:
         """Find all ranks again; see `Launcher.recover`."""
+        try:
+            await asyncio.wait_for(_until_none(kill_unrecorded, self._root), _RECOVER_S)
+        except TimeoutError:
+            pass  # what cannot be killed keeps nobody else from being supervised
         settling = []
         for directory in sorted(self._root.iterdir()):
             key = key_of(directory.name)
@@ -189,12 +193,7 @@ class ProcessLauncher:
         else:
             ended = _over(rank.record, lost="its shim was killed, and the rank with it")
         self._change(rank, replace(ended, state=RankState.EXITED))
-        pause_s, empty = _LOOK_S, 0
-        while empty < 2:  # twice: a process in the middle of its exec shows no environment
-            left = await asyncio.to_thread(kill_leftovers, rank.files.directory)
-            empty = 0 if left else empty + 1
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LAST_LOOK_S) if left else _LOOK_S
+        await _until_none(kill_leftovers, rank.files.directory)
         self._bury(rank, ended)
 
     def _bury(self, rank: _Rank, record: Record) -> None:
@@ -203,6 +202,16 @@ class ProcessLauncher:
         except OSError:
             pass  # a full disk: the directory, and what is in it, lead the next agent to the same end
         self._change(rank, record)
+
+
+async def _until_none(kill: Callable[[Path], list[int]], where: Path) -> None:
+    """Kill again and again until a look, and another one after it, finds nothing."""
+    pause_s, empty = _LOOK_S, 0
+    while empty < 2:  # twice: a process in the middle of its exec shows no environment
+        left = await asyncio.to_thread(kill, where)
+        empty = 0 if left else empty + 1
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LAST_LOOK_S) if left else _LOOK_S
 
 
 def _lock(root: Path) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlroverd.cli import endings, following, sentences
-from dlroverd.cli.embedded import embedded, standalone
+from dlroverd.cli.embedded import embedded
 from dlroverd.cli.following import Inbox, Signalled
 from dlroverd.cli.options import connect
 from dlroverd.cli.output import notice
@@ -41,7 +41,7 @@ def _run(context: click.Context, words: tuple[str, ...]) -> int:
 
 def _here(submission: Submission, inbox: Inbox) -> int:
     with embedded(submission.spec, inbox) as here:
-        job = here.client.submit(standalone(submission.spec, here))
+        job = here.client.submit(submission.spec)
         watcher = _Standalone(here.client, job)
         last = _follow(here.client, job, submission, inbox, watcher)
         code = _ended(last)

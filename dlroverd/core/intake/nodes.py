@@ -25,6 +25,8 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
     reports.take(turn, item.node, item.observed)
     if rebooted:
         reports.rebooted(turn, item.node, item.observed)
+    elif old is not None and not item.log_id:
+        reports.forgotten(turn, item.node, item.observed)
     return Done()
 
 

@@ -60,6 +60,22 @@ def rebooted(turn: Turn, node: str, observed: Observed) -> None:
     _clear_tombstones(turn, node, observed, turn.state.m.position)
 
 
+def forgotten(turn: Turn, node: str, observed: Observed) -> None:
+    """An agent that follows no log had its records deleted: what it ran, and does not list, it has ended.
+
+    A rank not yet seen to start is left: the agent may simply not have been told of it.
+    """
+    exit_ = ExitInfo(exited_at=turn.now, lost="its agent's records were deleted")
+    listed = {seen.key for seen in observed.ranks}
+    news = [
+        RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
+        for gang in _gangs_on(turn, node)
+        for rank in turn.state.world(gang)
+        if rank.node == node and rank.key not in listed and rank.state not in (RankState.ASSIGNED, RankState.GONE)
+    ]
+    _note_ranks(turn, node, news)
+
+
 def _is_news(rank: RankRecord, seen: RankObservation) -> bool:
     """Whether a report moves a rank on; late and doubled ones do not."""
     if _ORDER[seen.state] != _ORDER[rank.state]:
