@@ -10,8 +10,6 @@ from dlroverd.model.job import JobState
 from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
 from dlroverd.runtime.sessions import Sessions
 
-_MICROSECOND = 6
-
 
 def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: bool = False) -> JobView:
     """Give one job as it is now."""
@@ -102,12 +100,15 @@ def phases_view(incident: Incident) -> PhasesView:
         incident.started_at,
         incident.stepped_at,
     ]
-    spans = [round(after - before, _MICROSECOND) if before and after else None for before, after in pairwise(marks)]
+    # Whole microseconds, since the parts are to add up to the total.
+    offsets_us = [round((mark - incident.began_at) * 1e6) if mark else None for mark in marks]
+    spans_us = [None if before is None or after is None else after - before for before, after in pairwise(offsets_us)]
     total = unknown = None
     if incident.closed_at:
-        total = round(incident.closed_at - incident.began_at, _MICROSECOND)
-        unknown = round(total - sum(span for span in spans if span is not None), _MICROSECOND)
-    detected, stopped, placed, started, first_step = spans
+        total_us = round((incident.closed_at - incident.began_at) * 1e6)
+        total = total_us / 1e6
+        unknown = (total_us - sum(span for span in spans_us if span is not None)) / 1e6
+    detected, stopped, placed, started, first_step = (None if span is None else span / 1e6 for span in spans_us)
     return PhasesView(
         detected=detected,
         stopped=stopped,

@@ -122,9 +122,9 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
         welcome = Welcome(
             protocol_version=self.protocol_version, daemon_version="test", log_id=self.log_id, beat_interval_s=0.2
         )
-        yield DAEMON_MESSAGE.wrap(welcome)
         session = Talk(hello)
-        self.sessions.put_nowait(session)
+        self.sessions.put_nowait(session)  # before the welcome, upon which an agent may leave at once
+        yield DAEMON_MESSAGE.wrap(welcome)
         if self.garbage is not None:
             yield self.garbage
         listening = asyncio.create_task(self._listen(session, request_iterator))

@@ -277,10 +277,11 @@ async def storm(root: Path, seed: int) -> None:
         await lives.begin({})
         assert await lives.ready()
         await asyncio.wait(workers)
+        for task in agents:  # while the daemon lives: an error at the same moment would swallow the cancellation
+            task.cancel()
+        await asyncio.wait(agents)
         await lives.bury()
         checker.check()
-        for task in agents:
-            task.cancel()
     sys.stdout.write(
         f"{DEATHS} deaths, {len(load.accepted)} jobs ({dict(load.ended)}), {checker.events} changes in "
         f"{alive_s:.0f} s of life, {checker.snapshots} snapshots compared\n"
