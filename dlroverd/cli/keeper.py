@@ -60,8 +60,9 @@ class Child:
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def heard(self) -> None:
-        """Take its notice."""
-        self.ready = self.ready or b"READY=1" in self.notices.recv(65536)
+        """Take its notice, also when it is no news: one left there would have us called again at once, for ever."""
+        notice = self.notices.recv(65536)
+        self.ready = self.ready or b"READY=1" in notice
 
     def again(self) -> None:
         """Start it again."""
