@@ -47,13 +47,6 @@ class LimitsConfig(Section):
         fires="the node is lost and its jobs are placed elsewhere",
         example="10m",
     )
-    joining: Duration = limit(
-        _LIMITS.joining_s,
-        "how long a node may take from its first message to ready",
-        fires="the node is lost until its agent comes back",
-        example="60s",
-        gt=0,
-    )
     placing: Duration = limit(
         _LIMITS.placing_s,
         "how long the scheduler plugin may take to answer",

@@ -20,7 +20,6 @@ class Limits:
     unreachable_after_s: float = 5.0
     lost_after_s: float = 15.0
     unreachable_limit_s: float = 600.0
-    joining_s: float = 60.0
     placing_s: float = 2.0
     stop_margin_s: float = 30.0
     review_s: float = 86400.0

@@ -65,7 +65,7 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
     [
         ("limts: {}\n", "d.yaml:1:1: limts: unknown key; did you mean limits?"),
         ("limits:\n  lost_after_s: 3\n", "d.yaml:2:3: limits.lost_after_s: unknown key; did you mean lost_after?"),
-        ("limits:\n  joining: soon\n", "d.yaml:2:3: limits.joining: must be a duration such as 500ms, 5s, 10m, 1h30m or 7d, not 'soon'"),
+        ("limits:\n  placing: soon\n", "d.yaml:2:3: limits.placing: must be a duration such as 500ms, 5s, 10m, 1h30m or 7d, not 'soon'"),
         ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than unreachable_after, which is 5s"),
         ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
         ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
