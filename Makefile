@@ -39,6 +39,7 @@ check: $(VENV)/installed-dev ## the fast loop: format, lint, types, imports, tid
 bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a floor
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/takeover.py
 
 proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
 	$(BIN)/python protos/generate.py
