@@ -45,7 +45,7 @@ proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
 	$(BIN)/python protos/generate.py
 
 test-lowest: $(LOWEST)/installed ## unit tests and one real job with the lowest versions that we declare
-	$(LOWEST)/bin/pytest -q -n $(JOBS) tests/unit $(wildcard tests/system/test_smoke.py)
+	$(LOWEST)/bin/pytest -q -n $(JOBS) tests/unit tests/system/test_standalone.py::test_a_killed_rank_is_told_of_and_the_job_goes_on
 
 clean: ## back to a fresh checkout
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
