@@ -40,14 +40,17 @@ def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: boo
 
 
 def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
+    ranks = list(state.world(gang))
+    # What sessions know is telemetry, gone with the daemon; where a rank got to is in its end, which the log keeps.
+    steps = [sessions.step(gang.key), *(rank.exit.step for rank in ranks if rank.exit is not None)]
     return GangView(
         gang=gang.key.gang,
         state=gang.state.value,
         round=gang.round,
         world_size=gang.world_size,
         master=f"{gang.master_addr}:{gang.master_port}" if gang.round else "",
-        step=sessions.step(gang.key),
-        ranks=tuple(_rank(rank) for rank in state.world(gang)),
+        step=max(steps),
+        ranks=tuple(_rank(rank) for rank in ranks),
     )
 
 

@@ -53,7 +53,7 @@ def test_ranks_that_end_while_both_are_away_are_not_forgotten(fleet: Fleets) -> 
     here.daemon.start()
     here.agents["n1"].start()
     over = here.until_over(job)
-    assert (over.state, over.restarts) == ("succeeded", 0)
+    assert (over.state, over.restarts, gang(over).step) == ("succeeded", 0, 30)
     logged_whole(here, job, 30)
 
 
