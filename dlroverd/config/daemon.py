@@ -44,7 +44,7 @@ class LimitsConfig(Section):
     unreachable_limit: Duration = limit(
         _LIMITS.unreachable_limit_s,
         "silence of a node until it is lost without a second sign",
-        fires="the node is lost and its jobs are placed elsewhere",
+        fires="the node is lost; jobs with ranks elsewhere go on without it, one wholly on it waits",
         example="10m",
     )
     placing: Duration = limit(

@@ -28,6 +28,7 @@ _DERIVED = (
     "job_gangs",
     "waiting",
     "placing",
+    "unfinished",
     "used",
     "sizes",
 )

@@ -162,6 +162,7 @@ class State:
         self.job_gangs: dict[int, set[GangKey]] = {}
         self.waiting: list[int] = []
         self.placing: set[int] = set()
+        self.unfinished: set[int] = set()
         self.used: Counter[str] = Counter()
         self.free = FreeIndex()
         self.sizes: Counter[int] = Counter()
@@ -303,6 +304,10 @@ class State:
             self.placing.add(job)
         else:
             self.placing.discard(job)
+        if new is not None and not new.state.final:
+            self.unfinished.add(job)
+        else:
+            self.unfinished.discard(job)
 
     def _push(self, table: str, key: Any, old: Any, record: Any) -> None:
         if record is not None and record.deadline and (old is None or old.deadline != record.deadline):

@@ -46,8 +46,11 @@ def _refusal(turn: Turn, spec: JobSpec) -> Refused | None:
             "The daemon's disk is full, so no new job is taken (running ones go on); "
             "free space in its state directory and submit again.",
         )
-    if len(state.jobs) >= turn.limits.max_jobs:
-        return Refused("too_many_jobs", f"The daemon holds {len(state.jobs)} jobs, its limit; wait for some to end.")
+    if len(state.unfinished) >= turn.limits.max_jobs:
+        return Refused(
+            "too_many_jobs",
+            f"{len(state.unfinished)} jobs have not ended; max_jobs is {turn.limits.max_jobs}; wait for some to end.",
+        )
     sentence = never_fits(state, spec)
     return Refused("never_fits", sentence) if sentence else None
 

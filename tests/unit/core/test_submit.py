@@ -1,0 +1,21 @@
+"""What is refused at submit, by count."""
+
+from dlroverd.core.handle import handle
+from dlroverd.core.state import State
+from dlroverd.core.turn import Done, Refused
+from dlroverd.model.input import Cancel, Submit
+from dlroverd.model.job import JobSpec, RoleSpec, User
+from dlroverd.model.limits import Limits
+
+SPEC = JobSpec(name="a", user=User(uid=0, gid=0, name="root"), roles=(RoleSpec(argv=("/bin/true",), cwd="/"),))
+
+
+def test_only_jobs_that_have_not_ended_count_towards_the_limit() -> None:
+    state, limits = State("log"), Limits(max_jobs=2)
+    submits = [Submit(request_id=f"r{n}", spec=SPEC) for n in range(3)]
+    outcomes = handle(state, submits, 1.0, limits).outcomes
+    assert outcomes[:2] == (Done(1), Done(2))
+    assert isinstance(outcomes[2], Refused)
+    assert outcomes[2].sentence == "2 jobs have not ended; max_jobs is 2; wait for some to end."
+    handle(state, [Cancel(request_id="c", job=1, actor="ann")], 2.0, limits)
+    assert handle(state, submits[2:], 3.0, limits).outcomes == (Done(3),)
