@@ -27,6 +27,9 @@ from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 
 LIMIT_S = 30
+# 32 and 33: glibc's posix_spawn, which make uses, starts its child with them ignored, and no program can undo that
+# through glibc (its sigaction refuses them). glibc installs its own handlers when it first needs the two.
+C_LIBRARY_SIGNALS = 0b11 << 31
 FOR_EVER_S = 3600.0
 KEY = RankKey(1, "trainer", 0, 1, 0)
 SLEEP = "import time; print('ready'); time.sleep(3600)"
@@ -180,7 +183,7 @@ def test_a_rank_starts_clean(state_dir: Path) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     masks = [line.split()[1] for line in status.splitlines() if line.startswith(("SigBlk", "SigIgn", "SigPnd"))]
-    assert masks == ["0" * 16] * 3
+    assert [int(mask, 16) & ~C_LIBRARY_SIGNALS for mask in masks] == [0, 0, 0]
     null, *descriptors, ids, cwd = shown.splitlines()
     assert null.startswith("character special file")
     assert descriptors == ["0", "1", "2"]
