@@ -1,5 +1,5 @@
-# dlroverd: `make` lists what can be made. Everything happens in .venv; nothing needs root
-# (`make test` installs gcc where it is missing and it may).
+# dlroverd: `make` lists what can be made. Everything happens in .venv; only the tests on systemd hosts need root
+# (`make test` installs the Debian packages that are missing where it may).
 
 VENV := .venv
 LOWEST := $(VENV)/lowest
@@ -16,7 +16,7 @@ SOURCES := dlroverd agent plugins tests benchmarks examples protos scripts
 TYPED := $(wildcard dlroverd agent/dlroverd_agent agent/train/dlroverd_train plugins tests benchmarks examples scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench proto test-lowest gcc clean
+.PHONY: help install demo test check bench proto test-lowest debian clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,7 +26,7 @@ install: $(VENV)/installed ## everything for running it, in .venv
 demo: install ## a real training run loses a rank to kill -9 and finishes all the same
 	$(BIN)/dlroverctl demo
 
-test: gcc $(VENV)/installed-dev ## every test
+test: debian $(VENV)/installed-dev ## every test
 	$(BIN)/pytest -n $(JOBS)
 
 check: $(VENV)/installed-dev ## the fast loop: format, lint, types, imports, tidy, unit, transcripts
@@ -72,8 +72,11 @@ define with-python
 endef
 
 # One test compiles a library that loses unsynced writes.
-gcc:
-	@echo 'int main(void) { return 0; }' | gcc -x c - -o /dev/null 2>/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	then echo "· installing gcc"; apt-get update -qq && apt-get install -y -qq gcc libc6-dev; \
-	else echo "make test needs a C compiler for one test: install gcc and libc6-dev" >&2; exit 1; fi
+# What the tests need of Debian: a compiler, a kernel with every cgroup v2 controller, a clock that can be set.
+debian:
+	@missing="$$(for each in gcc:gcc gcc:libc6-dev linux.uml:user-mode-linux insmod:kmod faketime:faketime; \
+		do command -v "$${each%%:*}" >/dev/null || echo "$${each#*:}"; done)"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then echo "· installing $$(echo $$missing)"; apt-get update -qq && apt-get install -y -qq $$missing; \
+	else echo "make test needs these packages; install them: $$(echo $$missing)" >&2; exit 1; fi

@@ -11,17 +11,19 @@ What fails raises `CallError` with a sentence for people and a `Reason` for prog
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
 import grpc
 
+from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.view import EventView, JobView, LogChunk, NodeView, PluginView
+from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, LogFailed
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, LogFailed, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
@@ -91,6 +93,23 @@ class Client:
         """Give a running job a new round."""
         self._once(self._stub.RestartJob, pb.RestartJobRequest(request_id=_new_id(), job=job))
 
+    def drill(
+        self,
+        kind: DrillKind,
+        *,
+        job: int = 0,
+        role: str = "",
+        gang: int = 0,
+        rank: int = 0,
+        node: str = "",
+        for_s: float = 0.0,
+    ) -> None:
+        """Have a fault made: at a rank of a job's gang, or at `node` for the kinds that are about one."""
+        wanted = DrillRequest(
+            request_id=_new_id(), kind=kind, job=job, role=role, gang=gang, rank=rank, node=node, for_s=for_s
+        )
+        self._once(self._stub.OrderDrill, to_proto(wanted, pb.OrderDrillRequest))
+
     def logs(
         self,
         job: int,
@@ -100,10 +119,16 @@ class Client:
         ranks: Iterable[int] = (),
         node: str | None = None,
         round_: int | None = None,
+        all_rounds: bool = False,
         follow: bool = False,
         tail_lines: int | None = None,
+        since: float | None = None,
+        known: Mapping[RankKey, int] | None = None,
     ) -> Iterator[LogChunk | LogFailed]:
-        """Give the output of a job's ranks, each rank's in order; what is None or empty means all."""
+        """Give the output of a job's ranks, each rank's in order; what is None or empty means all.
+
+        `since` is absolute seconds. `known` says how much of which ranks was read before the daemon went away.
+        """
         request = pb.JobLogsRequest(
             job=job,
             role=role,
@@ -111,8 +136,14 @@ class Client:
             ranks=ranks,
             node=node,
             round=round_,
+            all_rounds=all_rounds,
             follow=follow,
             tail_lines=tail_lines,
+            since=since,
+            known=[
+                to_proto(LogSource(rank=rank, from_offset=offset), common_pb2.LogSource)
+                for rank, offset in (known or {}).items()
+            ],
         )
         for reply in self._stream(self._stub.JobLogs, request):
             piece = JOB_LOGS_REPLY.unwrap(reply)
@@ -126,6 +157,10 @@ class Client:
     def adopt(self, node: str) -> None:
         """Have the daemon take in a node that follows another log, with what it runs."""
         self._once(self._stub.AdoptNode, pb.AdoptNodeRequest(request_id=_new_id(), node=node))
+
+    def confirm_down(self, node: str) -> None:
+        """Say that a node which is not heard is down: nothing runs there any more."""
+        self._once(self._stub.ConfirmDown, pb.ConfirmDownRequest(request_id=_new_id(), node=node))
 
     def events(
         self,

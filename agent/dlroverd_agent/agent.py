@@ -11,24 +11,32 @@ from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
 from dlroverd.config.agent import AgentConfig
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import DEFAULT_PROGRESS_PATTERN, RankState
-from dlroverd.model.node import NodeFacts
-from dlroverd.model.world import Desired, JobDescriptor, RankObservation
+from dlroverd.model.node import DeviceObservation, NodeFacts
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, RankObservation
 from dlroverd.protocol import notify
 from dlroverd.protocol.messages import Ack, Beat, Hello, LogPiece, LogRequest, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import core, retention
+from dlroverd_agent.devices.grant import device_nodes
+from dlroverd_agent.devices.monitor import DeviceMonitor, DevicesUnknownError
+from dlroverd_agent.drills import Drills
 from dlroverd_agent.environment import rank_environment
+from dlroverd_agent.facts import going_down, with_addresses
+from dlroverd_agent.launchers.choice import make_launcher
 from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.launchers.interface import LaunchOrder
-from dlroverd_agent.launchers.process import ProcessLauncher
 from dlroverd_agent.link import Link
 from dlroverd_agent.logs import RankLogs
+from dlroverd_agent.network import interface_towards
+from dlroverd_agent.output_watch import OutputWatch
+from dlroverd_agent.peers.peers import Peers
 from dlroverd_agent.progress import ProgressWatch, step_pattern
 from dlroverd_agent.state import FollowedFile
 
@@ -41,66 +49,75 @@ _log = structlog.get_logger()
 class Agent:
     """One node's agent. LauncherUnavailableError and StateError come from the constructor."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, devices: DeviceMonitor) -> None:
         self._config = config
+        self._devices = devices
         state_dir = Path(config.state_dir)
         self._ranks_dir = state_dir / "ranks"
         self._seen: asyncio.Queue[RankObservation] = asyncio.Queue()
-        self._launcher = ProcessLauncher(state_dir, self._seen.put_nowait)
+        self._launcher = make_launcher(config, self._seen.put_nowait)
         self._file = FollowedFile(state_dir)
         self._core = core.AgentCore(config.node, self._file.load())
         self._unsaved = False
         self._facts: NodeFacts | None = None
         self._actions: asyncio.Queue[core.Action] = asyncio.Queue()
         self._starting: dict[RankKey, asyncio.Task[None]] = {}
-        self._link = Link(config.daemon, self)
+        self._instance = uuid4().hex
+        self._link = Link(config.daemon, self, config.tls.files() if config.tls else None)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
+        self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
+        self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
+        self._peers = Peers(config, self._core, self._feed)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def recover(self) -> int:
         """Find the ranks of an earlier life; how many still run. Once, before `run`."""
         found = [await self._complete(seen) for seen in await self._launcher.recover()]
+        await self._drills.recover()
         for seen in found:
             self._look_at(seen)
         self._feed(core.Recovered(tuple(found)))
         return sum(seen.state is not RankState.GONE for seen in found)
 
     async def run(self, facts: NodeFacts, stop: asyncio.Event) -> None:
-        """Serve the daemon until `stop`. Ranks go on after that."""
-        self._facts = facts
+        """Serve the daemon and other agents until `stop`. Ranks go on after that. AddressError: it cannot."""
+        self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
-        work = (self._act(), self._watch_ranks(), self._tick(), self._progress.run(), self._sweep())
-        tasks = [asyncio.create_task(each) for each in work]
+        watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
+        tasks = [asyncio.create_task(each) for each in (self._act(), self._tick(), self._sweep(), *watches)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # none of them ends but by a fault of ours
-            self._link.leave()
+            self._link.leave(0.0 if await asyncio.to_thread(going_down) else self._config.away)
             await asyncio.wait({link}, timeout=LEAVE_S)
         finally:
             for task in (link, stopping, *tasks, *self._tasks):
                 task.cancel()
             await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
+            await self._peers.close()
             await self._launcher.close()
 
     # ---- the link's peer
 
-    def hello(self) -> Hello:
-        """Say all that the daemon needs to know of this node."""
+    async def hello(self, address: str) -> Hello:
+        """Say all that the daemon at an address needs to know of this node."""
         if self._facts is None:
             raise RuntimeError("run() comes before the first hello")
+        facts = await asyncio.to_thread(with_addresses, self._facts, self._config, address)
         followed = self._core.followed
         return Hello(
             node=self._config.node,
             protocol_version=PROTOCOL_VERSION,
-            facts=self._facts,
+            facts=facts,
             boot_id=boot_id(),
             log_id=followed.log_id,
             position=followed.position,
             observed=self._core.observed(),
             held=followed.held,
+            instance=self._instance,
         )
 
     def beat(self) -> Beat:
@@ -147,9 +164,14 @@ class Agent:
             seen = await self._complete(await self._seen.get())
             self._look_at(seen)
             self._feed(core.RankChanged(seen))
+            if seen.state is RankState.GONE:
+                self._devices.look_soon()
+
+    def _saw_devices(self, devices: tuple[DeviceObservation, ...]) -> None:
+        self._feed(core.DevicesSeen(devices))
 
     async def _complete(self, seen: RankObservation) -> RankObservation:
-        """Add the last step to a rank's end, before anyone hears of it."""
+        """Add the last step to a rank's end, and what kept it from saying more, before anyone hears of it."""
         if seen.exit is None:
             return seen
         known = self._core.seen(seen.key)
@@ -157,11 +179,12 @@ class Agent:
             step = known.exit.step
         else:
             step = await self._progress.last_step(seen.key, self._pattern(seen.key))
-        return replace(seen, exit=replace(seen.exit, step=step))
+        return replace(seen, exit=replace(await self._outputs.ended(seen.key, seen.exit), step=step))
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:
             self._progress.watch(seen.key, self._pattern(seen.key))
+            self._outputs.watch(seen.key)
 
     def _pattern(self, key: RankKey) -> re.Pattern[bytes]:
         """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
@@ -172,6 +195,9 @@ class Agent:
                 except re.error as error:
                     _log.warning("progress_pattern is not usable; the default is used", job=key.job, error=str(error))
         return step_pattern(DEFAULT_PROGRESS_PATTERN)
+
+    def _running(self) -> tuple[RankKey, ...]:
+        return tuple(seen.key for seen in self._core.observed().ranks if seen.state is RankState.RUNNING)
 
     def _ended(self, key: RankKey) -> bool:
         seen = self._core.seen(key)
@@ -192,12 +218,20 @@ class Agent:
             match action := await self._actions.get():
                 case core.SaveFollowed():
                     await self._save(action.followed)
+                case core.Check():
+                    self._begin(self._peers.check(action.assignment, action.spec))
+                case core.CallSuspects():
+                    self._peers.call(action.suspects)
+                case core.AskPeer():
+                    self._begin(self._peers.ask(action))
                 case core.Start():
                     self._starting[action.key] = self._begin(self._start(action))
                 case core.Stop():
                     self._begin(self._stop(action))
                 case core.Forget():
                     self._forget(action.key)
+                case core.CarryOut():
+                    self._begin(self._drills.carry_out(action.drill))
                 case core.SendObserved():
                     self._link.send(action.observed)
                 case core.Reconnect():
@@ -223,7 +257,7 @@ class Agent:
                 _log.error("what this node follows cannot be kept on disk; make room", error=str(error))
             self._unsaved = True
 
-    def _order(self, action: core.Start) -> LaunchOrder:
+    def _order(self, action: core.Start, interface: str) -> LaunchOrder:
         key, spec, assignment = action.key, action.spec, action.assignment
         role, files = spec.role(key.role), self._launcher.files(key)
         return LaunchOrder(
@@ -237,9 +271,12 @@ class Agent:
                 node=self._config.node,
                 error_file=files.error,
                 progress_file=files.progress,
+                interface=interface,
             ),
             uid=spec.user.uid,
             gid=spec.user.gid,
+            grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
+            resources=role.resources,
         )
 
     async def _start(self, action: core.Start) -> None:
@@ -249,9 +286,20 @@ class Agent:
         try:
             if leading is not None and action.key.rank:
                 await asyncio.wait({leading})
-            await self._launcher.start(self._order(action))
+            order = self._order(action, await self._interface(action.assignment))
+            try:
+                order = replace(order, device_nodes=await device_nodes(self._devices, action.assignment))
+            except DevicesUnknownError as error:
+                order = replace(order, obstacle=str(error))
+            await self._launcher.start(order)
         finally:
             del self._starting[action.key]
+
+    async def _interface(self, assignment: Assignment) -> str:
+        """Name the interface by which the others of a world are reached; "" where there are none."""
+        if assignment.group_world_size == 1:
+            return ""
+        return await asyncio.to_thread(interface_towards, assignment.master_addr, assignment.master_port)
 
     async def _stop(self, action: core.Stop) -> None:
         # A launcher knows nothing of a rank before its start has begun, and the stop would be lost.

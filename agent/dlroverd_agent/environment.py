@@ -10,12 +10,20 @@ from dlroverd.model.world import Assignment, JobDescriptor
 
 
 def rank_environment(
-    job: JobDescriptor, assignment: Assignment, local_rank: int, *, node: str, error_file: Path, progress_file: Path
+    job: JobDescriptor,
+    assignment: Assignment,
+    local_rank: int,
+    *,
+    node: str,
+    error_file: Path,
+    progress_file: Path,
+    interface: str = "",
 ) -> dict[str, str]:
     """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
-    WORLD_SIZE: RANK is per gang, and a gang is of one role. Raises KeyError if the job lacks the role.
+    WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
+    world are reached, "" if none is to be named. Raises KeyError if the job lacks the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
@@ -52,10 +60,10 @@ def rank_environment(
     }
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
-    return {**_defaults(assignment), **own, **contract}
+    return {**_defaults(assignment, interface), **own, **contract}
 
 
-def _defaults(assignment: Assignment) -> dict[str, str]:
+def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:
     """What a job may set otherwise."""
     defaults = {
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
@@ -65,4 +73,9 @@ def _defaults(assignment: Assignment) -> dict[str, str]:
     }
     if assignment.nproc > 1:
         defaults["OMP_NUM_THREADS"] = "1"  # torchrun's rule: ranks of one host must not fight for its cores
+    if interface:
+        # Without it gloo takes the address of the host's name, often loopback, and NCCL may take a network not shared.
+        # NCCL reads a bare name as a prefix, so that eth1 would be eth10 too; gloo knows no sign for "exactly".
+        defaults["GLOO_SOCKET_IFNAME"] = interface
+        defaults["NCCL_SOCKET_IFNAME"] = f"={interface}"
     return defaults

@@ -7,6 +7,7 @@ older, since every message says all there is: a slow daemon costs no memory here
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -16,6 +17,8 @@ import structlog
 from dlroverd.model.ids import GangKey
 from dlroverd.model.world import Desired, Progress
 from dlroverd.protocol import channel
+from dlroverd.protocol.certificates import CertificateError, refusal
+from dlroverd.protocol.channel import DAEMON_NAME, AddressError, TlsFiles
 from dlroverd.protocol.convert import ProtocolError
 from dlroverd.protocol.errors import CallError, Reason, from_rpc
 from dlroverd.protocol.messages import (
@@ -40,9 +43,11 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 WELCOME_S = 10.0
 BYE_S = 1.0
+CLOCK_LIMIT_S = 5.0
 
-# What passes by itself; everything else needs a person, and is tried again slowly.
-_PASSING = (Reason.UNAVAILABLE, Reason.TIMED_OUT)
+# What passes by itself; everything else needs a person, and is tried again slowly. The duplicate may be the session
+# that this host's last boot left behind.
+_PASSING = (Reason.UNAVAILABLE, Reason.TIMED_OUT, Reason.DUPLICATE_NODE)
 
 _Call: TypeAlias = "grpc.aio.StreamStreamCall[agent_service_pb2.AgentMessage, agent_service_pb2.DaemonMessage]"
 
@@ -52,8 +57,8 @@ _log = structlog.get_logger()
 class Peer(Protocol):
     """Who speaks through the link. Nothing in it may block."""
 
-    def hello(self) -> Hello:
-        """Say who this node is and all that it sees, now."""
+    async def hello(self, address: str) -> Hello:
+        """Say to the daemon at `address` who this node is and all that it sees, now."""
         ...
 
     def beat(self) -> Beat:
@@ -80,14 +85,16 @@ class Peer(Protocol):
 class Link:
     """Keeps one session with the daemon at one of `addresses`, whichever answers."""
 
-    def __init__(self, addresses: Sequence[str], peer: Peer) -> None:
+    def __init__(self, addresses: Sequence[str], peer: Peer, tls: TlsFiles | None = None) -> None:
         self._addresses = addresses
         self._peer = peer
+        self._tls = tls
         self._outbox: dict[type | GangKey, AgentMessage] = {}
         self._filled = asyncio.Event()
         self._again = asyncio.Event()
         self._leaving = False
         self._said: dict[str, str] = {}
+        self._clock_said = False
 
     def send(self, message: AgentMessage) -> None:
         """Send a message in this session, in place of an older one of its kind that still waits."""
@@ -99,10 +106,10 @@ class Link:
         """End the session and begin another at once."""
         self._again.set()
 
-    def leave(self) -> None:
-        """Say goodbye and have `run` end."""
+    def leave(self, away_s: float) -> None:
+        """Say goodbye for about so long and have `run` end."""
         self._leaving = True
-        self.send(Bye())
+        self.send(Bye(away_s=away_s))
         self._again.set()
 
     async def run(self) -> None:
@@ -113,17 +120,19 @@ class Link:
             failure: CallError | None = None
             address = self._addresses[failures % len(self._addresses)]
             try:
-                async with channel.connect(address) as wire:
+                async with channel.connect(address, self._tls, DAEMON_NAME) as wire:
                     stub = AgentServiceStub(wire)
+                    hello = await self._peer.hello(address)
+                    # Nothing waits between this and the first write, which would not tell why a call has ended.
                     call = stub.Session()
-                    interval_s = await self._greet(call, address)
+                    interval_s = await self._greet(call, hello, address)
                     failures = 0
                     try:
                         await self._converse(stub, call, interval_s)
                     finally:
                         self._peer.parted()
-            except (grpc.aio.AioRpcError, ProtocolError, CallError, TimeoutError) as error:
-                failure = _told(error, address)
+            except (grpc.aio.AioRpcError, AddressError, ProtocolError, CallError, TimeoutError) as error:
+                failure = await self._told(error, address)
                 self._say(address, failure.sentence)
             if not self._again.is_set():
                 failures += 1
@@ -146,9 +155,9 @@ class Link:
             _log.warning(sentence)
         self._said[address] = sentence
 
-    async def _greet(self, call: _Call, address: str) -> float:
+    async def _greet(self, call: _Call, hello: Hello, address: str) -> float:
         """Say hello and be welcomed; how often to send a beat, in seconds."""
-        hello = self._peer.hello()
+        asked_at = time.time()
         async with asyncio.timeout(WELCOME_S):
             await call.write(AGENT_MESSAGE.wrap(hello))
             welcome = await _next(call)
@@ -160,8 +169,38 @@ class Link:
         self._said.clear()
         self._outbox.clear()
         _log.info("connected", daemon=address, daemon_version=welcome.daemon_version)
+        self._compare_clocks(asked_at, welcome.now)
         self._peer.welcomed(hello, welcome)
         return welcome.beat_interval_s
+
+    def _compare_clocks(self, asked_at: float, now: float) -> None:
+        """Tell people, once, that this clock and the daemon's, which said `now` after `asked_at`, are apart."""
+        behind_s, ahead_s = now - time.time(), asked_at - now
+        apart = bool(now) and max(behind_s, ahead_s) > CLOCK_LIMIT_S
+        if apart and not self._clock_said:
+            off = f"{behind_s:.0f} s behind" if behind_s > 0 else f"{ahead_s:.0f} s ahead of"
+            _log.warning(
+                f"this host's clock is {off} the daemon's: fix NTP on the one that is wrong; the node works on"
+            )
+        self._clock_said = apart
+
+    async def _told(self, error: Exception, address: str) -> CallError:
+        """Say in one sentence why there is no session."""
+        match error:
+            case CallError():
+                return error
+            case AddressError():
+                return CallError(Reason.UNAVAILABLE, str(error))
+            case grpc.aio.AioRpcError():
+                if self._tls and channel.is_tcp(address) and (why := await _refusal(error, address, self._tls)):
+                    return CallError(Reason.UNAVAILABLE, why)
+                return from_rpc(error, address)
+            case TimeoutError():
+                sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
+                return CallError(Reason.TIMED_OUT, sentence)
+            case _:
+                sentence = f"The daemon at {address} breaks the protocol ({error}): upgrade the older of the two."
+                return CallError(Reason.INVALID, sentence)
 
     async def _converse(self, stub: AgentServiceStub, call: _Call, interval_s: float) -> None:
         """Speak and listen until the session ends, or is to end."""
@@ -252,16 +291,9 @@ async def _next(call: _Call) -> DaemonMessage | None:
     raise CallError(Reason.UNAVAILABLE, "The daemon ended the session; it is dialled again.")
 
 
-def _told(error: Exception, address: str) -> CallError:
-    """Say in one sentence why there is no session."""
-    match error:
-        case CallError():
-            return error
-        case grpc.aio.AioRpcError():
-            return from_rpc(error, address)
-        case TimeoutError():
-            sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
-            return CallError(Reason.TIMED_OUT, sentence)
-        case _:
-            sentence = f"What the daemon at {address} says breaks the protocol ({error}): upgrade the older of the two."
-            return CallError(Reason.INVALID, sentence)
+async def _refusal(error: grpc.aio.AioRpcError, address: str, tls: TlsFiles) -> str:
+    """Say what is wrong with a certificate, the own one or the daemon's; "" if the call failed of something else."""
+    try:
+        return await asyncio.to_thread(refusal, error.details() or "", address, DAEMON_NAME, tls)
+    except CertificateError as own:
+        return str(own)

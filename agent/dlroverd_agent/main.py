@@ -5,7 +5,6 @@ TERM and INT end the agent and leave every rank as it is; so does SIGKILL.
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,15 +13,14 @@ from pathlib import Path
 import structlog
 
 from dlroverd.config import log_lines
-from dlroverd.config.agent import DEFAULT_PATH, AgentConfig
-from dlroverd.config.document import ConfigError, Document, KeyPath
-from dlroverd.config.validation import validate
-from dlroverd.config.yaml_source import read_file
-from dlroverd.model.node import Device
+from dlroverd.config.agent import DEFAULT_PATH, AgentConfig, load_agent_config
+from dlroverd.config.document import ConfigError
 from dlroverd.protocol import notify
+from dlroverd.protocol.certificates import CertificateError, check
+from dlroverd.protocol.channel import AddressError
 from dlroverd_agent import __version__
 from dlroverd_agent.agent import Agent
-from dlroverd_agent.devices import DevicesUnknownError, find_devices
+from dlroverd_agent.devices.monitor import DeviceMonitor
 from dlroverd_agent.facts import node_facts
 from dlroverd_agent.launchers.interface import LauncherUnavailableError
 from dlroverd_agent.state import StateError
@@ -32,16 +30,16 @@ _log = structlog.get_logger()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the agent until it is told to stop. 0: stopped; 1: cannot run here; 2: what was asked for is wrong."""
+    options = _parser().parse_args(arguments)
+    given = {key: value for key, value in vars(options).items() if key != "config" and value is not None}
     try:
-        config = _config(_parser().parse_args(arguments))
+        config = load_agent_config(options.config, given)
+        log_lines.configure(config.log)
+        asyncio.run(_serve(config))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    log_lines.configure(config.log)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what matters of it is said in sentences of ours
-    try:
-        asyncio.run(_serve(config))
-    except (LauncherUnavailableError, StateError, OSError) as error:
+    except (AddressError, CertificateError, LauncherUnavailableError, StateError, OSError) as error:
         sys.stderr.write(f"dlroverd-agent: {error}\n")
         return 1
     return 0
@@ -62,36 +60,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(options: argparse.Namespace) -> AgentConfig:
-    """Read the file and put the options over it, so that one check refuses what is wrong in either."""
-    given = {key: value for key, value in vars(options).items() if key != "config" and value is not None}
-    exists = options.config is not None or Path(DEFAULT_PATH).exists()
-    file = read_file(options.config or DEFAULT_PATH) if exists else Document("command line")
-    marks: dict[KeyPath, str] = {(key,): f"--{key.replace('_', '-')}" for key in given}
-    return validate(Document(file.name, {**file.data, **given}, {**file.marks, **marks}), AgentConfig)
-
-
 async def _serve(config: AgentConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    agent = Agent(config)
-    devices = asyncio.create_task(_devices())
+    if config.tls:
+        check(config.tls.files(), config.node)
+    monitor = DeviceMonitor(config.device, Path(config.state_dir))
+    agent = Agent(config, monitor)
+    listing = asyncio.create_task(monitor.inventory())
     alive = await agent.recover()
     _log.info("ready", node=config.node, version=__version__, ranks_found_running=alive)
     notify.ready("ready")
-    await agent.run(node_facts(config, await devices), stop)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({listing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await agent.run(await asyncio.to_thread(node_facts, config, listing.result()), stop)
+    finally:
+        listing.cancel()
+        await monitor.close()
     notify.stopping()
     _log.info("stopped; ranks run on", node=config.node)
-
-
-async def _devices() -> tuple[Device, ...]:
-    try:
-        return await find_devices()
-    except DevicesUnknownError as error:
-        _log.error(str(error))
-        return ()
 
 
 if __name__ == "__main__":

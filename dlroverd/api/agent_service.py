@@ -1,6 +1,7 @@
 """What agents call. Thin: the sessions and streams themselves are the runtime's."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,20 +9,18 @@ import grpc.aio
 
 from dlroverd import __version__
 from dlroverd.model.world import Observed, Progress
-from dlroverd.protocol import version
+from dlroverd.protocol import channel, version
 from dlroverd.protocol.convert import ProtocolError
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, LOG_PIECE, Beat, Bye, Hello, LogOpen, Welcome
 from dlroverd.protocol.v1 import agent_service_pb2 as pb
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceServicer
 from dlroverd.runtime import sessions
-from dlroverd.runtime.outputs import Stream
+from dlroverd.runtime.output_streams import Stream
 from dlroverd.runtime.runtime import Runtime
 
 # A client that opens a session says who it is, or is sent away.
 _HELLO_S = 10.0
-_MOST_BEAT_INTERVAL_S = 1.0
-_BEATS_IN_LIMIT = 5
 
 
 class AgentService(AgentServiceServicer):
@@ -30,8 +29,6 @@ class AgentService(AgentServiceServicer):
     def __init__(self, runtime: Runtime) -> None:
         """Serve sessions of `runtime`."""
         self._runtime = runtime
-        limit_s = runtime.loop.limits.unreachable_after_s
-        self._beat_interval_s = min(_MOST_BEAT_INTERVAL_S, limit_s / _BEATS_IN_LIMIT)
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.AgentMessage], context: "grpc.aio.ServicerContext[Any, Any]"
@@ -39,7 +36,8 @@ class AgentService(AgentServiceServicer):
         """See the proto."""
         hello = await _first(request_iterator)
         agreed = version.agree(hello.protocol_version, peer="dlroverd-agent")
-        session = self._runtime.sessions.open(hello)
+        _check_name(hello.node, channel.peer_name(context))
+        session = self._runtime.sessions.open(hello, channel.peer_host(context))
         reader = asyncio.create_task(self._read(session, request_iterator), name=f"session of {hello.node}")
         try:
             yield DAEMON_MESSAGE.wrap(
@@ -47,7 +45,8 @@ class AgentService(AgentServiceServicer):
                     protocol_version=agreed,
                     daemon_version=__version__,
                     log_id=self._runtime.state.log_id,
-                    beat_interval_s=self._beat_interval_s,
+                    beat_interval_s=self._runtime.sessions.beat_interval_s,
+                    now=time.time(),
                 )
             )
             async for message in session.outgoing():
@@ -61,6 +60,8 @@ class AgentService(AgentServiceServicer):
         known = self._runtime.sessions
         try:
             async for message in messages:
+                if session.ended:
+                    return
                 known.heard(session)
                 match AGENT_MESSAGE.unwrap(message):
                     case Beat() as beat:
@@ -69,8 +70,8 @@ class AgentService(AgentServiceServicer):
                         known.report(session, observed)
                     case Progress() as progress:
                         known.progress(progress)
-                    case Bye():
-                        break
+                    case Bye() as bye:
+                        known.leave(session, bye.away_s)
             session.end(None)
         except ProtocolError as error:
             session.end(CallError(Reason.INVALID, f"The agent breaks the protocol: {error}."))
@@ -82,8 +83,9 @@ class AgentService(AgentServiceServicer):
         opened = LOG_PIECE.unwrap(await anext(request_iterator, pb.LogPiece()))
         if not isinstance(opened, LogOpen):
             raise CallError(Reason.INVALID, "A call of PushLogs begins with LogOpen.")
-        stream = self._runtime.outputs.attach(opened.stream_id)
-        pusher = asyncio.create_task(_push(stream, request_iterator))
+        name = channel.peer_name(context)
+        stream = self._runtime.streams.attach(opened.stream_id)
+        pusher = asyncio.create_task(_push(stream, request_iterator, name))
         unwanted = asyncio.create_task(stream.unwanted.wait())
         try:
             await asyncio.wait({pusher, unwanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,12 +108,23 @@ async def _first(messages: AsyncIterator[pb.AgentMessage]) -> Hello:
     return hello
 
 
-async def _push(stream: Stream, messages: AsyncIterator[pb.LogPiece]) -> None:
+def _check_name(node: str, name: str) -> None:
+    """Refuse what says to be of another node than `name`, which its certificate names ("" where there is none)."""
+    if name and node != name:
+        raise CallError(
+            Reason.REFUSED,
+            f"The agent calls itself node {node:.253} and its certificate names {name}: set `node: {name}` in its "
+            f"configuration, or give it the certificate of {node:.253}.",
+        )
+
+
+async def _push(stream: Stream, messages: AsyncIterator[pb.LogPiece], name: str) -> None:
     """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
     try:
         async for message in messages:
             piece = LOG_PIECE.unwrap(message)
             if piece is not None and not isinstance(piece, LogOpen):
+                _check_name(piece.node, name)
                 await stream.pieces.put(piece)
     finally:
         stream.pieces.end()

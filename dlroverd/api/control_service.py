@@ -13,7 +13,7 @@ from dlroverd.model.job import FINAL_JOB_STATES, JobSpec
 from dlroverd.model.view import JobView
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, LogSource
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
 from dlroverd.runtime.events import EventFilter, read_events
@@ -79,6 +79,7 @@ class ControlService(ControlServiceServicer):
 
     async def JobLogs(self, request: pb.JobLogsRequest, context: Context) -> AsyncIterator[pb.JobLogsReply]:
         """See the proto."""
+        known = [from_proto(source, LogSource) for source in request.known]
         wanted = Wanted(
             job=request.job,
             role=_given(request, "role"),
@@ -86,8 +87,11 @@ class ControlService(ControlServiceServicer):
             ranks=frozenset(request.ranks),
             node=_given(request, "node"),
             round=_given(request, "round"),
+            all_rounds=request.all_rounds,
             follow=request.follow,
             tail_lines=_given(request, "tail_lines"),
+            since=_given(request, "since"),
+            known={source.rank: source.from_offset for source in known},
         )
         async for piece in self._runtime.outputs.read(wanted):
             yield JOB_LOGS_REPLY.wrap(piece)
@@ -104,6 +108,18 @@ class ControlService(ControlServiceServicer):
         _check_request_id(request.request_id)
         await self._runtime.ask(inp.AdoptNode(node=request.node, actor=self._actor))
         return pb.AdoptNodeReply()
+
+    async def ConfirmDown(self, request: pb.ConfirmDownRequest, context: Context) -> pb.ConfirmDownReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.ConfirmDown(node=request.node, actor=self._actor))
+        return pb.ConfirmDownReply()
+
+    async def OrderDrill(self, request: pb.OrderDrillRequest, context: Context) -> pb.OrderDrillReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(specs.drill(from_proto(request, DrillRequest), self._actor))
+        return pb.OrderDrillReply()
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> AsyncIterator[pb.EventView]:
         """See the proto."""

@@ -7,13 +7,18 @@ import math
 import re
 from collections.abc import Iterator
 
+from dlroverd.model.ids import GangKey
+from dlroverd.model.input import OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
+from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
+from dlroverd.protocol.messages import DrillRequest
 
 # Names become parts of unit and file names, 255 bytes at most.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_RANKS = 100_000
+_LONGEST_DRILL_S = 3600.0
 _DURATIONS = (
     "restart_window_s",
     "time_limit_s",
@@ -28,6 +33,24 @@ def check(spec: JobSpec) -> None:
     """CallError(INVALID) with one sentence for the first rule that a spec breaks."""
     for problem in _problems(spec):
         raise CallError(Reason.INVALID, f"The job cannot be taken: {problem}.")
+
+
+def drill(wanted: DrillRequest, actor: str) -> OrderDrill:
+    """Give what the core is asked; CallError(INVALID) where a drill names too little, or lasts too long."""
+    if not 0 <= wanted.for_s <= _LONGEST_DRILL_S:
+        raise CallError(Reason.INVALID, f"A drill lasts 0 to {_LONGEST_DRILL_S:g} s, not {wanted.for_s:g}.")
+    of_node = wanted.kind in (DrillKind.KILL_AGENT, DrillKind.LOSE_NODE)
+    if of_node and not wanted.node:
+        raise CallError(Reason.INVALID, f"The drill {wanted.kind} needs a node; name one.")
+    return OrderDrill(
+        request_id=wanted.request_id,
+        kind=wanted.kind,
+        actor=actor,
+        gang=None if of_node else GangKey(wanted.job, wanted.role, wanted.gang),
+        rank=wanted.rank,
+        node=wanted.node if of_node else "",
+        for_s=wanted.for_s,
+    )
 
 
 def _problems(spec: JobSpec) -> Iterator[str]:

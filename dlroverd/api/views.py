@@ -6,7 +6,6 @@ from itertools import pairwise
 from dlroverd.core import reasons
 from dlroverd.core.state import GangRecord, JobRecord, NodeRecord, RankRecord, State
 from dlroverd.model.fault import ExitInfo, Incident
-from dlroverd.model.job import JobState
 from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
 from dlroverd.runtime.sessions import Sessions
 
@@ -20,7 +19,7 @@ def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: boo
         name=job.spec.name,
         user=job.spec.user.name,
         state=job.state.value,
-        reason=reasons.waiting(state, job.id) if job.state is JobState.QUEUED else job.reason,
+        reason=reasons.current(state, job.id),
         restarts=job.restarts,
         restarts_in_window=sum(at > since for at in job.spent),
         submitted_at=job.submitted_at,
@@ -49,6 +48,7 @@ def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
         round=gang.round,
         world_size=gang.world_size,
         master=f"{gang.master_addr}:{gang.master_port}" if gang.round else "",
+        network=gang.network,
         step=max(steps),
         ranks=tuple(_rank(rank) for rank in ranks),
     )
@@ -90,6 +90,7 @@ def _incident(incident: Incident) -> IncidentView:
         step=incident.step if incident.stepped_at else -1,
         cause=incident.cause,
         victims=incident.victims,
+        drill=incident.drill,
     )
 
 
@@ -132,9 +133,10 @@ def node_view(state: State, node: NodeRecord) -> NodeView:
         since=node.since,
         address=node.facts.address,
         slots=node.facts.slots,
-        free=max(0, node.facts.slots - state.used[node.id]),
+        free=state.free.free(node.id) or 0,
         devices=len(node.facts.devices),
         agent_version=node.facts.agent_version,
         jobs=tuple(sorted({key.job for key in state.node_gangs.get(node.id, ())})),
         orphans=tuple(str(key) for key in node.orphans),
+        notes=tuple(f"device {each.uuid} is {each.state}: {each.detail}" for each in node.devices),
     )

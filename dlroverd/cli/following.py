@@ -17,7 +17,9 @@ from dlroverd.cli.sentences import FINAL_STATES
 
 if TYPE_CHECKING:
     from dlroverd.client import Client
+    from dlroverd.model.ids import RankKey
     from dlroverd.model.view import JobView, LogChunk
+    from dlroverd.protocol.messages import LogFailed
 
 T = TypeVar("T")
 
@@ -117,29 +119,61 @@ def wait(client: "Client", job: int, on_view: Callable[["JobView"], None]) -> "J
 
 
 def _output(client: "Client", job: int, inbox: Inbox, on_chunk: Callable[["LogChunk"], None]) -> None:
-    read_output(asked_again(partial(client.logs, job, follow=True)), on_chunk)
+    read_output(job, lambda known: client.logs(job, follow=True, known=known), on_chunk, follow=True)
     inbox.put(_OutputEnded())
 
 
-def read_output(pieces: "Iterator[Any]", on_chunk: Callable[["LogChunk"], None]) -> bool:
-    """Hand on what is new of the output, each rank's in order; False if some of it could not be had, which is said."""
+def read_output(
+    job: int,
+    ask: "Callable[[dict[RankKey, int]], Iterator[LogChunk | LogFailed]]",
+    on_chunk: Callable[["LogChunk"], None],
+    *,
+    follow: bool,
+) -> bool:
+    """Hand on the output that `ask` gives, each rank's in order; False if some of it could not be had, which is said.
+
+    `ask` is told how much of which ranks was read: when following, it is asked again after the daemon was away.
+    """
+    from dlroverd.model.ids import RankKey
     from dlroverd.model.view import LogChunk
 
-    read: dict[tuple[str, int, int, int], int] = {}
+    read = _Read()
     complete = True
-    for piece in pieces:
+    for piece in asked_again(lambda: ask(read.known())) if follow else ask({}):
         if not isinstance(piece, LogChunk):
             notice(piece.sentence)
-            complete = False
+            complete = complete and piece.passing
             continue
-        # A daemon that was away begins anew: what is known by its offset is skipped.
-        key = (piece.role, piece.gang, piece.round, piece.rank)
-        end = piece.offset + len(piece.data)
-        known = min(max(0, read.get(key, 0) - piece.offset), len(piece.data))
-        read[key] = max(read.get(key, 0), end)
-        if known < len(piece.data) or piece.eof:
-            on_chunk(_from(piece, known))
+        new = read.take(RankKey(job, piece.role, piece.gang, piece.round, piece.rank), piece)
+        if new.data or new.eof:
+            on_chunk(new)
     return complete
+
+
+class _Read:
+    """How much of each rank's output was read."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[RankKey, int] = {}
+        self._over: set[RankKey] = set()
+
+    def take(self, key: "RankKey", piece: "LogChunk") -> "LogChunk":
+        """Note a piece; what is new of it."""
+        # A daemon of an older version begins anew: what is known by its offset is skipped.
+        known = min(max(0, self._offsets.get(key, 0) - piece.offset), len(piece.data))
+        self._offsets[key] = max(self._offsets.get(key, 0), piece.offset + len(piece.data))
+        if piece.eof:
+            self._over.add(key)
+        return _from(piece, known)
+
+    def known(self) -> "dict[RankKey, int]":
+        """Say where to go on: with what has not ended, and in any case with the newest round."""
+        newest = {key.gang_key: key.round for key in sorted(self._offsets)}
+        return {
+            key: offset
+            for key, offset in self._offsets.items()
+            if key not in self._over or key.round == newest[key.gang_key]
+        }
 
 
 def _from(piece: "LogChunk", known: int) -> "LogChunk":

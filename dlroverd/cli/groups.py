@@ -48,4 +48,4 @@ class LazyGroup(click.Group):
 
 def noun(name: str, verbs: Sequence[str], help_text: str) -> LazyGroup:
     """Make a noun's group; its verbs are the modules of its package."""
-    return LazyGroup(name, {verb: f"dlroverd.cli.{name}.{verb}" for verb in verbs}, help_text)
+    return LazyGroup(name, {verb: f"dlroverd.cli.{name}.{verb.replace('-', '_')}" for verb in verbs}, help_text)

@@ -4,8 +4,6 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from dlroverd.cli.output import notice
-
 if TYPE_CHECKING:
     from dlroverd.model.view import LogChunk
 
@@ -15,29 +13,40 @@ _Stream = tuple[str, int, int, int]
 class Prefix:
     """What stands before each line: what tells its rank from the others that are shown, nothing for a single one."""
 
-    def __init__(self, shown: Iterable[tuple[str, int, int]]) -> None:
-        """Take the ranks that are shown, as (role, gang, rank)."""
+    def __init__(
+        self, shown: Iterable[tuple[str, int, int]], *, with_node: bool = False, with_round: bool = False
+    ) -> None:
+        """Take the ranks that are shown, as (role, gang, rank); if there are several, their nodes as well if asked."""
         ranks = list(shown)
         roles = {role for role, _, _ in ranks}
         gangs = {(role, gang) for role, gang, _ in ranks}
         self._of_many = len(ranks) > 1
+        self._with_node = self._of_many and with_node
         self._with_role = len(roles) > 1
         self._with_gang = len(gangs) > len(roles)
+        self._with_round = with_round
 
     def __call__(self, chunk: "LogChunk") -> bytes:
-        """Give the prefix of a chunk's lines: `[rank1] `, `[trainer gang0 rank1] `."""
-        if not self._of_many:
-            return b""
-        role = f"{chunk.role} " if self._with_role else ""
-        gang = f"gang{chunk.gang} " if self._with_gang else ""
-        return f"[{role}{gang}rank{chunk.rank}] ".encode()
+        """Give the prefix of a chunk's lines: `[rank1] `, `[n2 rank1] `, `[round3 n2 trainer gang0 rank1] `."""
+        parts = (
+            (self._with_round, f"round{chunk.round}"),
+            (self._with_node, chunk.node),
+            (self._with_role, chunk.role),
+            (self._with_gang, f"gang{chunk.gang}"),
+            (self._of_many, f"rank{chunk.rank}"),
+        )
+        shown = " ".join(part for is_shown, part in parts if is_shown)
+        return f"[{shown}] ".encode() if shown else b""
 
 
 NO_PREFIX = Prefix(())
 
 
 class Lines:
-    """Makes whole lines of chunks, so that ranks do not mix within one; the last may lack its end."""
+    """Makes whole lines of chunks, so that ranks do not mix within one; the last may lack its end.
+
+    What is missing between two chunks of a rank is a line of its own.
+    """
 
     def __init__(self, on_lines: Callable[["LogChunk", list[bytes]], None]) -> None:
         """Hand the lines that each chunk completes to `on_lines`, if any."""
@@ -47,13 +56,17 @@ class Lines:
     def __call__(self, chunk: "LogChunk") -> None:
         """Take the next chunk of any rank."""
         key = (chunk.role, chunk.gang, chunk.round, chunk.rank)
-        *lines, rest = (self._begun.pop(key, b"") + chunk.data).split(b"\n")
+        begun = self._begun.pop(key, b"")
+        before: list[bytes] = []
+        if chunk.gap_bytes:
+            before, begun = [*([begun] if begun else []), f"[{_size(chunk.gap_bytes)} not kept]".encode()], b""
+        *lines, rest = (begun + chunk.data).split(b"\n")
         if chunk.eof and rest:
             lines.append(rest)
         elif rest:
             self._begun[key] = rest
-        if lines:
-            self._on_lines(chunk, lines)
+        if before or lines:
+            self._on_lines(chunk, before + lines)
 
 
 def printer(prefix: Prefix) -> Callable[["LogChunk"], None]:
@@ -65,11 +78,12 @@ def printer(prefix: Prefix) -> Callable[["LogChunk"], None]:
         out.write(b"".join(start + line + b"\n" for line in lines))
         out.flush()
 
-    whole_lines = Lines(write)
+    return Lines(write)
 
-    def take(chunk: "LogChunk") -> None:
-        if chunk.gap_bytes:
-            notice(f"{chunk.gap_bytes} bytes of the output of rank {chunk.rank} are no longer kept")
-        whole_lines(chunk)
 
-    return take
+def _size(size_bytes: int) -> str:
+    """Write a size for people: `812 bytes`, `12.0 MiB`."""
+    if size_bytes < 1024:
+        return f"{size_bytes} bytes"
+    power = min(4, (size_bytes.bit_length() - 1) // 10)
+    return f"{size_bytes / 1024**power:.1f} {' KMGT'[power]}iB"

@@ -60,6 +60,17 @@ def head(job: "JobView") -> str:
     return f"{said} is {job.state}: {job.reason}."
 
 
+def about(job: "JobView") -> Iterator[str]:
+    """Say how a job is, then why it is so if that is not said yet, and why its masters have their addresses."""
+    yield head(job)
+    if job.state == "running":
+        yield f"{job.reason[:1].upper()}{job.reason[1:]}."
+    for role in job.roles:
+        for gang in role.gangs:
+            if gang.network and len({rank.node for rank in gang.ranks}) > 1:
+                yield f"Network of {role.name} gang {gang.gang}: {gang.network}."
+
+
 def ending(job: "JobView") -> str:
     """Say how a job ended that did not succeed."""
     return f"job {job.id} {_ended(job)}: {job.reason.removeprefix('failed: ')}"
@@ -75,6 +86,12 @@ def fault(incident: "IncidentView") -> str:
     if not incident.action or incident.action.startswith("failed: "):
         return said
     return f"{said}; {incident.action}"
+
+
+def drill(incident: "IncidentView") -> str:
+    """Say who had a fault made: the view's `kill_rank ordered by ann`."""
+    kind, _, whose = incident.drill.partition(" ")
+    return f"a drill ({kind}) {whose}"
 
 
 def recovery(phases: "PhasesView") -> str:

@@ -2,17 +2,21 @@
 
 import re
 import socket
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from dlroverd.config.daemon import DEFAULT_ADDRESS, Address, LogConfig
+from dlroverd.config.daemon import DEFAULT_ADDRESS, LogConfig
 from dlroverd.config.durations import shown
-from dlroverd.config.schema import MAX_COUNT, AbsolutePath, Duration, Section, limit, setting
+from dlroverd.config.schema import MAX_COUNT, AbsolutePath, Duration, Section, Size, limit, setting
+from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
 from dlroverd.model.node import NodeFacts
+from dlroverd.protocol.channel import host_port
 
 DEFAULT_PATH = "/etc/dlroverd/agent.yaml"
+PEER_PORT = 7711
 _FACTS = NodeFacts(hostname="", address="", cpus=0, memory_bytes=0, slots=0)
 
 
@@ -33,6 +37,18 @@ def _ports(value: object) -> tuple[int, int]:
     if not 1024 <= low <= high <= 65535:
         raise ValueError(f"must be LOW-HIGH within 1024-65535, such as 20000-29999, not {shown(value)}")
     return low, high
+
+
+def _fleet(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]{1,16}", value):
+        raise ValueError(f"must be 1 to 16 of a-z and 0-9, for it is part of units' names, unlike {shown(value)}")
+    return value
+
+
+def _peer_listen(value: str) -> str:
+    if value not in ("auto", "none"):
+        host_port(value)
+    return value
 
 
 Slots = Annotated[
@@ -65,12 +81,31 @@ class AgentConfig(Section):
         description="where the daemon is found, tried in turn",
         examples=[f"[{DEFAULT_ADDRESS}]"],
     )
+    tls: TlsConfig | None = setting(
+        None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
+    )
+    fleet: Annotated[str, AfterValidator(_fleet)] = setting(
+        "main", "the fleet's short name, which is part of the names of ranks' units", example="main"
+    )
+    launcher: Literal["auto", "systemd", "process"] = setting(
+        "auto", "what starts ranks; auto is systemd where that runs the host and the agent is root", example="systemd"
+    )
+    peer_listen: Annotated[str, AfterValidator(_peer_listen)] = setting(
+        "auto",
+        f"where agents of other nodes call this one; auto is port {PEER_PORT} on every address, or none without tls",
+        example=f"tcp://10.0.0.7:{PEER_PORT}",
+    )
     state_dir: AbsolutePath = setting(
         "/var/lib/dlroverd-agent",
         "where ranks' records and output are kept",
         example="/var/lib/dlroverd-agent",
     )
     slots: Slots = setting(None, "ranks that fit at once; auto is one a device, else one a CPU", example="8")
+    device: str = setting(
+        "auto",
+        "the plugin that reads this host's accelerators; auto is nvidia where its driver is loaded, else none",
+        example="nvidia",
+    )
     address: str = setting("auto", "where other nodes reach this one; auto finds it", example="10.0.0.7")
     port_range: PortRange = setting(
         (_FACTS.port_low, _FACTS.port_high),
@@ -83,9 +118,36 @@ class AgentConfig(Section):
         fires="that output is deleted; `logs` shows the gap",
         example="7d",
     )
+    away: Duration = limit(
+        60.0,
+        "how long an orderly stop of the agent may last, at most 10m counts; none is announced when the host goes down",
+        fires="the node counts as silent, as after `unreachable_after` without an announcement",
+        example="60s",
+    )
+    log_limit: Size = setting(
+        1024**3,
+        "how much of a rank's output is kept; what is older is let go, and `logs` shows the gap",
+        example="1GiB",
+    )
     log: LogConfig = setting(LogConfig(), "the agent's own log lines", example="{format: json}")
 
+    @model_validator(mode="after")
+    def _tcp_is_safe(self) -> Self:
+        need_tls("daemon", self.daemon, self.tls)
+        need_tls("peer_listen", [self.peer_listen], self.tls)
+        return self
 
-def load_agent_config(path: str | None = None) -> AgentConfig:
+    @property
+    def peer_address(self) -> str:
+        """Where the agent serves those of other nodes; "" if it does not."""
+        match self.peer_listen:
+            case "auto":
+                return f"tcp://[::]:{PEER_PORT}" if self.tls else ""
+            case "none":
+                return ""
+        return self.peer_listen
+
+
+def load_agent_config(path: str | None = None, options: Mapping[str, object] | None = None) -> AgentConfig:
     """Read the agent's configuration; ConfigError if it cannot be used. See `validation.load`."""
-    return load(AgentConfig, path, DEFAULT_PATH)
+    return load(AgentConfig, path, DEFAULT_PATH, options)

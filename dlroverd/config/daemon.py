@@ -1,28 +1,21 @@
 """The daemon's configuration: what /etc/dlroverd/dlroverd.yaml may hold."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.durations import format_duration
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
+from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
-from dlroverd.protocol.channel import socket_path
 
 DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
 DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
 _LIMITS = Limits()
 # Each is only meaningful while longer than the one before it.
-_RISING = ("unreachable_after", "lost_after", "unreachable_limit")
-
-
-def _address(value: str) -> str:
-    socket_path(value)
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
+_RISING = ("unreachable_after", "lost_by_peers", "lost_after", "unreachable_limit")
 
 
 class LimitsConfig(Section):
@@ -35,9 +28,15 @@ class LimitsConfig(Section):
         example="5s",
         gt=0,
     )
+    lost_by_peers: Duration = limit(
+        _LIMITS.lost_by_peers_s,
+        "silence of a node until it is lost, given two other agents that cannot reach it either",
+        fires="the node is lost and its jobs are placed elsewhere, if two agents cannot reach it and none can",
+        example="8s",
+    )
     lost_after: Duration = limit(
         _LIMITS.lost_after_s,
-        "silence of a node until it is lost, given a second sign (its ranks' peers failed, a new boot)",
+        "silence of a node until it is lost, given a second sign (its ranks' peers failed, an agent cannot reach it)",
         fires="the node is lost and its jobs are placed elsewhere, if a second sign agrees",
         example="15s",
     )
@@ -52,6 +51,13 @@ class LimitsConfig(Section):
         "how long the scheduler plugin may take to answer",
         fires="the built-in rule places the job instead",
         example="2s",
+        gt=0,
+    )
+    avoid: Duration = limit(
+        _LIMITS.avoid_s,
+        "how long a job is not placed on a node on which its ranks could not be started",
+        fires="the job may be placed there again",
+        example="10m",
         gt=0,
     )
     stop_margin: Duration = limit(
@@ -146,7 +152,13 @@ class DaemonConfig(Section):
         "/var/lib/dlroverd", "where the log and its snapshots are kept", example="/var/lib/dlroverd"
     )
     listen: list[Address] = Field(
-        [DEFAULT_ADDRESS], min_length=1, description="sockets to serve on", examples=[f"[{DEFAULT_ADDRESS}]"]
+        [DEFAULT_ADDRESS],
+        min_length=1,
+        description="where to serve: unix:///path, and tcp://HOST:PORT for agents alone, with tls",
+        examples=[f"[{DEFAULT_ADDRESS}]"],
+    )
+    tls: TlsConfig | None = setting(
+        None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
     )
     plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")
     plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")
@@ -154,7 +166,17 @@ class DaemonConfig(Section):
     sinks: list[SinkConfig] = setting([], "where events are sent", example="[{plugin: file}]")
     limits: LimitsConfig = setting(LimitsConfig(), "time limits and bounds", example="{lost_after: 15s}")
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
+    output_limit: Size = setting(
+        1024**3,
+        "how much of ranks' newest output is held for when their node is away; about 1 MiB of each rank at most",
+        example="1GiB",
+    )
     log: LogConfig = setting(LogConfig(), "the daemon's own log lines", example="{format: json}")
+
+    @model_validator(mode="after")
+    def _tcp_is_safe(self) -> Self:
+        need_tls("listen", self.listen, self.tls)
+        return self
 
     @model_validator(mode="after")
     def _plugins_agree(self) -> Self:
@@ -170,6 +192,6 @@ class DaemonConfig(Section):
         return self
 
 
-def load_daemon_config(path: str | None = None) -> DaemonConfig:
+def load_daemon_config(path: str | None = None, options: Mapping[str, object] | None = None) -> DaemonConfig:
     """Read the daemon's configuration; ConfigError if it cannot be used. See `validation.load`."""
-    return load(DaemonConfig, path, DEFAULT_PATH)
+    return load(DaemonConfig, path, DEFAULT_PATH, options)

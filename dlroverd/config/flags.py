@@ -182,6 +182,7 @@ OWN_FLAGS = tuple(
             "progress_pattern",
             "finds the training step in the output; one group",
         ),
+        ("--allow-mismatch", "", "allow_mismatch", "start even if its nodes have different code"),
     )
 )
 HELP = Flag(names=("-h", "--help"), effect=Effect.OPTION, key="help", help="show this")

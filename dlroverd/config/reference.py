@@ -42,7 +42,7 @@ def _fields(section: Section, keys: Iterable[str]) -> str:
     rows = ["| key | default | example | |", "|---|---|---|---|"]
     wanted = set(keys)
     for entry in settings(section):
-        if entry.key in wanted:
+        if entry.key.partition(".")[0] in wanted:
             example = entry.field.examples[0] if entry.field.examples else ""
             default = f"`{entry.value}`" if entry.value not in ("", [], {}) else ""
             meaning = f"{entry.field.description}{f'. When reached: {entry.fires}' if entry.fires else ''}"

@@ -14,7 +14,7 @@ from typing import Self
 
 from dlroverd.config.document import ConfigError, Document
 from dlroverd.config.jobfile import JobDraft, JobFile, Nproc, RoleFile
-from dlroverd.model.job import JobSpec, RoleSpec, User
+from dlroverd.model.job import JobSpec, Resources, RoleSpec, User
 
 INHERITED_NAMES = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
@@ -123,6 +123,7 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         restart_grace_s=job.restart_grace,
         cancel_grace_s=job.cancel_grace,
         progress_pattern=job.progress_pattern,
+        allow_mismatch=job.allow_mismatch,
     )
 
 
@@ -157,6 +158,13 @@ class _Role:
             node_unit=role.node_unit,
             nproc_per_node=self._nproc(role.nproc_per_node),
             restart_with=tuple(role.restart_with),
+            resources=Resources(
+                memory_bytes=role.resources.memory,
+                tasks_max=role.resources.tasks,
+                cpus=role.resources.cpus,
+                numa_nodes=role.resources.numa_nodes,
+                oom_score_adjust=role.resources.oom_score_adjust,
+            ),
         )
 
     def _refuse(self, key: str, text: str) -> ConfigError:

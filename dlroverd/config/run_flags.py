@@ -132,7 +132,7 @@ class _Line:
                 self.marks["env", name] = f"{written} {name}"
             case Effect.JOB:
                 for key in flag.key.split():
-                    self.data[key] = value
+                    self.data[key] = value if flag.metavar else "true"
                     self.marks[(key,)] = written
             case Effect.FORM:
                 self.forms.add(flag.key)

@@ -39,11 +39,17 @@ def validate(document: Document, schema: type[S]) -> S:
         raise ConfigError(sentences) from None
 
 
-def load(schema: type[S], path: str | None, default_path: str) -> S:
-    """Read and check a file; without a path the default one, or all defaults where that does not exist."""
-    if path is None and not Path(default_path).exists():
-        return schema()
-    return validate(read_file(path or default_path), schema)
+def load(schema: type[S], path: str | None, default_path: str, options: Mapping[str, object] | None = None) -> S:
+    """Read a file, put the options of a command line (by the keys they stand for) over it, and check both at once.
+
+    Without a path it is the default file, or all defaults where that does not exist.
+    """
+    given = options or {}
+    exists = path is not None or Path(default_path).exists()
+    file = read_file(path or default_path) if exists else Document("command line")
+    marks = {place: mark for place, mark in file.marks.items() if place[0] not in given}
+    marks |= {(key,): f"--{key.replace('_', '-')}" for key in given}
+    return validate(Document(file.name, {**file.data, **given}, marks), schema)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

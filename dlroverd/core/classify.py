@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dlroverd.core.state import RankRecord
-from dlroverd.model.fault import PORT_TAKEN, REBOOTED, Cause, CauseKind, ExitInfo
+from dlroverd.model.fault import CONFIRMED_DOWN, PORT_TAKEN, REBOOTED, Cause, CauseKind, ExitInfo
 
 # gloo and the store of c10d, as recorded from torch 2.13 (tests/unit/core/recorded/); NCCL from its source.
 _PEER_LOST = re.compile(
@@ -83,6 +83,12 @@ RULES: tuple[Rule, ...] = (
         lambda e: f"could not be started: {e.launch_error}",
     ),
     Rule(
+        "memory.oom",
+        CauseKind.OUT_OF_MEMORY,
+        lambda e: e.result == "oom-kill",
+        lambda e: "ran out of memory: the kernel killed it or a process of its own; give the job more (`memory`)",  # noqa: ARG005
+    ),
+    Rule(
         "script.missing",
         CauseKind.MISSING_SCRIPT,
         lambda e: _error_type(e) == MISSING_SCRIPT,
@@ -117,6 +123,12 @@ RULES: tuple[Rule, ...] = (
         "host.rebooted",
         CauseKind.NODE_LOST,
         lambda e: e.lost == REBOOTED,
+        lambda e: f"is gone: {e.lost}",
+    ),
+    Rule(
+        "host.confirmed_down",
+        CauseKind.NODE_LOST,
+        lambda e: e.lost.startswith(CONFIRMED_DOWN),
         lambda e: f"is gone: {e.lost}",
     ),
     Rule(

@@ -1,9 +1,9 @@
 """What a node should run: a function of the state, whole each time, numbered by log position."""
 
-from dlroverd.core.state import State
+from dlroverd.core.state import GangRecord, State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model.node import NodeState
-from dlroverd.model.world import Assignment, Desired, JobDescriptor
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, Peer
 
 
 def desired(state: State, node: str) -> Desired:
@@ -21,28 +21,44 @@ def desired(state: State, node: str) -> Desired:
         for key in state.node_gangs.get(node, ())
         if not state.grants[node, key].released and state.gangs[key].state in LIVE_GANG
     )
-    assignments = []
-    for key in keys:
-        gang, grant = state.gangs[key], state.grants[node, key]
-        assignments.append(
-            Assignment(
-                round=key.at(gang.round),
-                world_size=gang.world_size,
-                group_rank=grant.group_rank,
-                group_world_size=len(gang.nodes),
-                first_rank=grant.first_rank,
-                nproc=grant.slots,
-                master_addr=gang.master_addr,
-                master_port=gang.master_port,
-                restart_count=gang.restart_count,
-                devices=grant.devices,
-            )
-        )
     return Desired(
         log_id=state.log_id,
         position=state.m.position,
         adopt_from=adopt_from,
         jobs=tuple(JobDescriptor(job=job, spec=state.jobs[job].spec) for job in sorted({key.job for key in keys})),
-        assignments=tuple(assignments),
+        assignments=tuple(_assignment(state, state.gangs[key], node) for key in keys),
         tombstones=tuple(state.tombstones[node, key].tombstone for key in sorted(state.node_tombstones.get(node, ()))),
+        suspects=tuple(_peer(state, name) for name in sorted(state.asked.get(node, ()))),
+        drills=tuple(each.drill for each in record.drills) if record is not None else (),
     )
+
+
+def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
+    grant = state.grants[node, gang.key]
+    return Assignment(
+        round=gang.key.at(gang.round),
+        world_size=gang.world_size,
+        group_rank=grant.group_rank,
+        group_world_size=len(gang.nodes),
+        first_rank=grant.first_rank,
+        nproc=grant.slots,
+        master_addr=gang.master_addr,
+        master_port=gang.master_port,
+        restart_count=gang.restart_count,
+        devices=grant.devices,
+        checking=gang.checking,
+        master=_peer(state, gang.nodes[0]) if len(gang.nodes) > 1 else None,
+        peers=tuple(_peer(state, name) for name in _neighbours(gang, grant.group_rank)),
+    )
+
+
+def _neighbours(gang: GangRecord, group_rank: int) -> list[str]:
+    """Name few other nodes of a world, always as few: the first, and those before and after on a ring."""
+    ring, size = gang.nodes, len(gang.nodes)
+    names = dict.fromkeys((ring[0], ring[group_rank - 1], ring[(group_rank + 1) % size]))
+    return [name for name in names if name != ring[group_rank]]
+
+
+def _peer(state: State, node: str) -> Peer:
+    facts = state.nodes[node].facts
+    return Peer(node=node, addresses=facts.addresses or (facts.address,), port=facts.peer_port)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import jobs, nodes
+from dlroverd.core.intake import drills, jobs, nodes
 from dlroverd.core.passes import deadlines, finish, membership, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -98,6 +98,8 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.NodeReport: nodes.report,
     inp.NodeSilent: nodes.silent,
     inp.AdoptNode: nodes.adopt,
+    inp.ConfirmDown: nodes.confirm_down,
+    inp.OrderDrill: drills.order,
     inp.StorageChanged: jobs.storage,
     inp.Tick: _tick,
 }

@@ -31,6 +31,7 @@ _DERIVED = (
     "unfinished",
     "used",
     "sizes",
+    "asked",
 )
 
 
@@ -68,7 +69,7 @@ def _gangs_named(event: ev.Event) -> Iterator[GangKey]:
     match event:
         case ev.GangMoved() | ev.GangReleased() | ev.GangStopOverdue() | ev.TombstoneCleared():
             yield event.gang
-        case ev.WorldFormed() | ev.RanksAdopted() | ev.StepSeen():
+        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen():
             yield event.round.gang_key
         case ev.GangStopping() | ev.StaleRanksSeen():
             yield event.tombstone.round.gang_key

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from dlroverd.core.state import RankRecord, State
+from dlroverd.model.job import GangState, JobState
+from dlroverd.model.node import NodeState
 
 
 def fleet_sizes(sizes: Counter[int]) -> str:
@@ -19,6 +21,24 @@ def ranks_on(ranks: Iterable[RankRecord]) -> str:
     listed = [f"rank {rank.key.rank} on {rank.node}" for rank in ranks]
     more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
     return ", ".join(listed[:4]) + more
+
+
+def current(state: State, job: int) -> str:
+    """Say why a job is in its state, as of now: what nothing has happened to may still have become untrue."""
+    record = state.jobs[job]
+    if record.state is JobState.QUEUED:
+        return waiting(state, job)
+    for gang in state.gangs_of(job):
+        lost = [name for name in gang.nodes if state.nodes[name].state is NodeState.LOST]
+        if lost and gang.state in (GangState.STARTING, GangState.RUNNING, GangState.STOPPING):
+            may = "the only copy" if len(lost) == len(gang.nodes) else "a part"
+            return (
+                f"node {lost[0]} is lost and may still run {may} of {gang.key}; "
+                f"if it is down: `dlroverctl node confirm-down {lost[0]}`"
+            )
+        if gang.checking and gang.state is GangState.STARTING:
+            return "its nodes are being checked"
+    return record.reason
 
 
 def waiting(state: State, job: int) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 from dlroverd.model.fault import ExitInfo, Incident
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
-from dlroverd.model.node import NodeFacts, NodeState
+from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.placement import FreeIndex
-from dlroverd.model.world import Held, Tombstone
+from dlroverd.model.world import Drill, Held, NodeCheck, SuspectSeen, Tombstone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class JobRecord:
     `question` is the open question to the scheduler (0: none); `asked_capacity` the free capacity
     (`Meta.capacity`) that the last one looked at: while it has not grown, asking again is pointless.
     `queued_at` is when it last began to wait for nodes: a question in between does not start the wait anew.
+    `avoid` holds nodes it is not placed on, until when, and why.
     """
 
     id: int
@@ -48,13 +49,15 @@ class JobRecord:
     port_retries: int = 0
     spent: tuple[float, ...] = ()
     next_incident: int = 1
+    avoid: tuple[tuple[str, float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GangRecord:
     """A gang and its current world. `nodes` is in order of group rank; `formed` the log position of the world.
 
-    `step` is the first training step seen of this world, -1 before that.
+    `step` is the first training step seen of this world, -1 before that. `checking`: no rank starts before every
+    node was found fit; `network` says why the master has its address; `proven` are the nodes that were found fit.
     """
 
     key: GangKey
@@ -70,6 +73,9 @@ class GangRecord:
     restart_count: int = 0
     formed: int = 0
     step: int = -1
+    checking: bool = False
+    network: str = ""
+    proven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +93,17 @@ class RankRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRecord:
-    """What a gang takes of a node. `released`: given back, yet taken until its tombstone is cleared."""
+    """What a gang takes of a node. `released`: given back, yet taken until its tombstone is cleared.
+
+    `check` is what the node found before the start of the current world, None before it said so.
+    """
 
     slots: int
     devices: tuple[str, ...]
     group_rank: int
     first_rank: int
     released: bool = False
+    check: NodeCheck | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +115,20 @@ class TombstoneRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrillRecord:
+    """A fault ordered of a node and not known to be over."""
+
+    drill: Drill
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
-    """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces."""
+    """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces.
+
+    While it is silent, the agents of `askers` call it; `suspects` is what its own agent says of silent nodes.
+    `devices` are those that cannot be granted.
+    """
 
     id: str
     state: NodeState
@@ -120,6 +142,10 @@ class NodeRecord:
     next_port: int = 0
     orphans: tuple[RankKey, ...] = ()
     held: Held = field(default_factory=Held)
+    askers: tuple[str, ...] = ()
+    suspects: tuple[SuspectSeen, ...] = ()
+    devices: tuple[DeviceObservation, ...] = ()
+    drills: tuple[DrillRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +156,7 @@ class Meta:
     now: float = 0.0
     next_job: int = 1
     next_question: int = 1
+    next_drill: int = 1
     capacity: int = 0
     storage_low: bool = False
 
@@ -166,6 +193,7 @@ class State:
         self.used: Counter[str] = Counter()
         self.free = FreeIndex()
         self.sizes: Counter[int] = Counter()
+        self.asked: dict[str, set[str]] = {}
         self._heap: list[tuple[float, str, str, Any]] = []
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
@@ -201,6 +229,7 @@ class State:
             self._push("jobs", key, old, value)
         elif table is self.nodes:
             self._index_size(old, value)
+            self._index_askers(key, old, value)
             self._index_node(key)
             self._push("nodes", key, old, value)
 
@@ -280,9 +309,21 @@ class State:
     def _index_node(self, node: str) -> None:
         record = self.nodes.get(node)
         if record is not None and record.state in _PLACEABLE:
-            self.free.set(node, max(0, record.facts.slots - self.used[node]))
+            self.free.set(node, max(0, record.facts.slots - self.used[node] - self._unusable(record)))
         else:
             self.free.remove(node)
+
+    def _unusable(self, node: NodeRecord) -> int:
+        """Count the slots of devices that cannot be granted; those of granted ones are used already."""
+        if not node.devices:
+            return 0
+        granted = {uuid for key in self.node_gangs.get(node.id, ()) for uuid in self.grants[node.id, key].devices}
+        return sum(device.uuid not in granted for device in node.devices)
+
+    def _index_askers(self, node: str, old: NodeRecord | None, new: NodeRecord | None) -> None:
+        before, after = (each.askers if each is not None else () for each in (old, new))
+        for asker in {*before, *after}:
+            _member(self.asked, asker, node, present=asker in after)
 
     def _index_size(self, old: NodeRecord | None, new: NodeRecord | None) -> None:
         if old is not None:

@@ -90,6 +90,8 @@ NODE: dict[tuple[N, str], N] = {
     # Past lost_after, but nothing else says that it is down: the long limit counts.
     (N.UNREACHABLE, "no_second_sign"): N.UNREACHABLE,
     (N.UNREACHABLE, "lost"): N.LOST,
+    # A person said that it is down.
+    (N.LOST, "confirmed"): N.LOST,
     (N.LOST, "heard"): N.READY,
     (N.LOST, "foreign_log"): N.FOREIGN,
 }
@@ -113,7 +115,7 @@ FOLLOW_UPS: dict[StrEnum, str] = {
     N.JOINING: "ready or foreign in the same turn",
     N.READY: "unreachable_after of silence: unreachable",
     N.FOREIGN: "unreachable_after of silence: unreachable",
-    N.UNREACHABLE: "lost_after with a second sign, else unreachable_limit: lost",
+    N.UNREACHABLE: "lost_by_peers or lost_after with a second sign, else unreachable_limit: lost",
     N.LOST: "none: a lost node comes back by itself or is left",
 }
 

@@ -88,7 +88,7 @@ def _agree(to: object, wanted: object) -> None:
 def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
     """Nodes whose desired state an event changes; asked before and after it is applied."""
     match event:
-        case ev.WorldFormed():
+        case ev.WorldFormed() | ev.WorldCleared():
             return state.gangs[event.round.gang_key].nodes
         case ev.GangStopping():
             return event.nodes
@@ -96,7 +96,9 @@ def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
             return state.gangs[event.gang].nodes
         case ev.GangMoved() if event.to not in LIVE_GANG:
             return state.gangs[event.gang].nodes
-        case ev.StaleRanksSeen() | ev.TombstoneCleared() | ev.NodeAdopted() | ev.NodeJoined():
+        case ev.SuspectNamed() | ev.NodeMoved():
+            return state.nodes[event.node].askers if event.node in state.nodes else ()
+        case ev.StaleRanksSeen() | ev.TombstoneCleared() | ev.NodeAdopted() | ev.NodeJoined() | ev.DrillOrdered():
             return (event.node,)
         case _:
             return ()

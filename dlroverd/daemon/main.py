@@ -11,7 +11,8 @@ from dlroverd.config import log_lines
 from dlroverd.config.daemon import DEFAULT_PATH, DaemonConfig, load_daemon_config
 from dlroverd.config.document import ConfigError
 from dlroverd.daemon.service import serve
-from dlroverd.protocol.channel import AddressError, socket_path
+from dlroverd.protocol.certificates import CertificateError
+from dlroverd.protocol.channel import AddressError
 from dlroverd.store.interface import StoreError
 
 
@@ -23,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _configuration(options)
         log_lines.configure(config.log)
         asyncio.run(serve(config))
-    except* (ConfigError, AddressError, StoreError) as refused:  # from a task, it comes within a group
+    except* (
+        ConfigError,
+        AddressError,
+        CertificateError,
+        StoreError,
+    ) as refused:  # from a task, it comes within a group
         for sentence in str(_first(refused)).splitlines():
             sys.stderr.write(f"dlroverd: {sentence}\n")
         status = 1
@@ -44,22 +50,19 @@ def _parser() -> argparse.ArgumentParser:
         "--listen",
         metavar="ADDRESS",
         action="append",
-        help="serve here instead of the configured addresses, as unix:///path; may be given again",
+        help="serve here instead of the configured addresses, as unix:///path or tcp://HOST:PORT; may be given again",
     )
     parser.add_argument("--version", action="version", version=f"dlroverd {__version__}")
     return parser
 
 
 def _configuration(options: argparse.Namespace) -> DaemonConfig:
-    config = load_daemon_config(options.config)
-    given = {}
+    given: dict[str, object] = {}
     if options.state_dir:
         given["state_dir"] = str(Path(options.state_dir).absolute())
     if options.listen:
         given["listen"] = options.listen
-    for address in options.listen or []:
-        socket_path(address)
-    return config.model_copy(update=given)
+    return load_daemon_config(options.config, given)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from dlroverd.daemon import sockets
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
+from dlroverd.protocol.certificates import check, date_problem
+from dlroverd.protocol.channel import DAEMON_NAME, is_tcp
 from dlroverd.protocol.messages import DaemonInfo
 from dlroverd.runtime.inbox import closing
 from dlroverd.runtime.runtime import Runtime, Settings
@@ -34,10 +36,13 @@ async def serve(config: DaemonConfig) -> None:
 
     Raises:
         AddressError: a socket cannot be had.
+        CertificateError: its certificate files cannot work.
         StoreError: the log cannot be used, or its disk failed.
     """
+    _check_certificate(config)
     for address in config.listen:
-        sockets.prepare(address)
+        if not is_tcp(address):
+            sockets.prepare(address)
     store = SqliteStore(Path(config.state_dir), reserve_bytes=config.store.reserve)
     async with AsyncExitStack() as undo:
         undo.callback(store.close)
@@ -45,9 +50,10 @@ async def serve(config: DaemonConfig) -> None:
         runtime = Runtime(store, PluginHost(plugins(config)), _settings(config), watchdog.turned)
         undo.pop_all()
         undo.push_async_callback(runtime.close)
-        server = build(runtime, config.listen, _informer(runtime, config), _user_name())
-        await server.start()
-        undo.push_async_callback(server.stop, _GOODBYE_S)
+        tls = config.tls.files() if config.tls else None
+        for server in build(runtime, config.listen, tls, _informer(runtime, config), _user_name()):
+            await server.start()
+            undo.push_async_callback(server.stop, _GOODBYE_S)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,6 +68,14 @@ async def serve(config: DaemonConfig) -> None:
         notify.ready(f"serving on {', '.join(config.listen)}")
         await runtime.run()
         _LOG.info("dlroverd stops; ranks run on")
+
+
+def _check_certificate(config: DaemonConfig) -> None:
+    """Refuse files that cannot work. Dates pass, or the clock is set right: they end the start of no daemon."""
+    if config.tls:
+        check(config.tls.files(), DAEMON_NAME)
+        if problem := date_problem(config.tls.files()):
+            _LOG.error(f"agents will not trust this daemon: {problem}")
 
 
 def plugins(config: DaemonConfig) -> list[PluginConfig]:
@@ -85,6 +99,8 @@ def plugins(config: DaemonConfig) -> list[PluginConfig]:
 
 def _settings(config: DaemonConfig) -> Settings:
     return Settings(
+        output_dir=Path(config.state_dir) / "output",
+        output_bytes=config.output_limit,
         limits=config.limits.to_model(),
         scheduler=config.scheduler,
         sinks=[sink.label for sink in config.sinks],

@@ -3,13 +3,26 @@
 An event says what became so, in the past tense, and carries all that `apply` needs: no policy is left to it.
 """
 
+# ruff: noqa: PLC0414, I001 # the events of node_event.py are part of this vocabulary
+
 from dataclasses import dataclass
 
 from dlroverd.model.fault import Cause, Incident
-from dlroverd.model.ids import GangKey, RankKey, RoundKey
+from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.job import GangState, JobSpec, JobState
-from dlroverd.model.node import NodeFacts, NodeState
-from dlroverd.model.world import Held, NodeGrant, RankObservation, Tombstone
+from dlroverd.model.node_event import (
+    DevicesSeen as DevicesSeen,
+    DrillOrdered as DrillOrdered,
+    DrillsEnded as DrillsEnded,
+    NodeAdopted as NodeAdopted,
+    NodeConfirmedDown as NodeConfirmedDown,
+    NodeJoined as NodeJoined,
+    NodeMoved as NodeMoved,
+    OrphansSeen as OrphansSeen,
+    SuspectNamed as SuspectNamed,
+    SuspectsSeen as SuspectsSeen,
+)
+from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +98,11 @@ class PlacementRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldFormed:
-    """A gang has a new world. Ranks go to `grants` in order, `slots` on each."""
+    """A gang has a new world. Ranks go to `grants` in order, `slots` on each.
+
+    `checking`: its nodes are to be checked before any rank starts, and `master_addr` is only the likeliest one.
+    `network` says why it has that address.
+    """
 
     round: RoundKey
     grants: tuple[NodeGrant, ...]
@@ -95,6 +112,42 @@ class WorldFormed:
     restart_count: int
     reason: str
     deadline: float
+    checking: bool = False
+    network: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChecked:
+    """A node of a world that is being checked said what it found."""
+
+    node: str
+    check: NodeCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldCleared:
+    """Every node of a world was found fit, so its ranks start. `network` says why the master has that address."""
+
+    round: RoundKey
+    master_addr: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAvoided:
+    """A job is not placed on a node before `until`, since its world could not be started there."""
+
+    job: int
+    node: str
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvoidanceEnded:
+    """A waiting job may be placed again on nodes that it has avoided long enough."""
+
+    job: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,45 +277,6 @@ class IncidentClosed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeJoined:
-    """An agent said hello: for the first time, after a reboot, or with other facts."""
-
-    node: str
-    boot_id: str
-    facts: NodeFacts
-    log_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeMoved:
-    """A node changed state: row (state, `on`) of the node table."""
-
-    node: str
-    on: str
-    to: NodeState
-    reason: str
-    deadline: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrphansSeen:
-    """What a node runs that this log does not know. Left running, and listed."""
-
-    node: str
-    orphans: tuple[RankKey, ...]
-    held: Held
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeAdopted:
-    """A person said that this log takes the place of the one the node follows."""
-
-    node: str
-    adopt_from: str
-    actor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobAdopted:
     """A job that another log had submitted is this log's from now on."""
 
@@ -305,6 +319,10 @@ Event = (
     | PlacementAsked
     | PlacementRejected
     | WorldFormed
+    | NodeChecked
+    | WorldCleared
+    | NodeAvoided
+    | AvoidanceEnded
     | GangMoved
     | GangStopping
     | GangReleased
@@ -321,6 +339,12 @@ Event = (
     | IncidentClosed
     | NodeJoined
     | NodeMoved
+    | SuspectNamed
+    | SuspectsSeen
+    | NodeConfirmedDown
+    | DevicesSeen
+    | DrillOrdered
+    | DrillsEnded
     | OrphansSeen
     | NodeAdopted
     | JobAdopted

@@ -7,6 +7,7 @@ from dlroverd.model.ids import GangKey, RankKey
 
 PORT_TAKEN = "port_taken"
 REBOOTED = "the host was rebooted"
+CONFIRMED_DOWN = "its host was confirmed down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class ExitInfo:
     `requested`: we had sent it a signal before it ended. `launch_error`: it never ran, and why
     (PORT_TAKEN, or a sentence). `lost`: how it ended could not be learnt, and why ("the host was rebooted").
     `step` is the last training step seen of it, -1 if none. `output_tail` is its last lines, at most 2 KiB.
+    `result` is systemd's word for the end of the unit ("oom-kill", "signal" ...), "" where there is no unit.
     """
 
     exited_at: float
@@ -43,6 +45,7 @@ class ExitInfo:
     step: int = -1
     error: ErrorReport | None = None
     output_tail: str = ""
+    result: str = ""
 
 
 class CauseKind(StrEnum):
@@ -60,6 +63,11 @@ class CauseKind(StrEnum):
     NODE_LOST = "node_lost"
     VANISHED = "vanished"
     START_TIMEOUT = "start_timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    DEVICE_LOST = "device_lost"
+    NO_PATH = "no_path"
+    MISMATCH = "mismatch"
+    CHECK_FAILED = "check_failed"
     STOPPED = "stopped"
     REQUESTED = "requested"
 
@@ -82,7 +90,8 @@ class Incident:
 
     `cause` and `victims` are provisional until `stopped_at`: attribution happens when the stop has ended.
     `reached` is the last step seen of the world that failed, `step` the first one of the next; -1 and 0 if none.
-    `stepped_at` stays 0 while no progress was seen; `closed_at` ends the incident either way.
+    `stepped_at` stays 0 while no progress was seen; `closed_at` ends the incident either way. `drill` says who had
+    the fault made, "" if nobody did.
     """
 
     id: int
@@ -100,3 +109,4 @@ class Incident:
     cause: Cause | None = None
     victims: tuple[Cause, ...] = ()
     action: str = ""
+    drill: str = ""

@@ -6,7 +6,7 @@ from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.placement import NoFit, Placement
-from dlroverd.model.world import Held, Observed, Progress
+from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,27 @@ class AdoptNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmDown:
+    """A person says that a node which is not heard is down: nothing runs there any more."""
+
+    node: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDrill:
+    """A person wants a fault made, at a rank of the current world of `gang`, or at `node` if `gang` is None."""
+
+    request_id: str
+    kind: DrillKind
+    actor: str
+    gang: GangKey | None = None
+    rank: int = 0
+    node: str = ""
+    for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageChanged:
     """The log's disk is short of space (the reserve is in use), or is not any more."""
 
@@ -118,6 +139,8 @@ Input = (
     | GangStepped
     | PlacementAnswered
     | AdoptNode
+    | ConfirmDown
+    | OrderDrill
     | StorageChanged
     | Tick
 )

@@ -60,6 +60,21 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the ranks of one role may take of a node, together; 0 and "" limit nothing.
+
+    `memory_bytes` and `tasks_max` are limits of the kernel's, `cpus` and `numa_nodes` lists such as "0-7,16";
+    `oom_score_adjust` (-1000 to 1000) is each process's. Carried out by the systemd launcher alone.
+    """
+
+    memory_bytes: int = 0
+    tasks_max: int = 0
+    cpus: str = ""
+    numa_nodes: str = ""
+    oom_score_adjust: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSpec:
     """One kind of process within a job.
 
@@ -78,6 +93,7 @@ class RoleSpec:
     node_unit: int = 1
     nproc_per_node: int = 1
     restart_with: tuple[str, ...] = ("*",)
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +103,7 @@ class JobSpec:
     Durations are in seconds; `time_limit_s` 0 means none. `max_restarts` counts restarts that a fault of
     the job itself costs, within a sliding window of `restart_window_s`. `progress_pattern` is a regular
     expression with one group, the step, that finds progress in the output of a script that knows nothing of us.
+    `allow_mismatch`: start it even where its nodes have different code.
     `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
@@ -102,6 +119,7 @@ class JobSpec:
     restart_grace_s: float = 1.0
     cancel_grace_s: float = 30.0
     progress_pattern: str = DEFAULT_PROGRESS_PATTERN
+    allow_mismatch: bool = False
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

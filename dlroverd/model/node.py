@@ -27,12 +27,31 @@ class Device:
     memory_bytes: int
 
 
+class DeviceState(StrEnum):
+    """Whether an accelerator can be granted. `busy`: a process not ours is on it, or the driver is silent."""
+
+    OK = "ok"
+    BUSY = "busy"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceObservation:
+    """What an agent sees of one accelerator; `detail` says whose process it is, or how it was lost."""
+
+    uuid: str
+    state: DeviceState
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What an agent says of its host at hello.
 
     `slots` is how many ranks fit at once: its devices, else its CPUs, unless the agent's configuration
-    says otherwise. `port_low..port_high` (inclusive) is where MASTER_PORT comes from.
+    says otherwise. `port_low..port_high` (inclusive) is where MASTER_PORT comes from. `address` is the first of
+    `addresses`, all by which other nodes may reach this one, the likeliest first. `peer_port` is where its agent
+    answers those of other nodes; 0: it answers none, and takes part in no check of a world.
     """
 
     hostname: str
@@ -44,3 +63,5 @@ class NodeFacts:
     port_low: int = 20000
     port_high: int = 29999
     agent_version: str = ""
+    addresses: tuple[str, ...] = ()
+    peer_port: int = 0

@@ -34,11 +34,12 @@ class GangRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementRequest:
-    """The gangs of one job that need nodes now. `name` is the job's label."""
+    """The gangs of one job that need nodes now. `name` is the job's label; nodes in `avoid` are not for it."""
 
     job: int
     name: str
     gangs: tuple[GangRequest, ...]
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,17 @@ def place(index: FreeIndex, request: PlacementRequest) -> Placement | NoFit:
     all gangs need the same slots per node (the construction behind the theorem of Gale and Ryser); with
     unequal needs this is bin packing, and a fit may be missed.
     """
+    avoided = {node: free for node in request.avoid if (free := index.free(node)) is not None}
+    for node in avoided:
+        index.remove(node)
+    try:
+        return _place(index, request)
+    finally:
+        for node, free in avoided.items():
+            index.set(node, free)
+
+
+def _place(index: FreeIndex, request: PlacementRequest) -> Placement | NoFit:
     for gang in request.gangs:
         room = index.count(gang.slots_per_node)
         if room < gang.fewest:
@@ -183,6 +195,8 @@ def broken_rule(index: FreeIndex, request: PlacementRequest, answer: Placement) 
             free = index.free(node)
             if free is None:
                 return f"it gives {label} node {node}, which may not be used"
+            if node in request.avoid:
+                return f"it gives {label} node {node}, which the job avoids"
             taken[node] = taken.get(node, 0) + gang.slots_per_node
             if taken[node] > free:
                 return f"it takes {taken[node]} slots of node {node}, which has {free} free"

@@ -20,13 +20,17 @@ class RankView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GangView:
-    """One gang and its current world. `step` is the last training step seen, -1 if none was."""
+    """One gang and its current world. `step` is the last training step seen, -1 if none was.
+
+    `network` says why the master has that address.
+    """
 
     gang: int
     state: str
     round: int
     world_size: int
     master: str = ""
+    network: str = ""
     step: int = -1
     ranks: tuple[RankView, ...] = ()
 
@@ -70,6 +74,7 @@ class IncidentView:
     step: int = -1
     cause: Cause | None = None
     victims: tuple[Cause, ...] = ()
+    drill: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +99,10 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """One node. `orphans` are ranks it runs that this daemon's log does not know."""
+    """One node. `orphans` are ranks it runs that this daemon's log does not know.
+
+    `notes` are sentences about devices that cannot be granted.
+    """
 
     id: str
     state: str
@@ -107,6 +115,7 @@ class NodeView:
     agent_version: str
     jobs: tuple[int, ...] = ()
     orphans: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Worlds: what the daemon wants a node to run, and what the node's agent sees running."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.job import JobSpec, RankState
+from dlroverd.model.node import DeviceObservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +19,22 @@ class NodeGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where the agent of another node answers: at `port` of each of `addresses`, the likeliest first."""
+
+    node: str
+    addresses: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One gang's part on one node in one round: ranks `first_rank .. first_rank + nproc - 1`.
 
-    Members are never listed to each other (linear work): a rank finds the others at the master.
+    Members are never listed to each other (linear work): a rank finds the others at the master. `checking`: no rank
+    is to be started yet; the node says by a `NodeCheck` whether they could be, and by which of the addresses of
+    `master` (the node of rank 0) it reaches that. `peers` are few other nodes of the world: who is cut off from
+    the daemon asks them whether the world still counts.
     """
 
     round: RoundKey
@@ -33,6 +47,9 @@ class Assignment:
     master_port: int
     restart_count: int
     devices: tuple[str, ...] = ()
+    checking: bool = False
+    master: Peer | None = None
+    peers: tuple[Peer, ...] = ()
 
     def ranks(self) -> tuple[RankKey, ...]:
         """The ranks this node runs, in order of local rank."""
@@ -53,6 +70,29 @@ class Tombstone:
     reason: str
 
 
+class DrillKind(StrEnum):
+    """A fault made on purpose. `freeze_rank` stops a rank's whole tree, `hang_rank` its main process only."""
+
+    KILL_RANK = "kill_rank"
+    FREEZE_RANK = "freeze_rank"
+    HANG_RANK = "hang_rank"
+    KILL_AGENT = "kill_agent"
+    LOSE_NODE = "lose_node"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """A rehearsal ordered of one node, carried out at most once. What is frozen or silenced comes back after `for_s`.
+
+    `rank` is the rank it is about, None for those about the node.
+    """
+
+    id: int
+    kind: DrillKind
+    rank: RankKey | None = None
+    for_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDescriptor:
     """A job's resolved spec as a node needs it to start ranks, and to hand the job back at adoption."""
@@ -66,7 +106,8 @@ class Desired:
     """All that one node should run and stop, as of `position` in the log `log_id`.
 
     What is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a
-    person has said that this log takes its place ("" otherwise).
+    person has said that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to
+    call and to say of whether they answer.
     """
 
     log_id: str
@@ -75,6 +116,30 @@ class Desired:
     jobs: tuple[JobDescriptor, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+    suspects: tuple[Peer, ...] = ()
+    drills: tuple[Drill, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCheck:
+    """What a node found before the start of a world's ranks there; "" is good.
+
+    `problem`: why they cannot start (no such folder, no such user ...). `mismatch`: how the code here differs from
+    that on the node of rank 0. `reached`: those addresses of that node at which its agent answered.
+    """
+
+    round: RoundKey
+    problem: str = ""
+    mismatch: str = ""
+    reached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectSeen:
+    """Whether the agent of a silent node answers this one. Nothing is said before the first call has ended."""
+
+    node: str
+    answers: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +158,16 @@ class Observed:
     """All ranks an agent knows that no newer desired state has let it forget.
 
     `version` rises with each change; `position` is that of the desired state it had applied, so that a rank
-    which should be there and is not can be told from one that is still on its way.
+    which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
+    that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here.
     """
 
     version: int
     position: int = 0
     ranks: tuple[RankObservation, ...] = ()
+    checks: tuple[NodeCheck, ...] = ()
+    suspects: tuple[SuspectSeen, ...] = ()
+    devices: tuple[DeviceObservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from dlroverd.model.placement import (
     place,
 )
 from dlroverd.model.view import EventView
+from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import Sink
@@ -25,6 +26,9 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "DeviceProcess",
+    "DeviceReading",
+    "Devices",
     "EventView",
     "FreeIndex",
     "FreeNode",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pluggy
 
+from dlroverd.plugin_api.device import Devices
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import Sink
 
@@ -24,3 +25,8 @@ def dlroverd_register_scheduler(register: Callable[[Scheduler], None]) -> None:
 @hookspec
 def dlroverd_register_sink(register: Callable[[Sink], None]) -> None:
     """Hand over a sink: `register(MySink())`."""
+
+
+@hookspec
+def dlroverd_register_device(register: Callable[[Devices], None]) -> None:
+    """Hand over what reads the devices of a host: `register(MyDevices())`."""

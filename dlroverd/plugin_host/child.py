@@ -15,6 +15,7 @@ from io import BufferedRWPair
 from typing import NoReturn
 
 from dlroverd.model.placement import NoFit, Placement
+from dlroverd.plugin_api.device import DeviceReading
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.loading import Registered, find, load, origin, version
@@ -80,29 +81,23 @@ def _load(plugin: str, link: BufferedRWPair) -> Registered | None:
 
 def _answer(registered: Registered, question: wire.Question) -> wire.Answer:
     try:
-        value = _call(registered, question)
+        value = registered.call(question)
     except BaseException as error:  # noqa: BLE001 isolation edge: SystemExit must not end a plugin's process
         return wire.Raised(id=question.id, error=f"{question.op}() raised {_sentence(error)}")
-    if isinstance(question, wire.Place) and not isinstance(value, Placement | NoFit):
+    if wanted := _missing(question, value):
         given = type(value).__name__
-        return wire.Raised(id=question.id, error=f"place() returned {given}, where Placement or NoFit is wanted")
+        return wire.Raised(id=question.id, error=f"{question.op}() returned {given}, where {wanted} is wanted")
     return wire.Returned(id=question.id, value=value)
 
 
-def _call(registered: Registered, question: wire.Question) -> Placement | NoFit | None:
-    match question, registered:
-        case wire.Place(view=view), Registered(scheduler=scheduler) if scheduler is not None:
-            return scheduler.place(view)
-        case wire.Open(settings=settings), Registered(sink=sink) if sink is not None:
-            sink.open(settings)
-        case wire.Write(batch=batch), Registered(sink=sink) if sink is not None:
-            sink.write(batch)
-        case wire.Close(), Registered(sink=sink):
-            if sink is not None:
-                sink.close()
-        case _:
-            raise PluginError(f"it gives {', '.join(registered.kinds)} only")
-    return None
+def _missing(question: wire.Question, value: object) -> str:
+    """Say what should have been returned; "" if it was."""
+    match question:
+        case wire.Place() if not isinstance(value, Placement | NoFit):
+            return "Placement or NoFit"
+        case wire.Read() if not (isinstance(value, tuple) and all(isinstance(each, DeviceReading) for each in value)):
+            return "a tuple of DeviceReading"
+    return ""
 
 
 def _send(link: BufferedRWPair, answer: wire.Answer) -> None:

@@ -1,4 +1,4 @@
-"""The daemon's plugins: those its configuration enables, each called by its kind's methods.
+"""The plugins of a daemon or an agent: those its configuration enables, each called by its kind's methods.
 
 No stranger's module is ever imported here: a plugin lives in a process of its own (`plugin`, `child`), except
 for the few below, which are ours and pure.
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from dlroverd.model.placement import NoFit, Placement, PlacementView
 from dlroverd.model.view import EventView, PluginView
-from dlroverd.plugin_api import Scheduler
+from dlroverd.plugin_api import DeviceReading
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
-from dlroverd.plugin_host.loading import find, load, origin, version
+from dlroverd.plugin_host.loading import Registered, find, load, origin, version
 from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 
-# Run inside the daemon: an entry point of this name, if it is this module. A process would cost each placement
-# a millisecond, and cannot fail where the core's own fallback, the same rule, would not.
-INLINE = {"fifo": "dlroverd.builtin.fifo"}
+# Run inside the daemon or agent: an entry point of this name, if it is this module. A process would cost each
+# placement a millisecond, or a host without devices 30 MiB, and these two cannot fail.
+INLINE = {"fifo": "dlroverd.builtin.fifo", "none": "dlroverd_agent.devices.none"}
 # Of event bodies put to a sink at once: some 50 ms of the loop's time to encode, and little beside a plugin's memory.
 _PART_BYTES = 4 * 1024 * 1024
 
@@ -53,8 +53,18 @@ class PluginHost:
         PluginTimeoutError, or PluginError, with one sentence.
         """
         answer = await self._plugin(name).call(wire.Place(view=view), timeout_s)
-        if answer is None:
-            raise PluginError(f"plugin {name}: place() answered nothing")
+        if not isinstance(answer, Placement | NoFit):
+            raise PluginError(f"plugin {name}: place() answered what is no placement")
+        return answer
+
+    async def read_devices(self, name: str, timeout_s: float) -> tuple[DeviceReading, ...]:
+        """Read this host's devices. The answer has the right types; that it keeps the rules is for the agent to check.
+
+        PluginTimeoutError, or PluginError, with one sentence.
+        """
+        answer = await self._plugin(name).call(wire.Read(), timeout_s)
+        if not isinstance(answer, tuple):
+            raise PluginError(f"plugin {name}: read() answered what is no tuple of devices")
         return answer
 
     async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> None:
@@ -99,7 +109,7 @@ class _Plugin(Protocol):
     def start(self) -> None: ...
     async def settled(self) -> None: ...
     def view(self) -> PluginView: ...
-    async def call(self, question: wire.Question, timeout_s: float) -> Placement | NoFit | None: ...
+    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value: ...
     async def close(self) -> None: ...
 
 
@@ -113,25 +123,23 @@ def _inline(config: PluginConfig) -> "_InlinePlugin | None":
         return None
     if entry.value != INLINE[config.entry]:
         return None
-    scheduler = load(entry).scheduler
-    if scheduler is None:
-        return None
+    registered = load(entry)
     view = PluginView(
         name=config.name,
         version=version(entry),
-        kinds=("scheduler",),
+        kinds=registered.kinds,
         origin=origin(entry),
         health="ok",
     )
-    return _InlinePlugin(view, scheduler)
+    return _InlinePlugin(view, registered)
 
 
 class _InlinePlugin:
-    """A trusted scheduler inside the daemon."""
+    """A trusted plugin inside this process."""
 
-    def __init__(self, view: PluginView, scheduler: Scheduler) -> None:
+    def __init__(self, view: PluginView, registered: Registered) -> None:
         self._view = view
-        self._scheduler = scheduler
+        self._registered = registered
 
     def start(self) -> None:
         """Have nothing to start."""
@@ -143,11 +151,12 @@ class _InlinePlugin:
         """Say how it is."""
         return self._view
 
-    async def call(self, question: wire.Question, timeout_s: float) -> Placement | NoFit | None:  # noqa: ARG002
+    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value:  # noqa: ARG002
         """Answer at once: what runs here is trusted to."""
-        if not isinstance(question, wire.Place):
-            raise PluginError(f"plugin {self._view.name}: it gives scheduler only")
-        return self._scheduler.place(question.view)
+        try:
+            return self._registered.call(question)
+        except PluginError as error:
+            raise PluginError(f"plugin {self._view.name}: {error}") from error
 
     async def close(self) -> None:
         """Have nothing to close."""

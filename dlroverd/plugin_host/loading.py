@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 import pluggy
 
-from dlroverd.plugin_api import API_VERSION, Scheduler, Sink, hooks
+from dlroverd.plugin_api import API_VERSION, Devices, Scheduler, Sink, hooks
+from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.wire import Kind
 
@@ -26,12 +27,31 @@ class Registered:
 
     scheduler: Scheduler | None = None
     sink: Sink | None = None
+    device: Devices | None = None
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds it gives."""
         kinds: tuple[Kind, ...] = get_args(Kind)
         return tuple(kind for kind in kinds if getattr(self, kind) is not None)
+
+    def call(self, question: wire.Question) -> wire.Value:
+        """Carry out a call. Raises what the plugin raises; PluginError if it does not give what is asked."""
+        match question, self:
+            case wire.Place(view=view), Registered(scheduler=scheduler) if scheduler is not None:
+                return scheduler.place(view)
+            case wire.Read(), Registered(device=device) if device is not None:
+                return device.read()
+            case wire.Open(settings=settings), Registered(sink=sink) if sink is not None:
+                sink.open(settings)
+            case wire.Write(batch=batch), Registered(sink=sink) if sink is not None:
+                sink.write(batch)
+            case wire.Close(), Registered(sink=sink):
+                if sink is not None:
+                    sink.close()
+            case _:
+                raise PluginError(f"it gives {', '.join(self.kinds)} only")
+        return None
 
 
 def find(plugin: str) -> EntryPoint:
@@ -91,6 +111,7 @@ def load(entry: EntryPoint) -> Registered:
     registered = Registered()
     plugins.hook.dlroverd_register_scheduler(register=_taker(registered, "scheduler", Scheduler))
     plugins.hook.dlroverd_register_sink(register=_taker(registered, "sink", Sink))
+    plugins.hook.dlroverd_register_device(register=_taker(registered, "device", Devices))
     if not registered.kinds:
         raise PluginError("it registers nothing; mark its dlroverd_register_ functions with @hookimpl")
     return registered

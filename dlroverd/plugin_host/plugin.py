@@ -7,7 +7,6 @@ what the calls mean.
 import asyncio
 from dataclasses import dataclass, field
 
-from dlroverd.model.placement import NoFit, Placement
 from dlroverd.model.view import PluginView
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.breaker import Breaker, BreakerLimits
@@ -87,7 +86,7 @@ class IsolatedPlugin:
             failures=self._failures,
         )
 
-    async def call(self, question: wire.Question, timeout_s: float) -> Placement | NoFit | None:
+    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value:
         """Put one question. PluginTimeoutError when the answer is late: the process is then killed.
 
         PluginError when the plugin is held off, raises, dies or answers nonsense.

@@ -12,11 +12,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dlroverd.model.placement import NoFit, Placement, PlacementView
 from dlroverd.model.view import EventView
+from dlroverd.plugin_api.device import DeviceReading
 
 # An answer that places 100,000 nodes takes 2 MB; a plugin that says more than this is broken, at the host's cost.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-Kind = Literal["scheduler", "sink"]
+Kind = Literal["scheduler", "sink", "device"]
+# What a call may return; a sink's return nothing.
+Value = Placement | NoFit | tuple[DeviceReading, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,14 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Call `Devices.read`."""
+
+    id: int = 0
+    op: Literal["read"] = "read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
     """Call `Sink.close` and end."""
 
@@ -73,10 +84,10 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """The call returned; only `place` has a value."""
+    """The call returned; only `place` and `read` have a value."""
 
     id: int
-    value: Placement | NoFit | None = None
+    value: Value = None
     op: Literal["returned"] = "returned"
 
 
@@ -89,7 +100,7 @@ class Raised:
     op: Literal["raised"] = "raised"
 
 
-Question = Open | Place | Write | Close
+Question = Open | Place | Write | Read | Close
 Answer = Found | Loaded | Returned | Raised
 
 _QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="op")])

@@ -158,9 +158,11 @@ def _add(plan: _Plan, field: "dataclasses.Field[Any]", hint: object, wire: Field
             plan.maps.append(name)
         case _ if dataclasses.is_dataclass(hint):
             _expect(not wire.is_repeated, "it is repeated")
-            plan.messages.append((name, _plan(typing.cast(type, hint), wire.message_type), not nullable))
             if nullable:
                 plan.absent[name] = None
+            elif field.default_factory is not dataclasses.MISSING:  # an older peer does not know the field
+                plan.absent[name] = field.default_factory()
+            plan.messages.append((name, _plan(typing.cast(type, hint), wire.message_type), name not in plan.absent))
         case _ if isinstance(hint, type) and issubclass(hint, StrEnum):
             _expect(not wire.has_presence and field.default is dataclasses.MISSING, "an enum must be required")
             plan.enums.append((name, *_enum_tables(hint, typing.cast(EnumDescriptor, wire.enum_type))))

@@ -9,14 +9,17 @@ from typing import get_args
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
-from dlroverd.model.world import Desired, Held, Observed, Progress
+from dlroverd.model.world import Desired, DrillKind, Held, Observed, Progress
 from dlroverd.protocol.convert import Envelope
 from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """An agent's first word; `protocol_version` is the newest that it speaks."""
+    """An agent's first word; `protocol_version` is the newest that it speaks.
+
+    `instance` is random for each process of an agent; "" in those of protocol 1.
+    """
 
     node: str
     protocol_version: int
@@ -27,6 +30,7 @@ class Hello:
     position: int
     observed: Observed
     held: Held
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +44,24 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bye:
-    """The agent stops in good order; its ranks run on."""
+    """The agent stops in good order; its ranks run on, and it expects to be back within `away_s` seconds."""
+
+    away_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
-    """The daemon's answer to Hello; `protocol_version` is the one that both speak from here on."""
+    """The daemon's answer to Hello; `protocol_version` is the one that both speak from here on.
+
+    `now` is the daemon's clock, in seconds since 1970; 0 if it does not say.
+    """
 
     protocol_version: int
     daemon_version: str
     log_id: str
     beat_interval_s: float
     capabilities: tuple[str, ...] = ()
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,8 @@ class LogRequest:
     sources: tuple[LogSource, ...]
     tail_lines: int | None = None
     follow: bool = False
+    since: float | None = None
+    lag_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +100,25 @@ class LogOpen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFailed:
-    """Output of `node` that cannot be had, or no further, and why."""
+    """Output of `node` that cannot be had, or no further, and why. `passing`: it goes on when the node is back."""
 
     node: str
     sentence: str
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillRequest:
+    """A fault to be made: at rank `rank` of a gang's current world, or at `node`. `for_s` ends what can be ended."""
+
+    request_id: str
+    kind: DrillKind
+    job: int = 0
+    role: str = ""
+    gang: int = 0
+    rank: int = 0
+    node: str = ""
+    for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

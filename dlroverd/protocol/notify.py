@@ -27,6 +27,11 @@ def alive() -> None:
     _send("WATCHDOG=1")
 
 
+def watch_every(period_s: float) -> None:
+    """Have the watchdog wait so long for each sign of life from now on."""
+    _send(f"WATCHDOG_USEC={period_s * 1e6:.0f}")
+
+
 def watchdog_s() -> float | None:
     """Tell after how many seconds of silence systemd ends this process; None if it does not watch it."""
     period_us = os.environ.get("WATCHDOG_USEC", "")

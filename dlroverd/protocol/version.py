@@ -2,7 +2,7 @@
 
 from dlroverd.protocol.errors import CallError, Reason
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 OLDEST_SUPPORTED = 1
 
 

@@ -21,16 +21,17 @@ def jobs_of(event: ev.Event) -> frozenset[int]:
             return frozenset(seen.key.job for seen in event.ranks)
         case ev.GangStopping() | ev.StaleRanksSeen():
             return frozenset({event.tombstone.round.job})
-        case ev.WorldFormed() | ev.StepSeen() | ev.RanksAdopted():
+        case ev.NodeChecked():
+            return frozenset({event.check.round.job})
+        case ev.WorldFormed() | ev.WorldCleared() | ev.StepSeen() | ev.RanksAdopted():
             return frozenset({event.round.job})
         case ev.GangMoved() | ev.GangReleased() | ev.GangStopOverdue() | ev.TombstoneCleared():
             return frozenset({event.gang.job})
         case ev.OrphansSeen():
             return frozenset(key.job for key in event.orphans)
-        case ev.NodeJoined() | ev.NodeMoved() | ev.NodeAdopted() | ev.StorageSpaceChanged():
-            return frozenset()
         case _:
-            return frozenset({event.job})
+            job = getattr(event, "job", 0)
+            return frozenset({job} if job else ())
 
 
 def views_of(record: Record) -> Iterator[tuple[EventView, frozenset[int]]]:

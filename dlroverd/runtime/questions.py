@@ -28,12 +28,13 @@ class Questions:
         record = self._state.jobs.get(job)
         if record is None or not record.question:
             return
+        request = placement.request(self._state, job)
         nodes = []
         for node in sorted(self._state.nodes):
             free = self._state.free.free(node)
-            if free is not None:
+            if free is not None and node not in request.avoid:
                 nodes.append(FreeNode(node=node, slots=self._state.nodes[node].facts.slots, free=free))
-        view = PlacementView(request=placement.request(self._state, job), nodes=tuple(nodes))
+        view = PlacementView(request=request, nodes=tuple(nodes))
         task = asyncio.create_task(self._answer(job, record.question, view), name=f"question {record.question}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

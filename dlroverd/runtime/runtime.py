@@ -6,6 +6,7 @@ Owns what becomes of a durable batch (`_release`). Must not know gRPC, signals o
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from dlroverd.core.state import State
@@ -18,9 +19,12 @@ from dlroverd.runtime import codec
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import Journal, replay
 from dlroverd.runtime.loop import Batch, Loop
+from dlroverd.runtime.output_copy import OutputCopy
+from dlroverd.runtime.output_streams import OutputStreams
 from dlroverd.runtime.outputs import Outputs
 from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.sessions import Sessions
@@ -32,9 +36,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the runtime is told. `sinks` are names of plugins; so is `scheduler`."""
+    """What the runtime is told. `sinks` are names of plugins; so is `scheduler`.
+
+    `output_dir` is where the newest output of ranks is held, at most `output_bytes` of it.
+    """
 
     limits: Limits
+    output_dir: Path
+    output_bytes: int
     scheduler: str
     sinks: Sequence[str] = ()
     snapshot_every: int = 10_000
@@ -63,7 +72,10 @@ class Runtime:
             readers=settings.sinks,
         )
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
-        self.outputs = Outputs(self.state, self.sessions, self.changes)
+        self.streams = OutputStreams()
+        held = HeldOutput(settings.output_dir, settings.output_bytes)
+        self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
+        self._copy = OutputCopy(self.sessions, self.streams, held)
         self.loop = Loop(
             state=self.state,
             journal=self.journal,
@@ -105,6 +117,7 @@ class Runtime:
     async def close(self) -> None:
         """Let go of everything, once nobody is served any more."""
         await self.host.close()
+        await self._copy.close()
         await self.journal.close()
 
     async def ask(self, item: Input) -> int:
@@ -128,6 +141,7 @@ class Runtime:
     def _release(self, batch: Batch) -> None:
         for node, wanted in batch.desired:
             self.sessions.deliver(node, wanted)
+            self._copy.run_on(node, wanted.assignments)
         for entry, answer in batch.answers:
             if entry.settle is not None:
                 entry.settle(answer)
@@ -138,6 +152,7 @@ class Runtime:
         for event in events:
             if isinstance(event, JobForgotten):
                 self.sessions.forget(event.job)
+                self._copy.forget(event.job)
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

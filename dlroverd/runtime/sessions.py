@@ -7,6 +7,7 @@ Must not decide what a node should run: that is the core's `desired`.
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome
@@ -21,7 +22,13 @@ from dlroverd.runtime.watch import Watch
 
 # How many beats an agent may be behind before it is told again: one may cross what was sent.
 _PATIENCE_BEATS = 2
+# A session in which this many beats are missing may be the one that a host left behind when it was reset.
+_DOUBTFUL_BEATS = 2
+# The longest absence that an agent may announce: an operator who wants more drains the node.
+_MOST_AWAY_S = 600.0
 _OUTPUT_REQUESTS = 100
+_MOST_BEAT_INTERVAL_S = 1.0
+_BEATS_IN_LIMIT = 5
 _WATCH_INTERVAL_S = 0.25
 _REACHABLE = frozenset({NodeState.JOINING, NodeState.READY, NodeState.FOREIGN})
 
@@ -29,9 +36,13 @@ _REACHABLE = frozenset({NodeState.JOINING, NodeState.READY, NodeState.FOREIGN})
 class Session:
     """One live session, and what waits to be sent on it."""
 
-    def __init__(self, node: str) -> None:
-        """Begin with nothing to send."""
+    def __init__(self, node: str, *, instance: str = "", host: str = "") -> None:
+        """Begin with nothing to send; `instance` is the agent's, `host` the address it calls from."""
         self.node = node
+        self.instance = instance
+        self.host = host
+        self.heard_at_s = time.monotonic()
+        self.closed = asyncio.Event()
         self.report: Entry | None = None
         self._desired: Desired | None = None
         self._last_desired: Desired | None = None
@@ -70,6 +81,18 @@ class Session:
         self._requests.append(wanted)
         self._wake.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was ended from here: what its agent said before that, and is read only now, is old."""
+        return self._ended
+
+    async def closed_within(self, timeout_s: float) -> bool:
+        """Wait for the session's end for a while; whether it came."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.closed.wait()
+        return self.closed.is_set()
+
     def end(self, why: CallError | None) -> None:
         """End the session; the agent sees `why`, None if it was its own wish."""
         if not self._ended:
@@ -101,6 +124,7 @@ class Sessions:
 
     def __init__(self, state: State, inbox: Inbox, unreachable_after_s: float) -> None:
         """Begin with none; every node that counts as reachable has a full limit to say hello."""
+        self.beat_interval_s = min(_MOST_BEAT_INTERVAL_S, unreachable_after_s / _BEATS_IN_LIMIT)
         self._state = state
         self._inbox = inbox
         self._limit_s = unreachable_after_s
@@ -110,20 +134,15 @@ class Sessions:
         self._arrival = asyncio.Event()
         self._steps: dict[int, dict[GangKey, tuple[int, int]]] = {}
 
-    def open(self, hello: Hello) -> Session:
-        """Begin an agent's session.
+    def open(self, hello: Hello, host: str = "") -> Session:
+        """Begin the session of an agent that calls from `host` ("" on a unix socket).
 
         Raises:
             CallError: the hello makes no sense, or a live session has that node's name.
         """
         _check(hello)
-        if hello.node in self._live:
-            raise CallError(
-                Reason.DUPLICATE_NODE,
-                f"Another agent is connected as node {hello.node}: stop one of them, "
-                "or give this one another name (`node` in its configuration).",
-            )
-        session = Session(hello.node)
+        self._make_way(hello)
+        session = Session(hello.node, instance=hello.instance, host=host)
         self.heard(session)
         self._live[hello.node] = session
         self._arrival.set()
@@ -150,9 +169,38 @@ class Sessions:
             raise CallError(Reason.UNAVAILABLE, "The daemon is busy; try again in a moment.")
         return session
 
+    def _make_way(self, hello: Hello) -> None:
+        """End the session that has the node's name already, if that one is over and its end was not seen.
+
+        An agent has one session at a time, so the same process dialling again has lost its last one. Another
+        process may be its successor, on a host that was reset or cut off and never said so, or a second agent with
+        the same name. Machine and boot ids do not tell these apart (images and running machines are cloned), nor do
+        addresses (two agents on one host, several hosts behind one router). That the other one still speaks does: two
+        that both live would otherwise throw each other out for ever. So a successor waits for missing beats.
+        """
+        old = self._live.get(hello.node)
+        if old is None:
+            return
+        again = bool(hello.instance) and hello.instance == old.instance
+        if not again and time.monotonic() - old.heard_at_s < _DOUBTFUL_BEATS * self.beat_interval_s:
+            raise CallError(
+                Reason.DUPLICATE_NODE,
+                f"Another agent is connected as node {hello.node}{f' from {old.host}' if old.host else ''}: stop one "
+                "of them, or give this one another name (`node` in its configuration).",
+            )
+        old.end(CallError(Reason.UNAVAILABLE, f"A newer session of node {hello.node} took the place of this one."))
+        self.close(old)
+
     def heard(self, session: Session) -> None:
         """Note that a session's agent said something."""
-        self._watch.heard(session.node, time.monotonic())
+        session.heard_at_s = time.monotonic()
+        self._watch.heard(session.node, session.heard_at_s)
+
+    def leave(self, session: Session, away_s: float) -> None:
+        """End a session at its agent's wish, which expects to be back within `away_s`."""
+        if away_s > 0:
+            self._watch.away(session.node, time.monotonic() + min(away_s, _MOST_AWAY_S))
+        session.end(None)
 
     async def watch(self) -> None:
         """End the sessions of nodes that fall silent, and tell the core; runs for ever.
@@ -168,6 +216,7 @@ class Sessions:
 
     def close(self, session: Session) -> None:
         """Forget a session whose call has ended."""
+        session.closed.set()
         if self._live.get(session.node) is session:
             del self._live[session.node]
 

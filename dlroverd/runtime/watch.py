@@ -14,12 +14,19 @@ class Watch:
         """Give every node that counts as reachable a full limit from now: this daemon could not hear them before."""
         self._limit_s = limit_s
         self._heard_at_s: OrderedDict[str, float] = OrderedDict.fromkeys(sorted(nodes), now_s)
+        self._away_until_s: dict[str, float] = {}
         self._looked_at_s = now_s
 
     def heard(self, node: str, now_s: float) -> None:
         """Note a sign of life, of a node known or new."""
+        self._away_until_s.pop(node, None)
         self._heard_at_s[node] = now_s
         self._heard_at_s.move_to_end(node)
+
+    def away(self, node: str, until_s: float) -> None:
+        """Have a node's silence not count before a time, unless the limit ends later."""
+        if (heard_at_s := self._heard_at_s.pop(node, None)) is not None:
+            self._away_until_s[node] = max(until_s, heard_at_s + self._limit_s)
 
     def silent(self, now_s: float, planned_s: float) -> list[str]:
         """Give those silent for the limit, each once until it is heard again; `planned_s` since the last look.
@@ -30,7 +37,11 @@ class Watch:
         self._looked_at_s = now_s
         if stalled:
             self._heard_at_s = OrderedDict.fromkeys(self._heard_at_s, now_s)
-        found = []
+            full_s = now_s + self._limit_s
+            self._away_until_s = {node: max(until_s, full_s) for node, until_s in self._away_until_s.items()}
+        found = [node for node, until_s in self._away_until_s.items() if now_s >= until_s]
+        for node in found:
+            del self._away_until_s[node]
         while self._heard_at_s:
             node, heard_at_s = next(iter(self._heard_at_s.items()))
             if now_s - heard_at_s < self._limit_s:

@@ -1,16 +1,32 @@
 """The built-in plugins pass the suites that strangers' run; the suites catch plugins that break the rules."""
 
+import ctypes
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+from dlroverd_agent.devices.none import NoDevices
+from dlroverd_agent.devices.nvidia import NvidiaDevices
 
 from dlroverd.builtin.fifo import FifoScheduler
 from dlroverd.builtin.file_sink import FileSink
-from dlroverd.plugin_api import EventView, GangPlacement, NoFit, Placement, PlacementView, Scheduler
-from dlroverd.testing.conformance import SchedulerConformance, SinkConformance
+from dlroverd.plugin_api import (
+    DeviceProcess,
+    DeviceReading,
+    Devices,
+    EventView,
+    GangPlacement,
+    NoFit,
+    Placement,
+    PlacementView,
+    Scheduler,
+)
+from dlroverd.testing.conformance import DeviceConformance, SchedulerConformance, SinkConformance
 from dlroverd.testing.conformance.sink import Delivered
+from tests.system.nvml_stand_in.gpus import Gpus
 
 
 class TestFifo(SchedulerConformance):
@@ -26,6 +42,22 @@ class TestFile(SinkConformance):
     def delivered(self, settings: dict[str, str]) -> Delivered:
         with open(settings["path"], encoding="utf-8") as file:
             return [(event["position"], event["index"]) for event in map(json.loads, file)]
+
+
+class TestNone(DeviceConformance):
+    make = NoDevices
+
+
+class TestNvidia(DeviceConformance):
+    make = NvidiaDevices
+
+    @pytest.fixture(autouse=True)
+    def _driver(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Load the stand-in under the name that pynvml asks for; elsewhere its driver is then not loaded."""
+        gpus = Gpus(tmp_path)
+        gpus.set(f"process 2 {os.getpid()} 1000", "lost 5")
+        monkeypatch.setenv("DLROVERD_NVML_FILE", str(gpus.file))
+        ctypes.CDLL(str(gpus.library))
 
 
 class Greedy:
@@ -110,3 +142,45 @@ def test_a_sink_that_acknowledges_what_it_only_buffers_is_caught(tmp_path: Path)
 
     with pytest.raises(AssertionError):
         Suite().test_what_was_acknowledged_has_arrived_in_order(tmp_path)
+
+
+def reading(**changes: Any) -> DeviceReading:
+    return replace(DeviceReading(uuid="GPU-1", model="m", memory_bytes=1), **changes)
+
+
+class Shuffling(NoDevices):
+    """Lists its devices in another order each time."""
+
+    turns = 0
+
+    def read(self) -> tuple[DeviceReading, ...]:
+        Shuffling.turns += 1
+        return tuple(reading(uuid=name) for name in ("ab" if Shuffling.turns % 2 else "ba"))
+
+
+def misreading(*readings: DeviceReading) -> type[Devices]:
+    class Misreading(NoDevices):
+        def read(self) -> tuple[DeviceReading, ...]:
+            return readings
+
+    return Misreading
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        Shuffling,
+        misreading(reading(uuid="")),
+        misreading(reading(uuid="GPU-1,GPU-2")),
+        misreading(reading(), reading()),
+        misreading(reading(memory_bytes=-1)),
+        misreading(reading(nodes=("/dev/../etc/shadow",))),
+        misreading(reading(nodes=("nvidia0",))),
+        misreading(reading(processes=(DeviceProcess(pid=0),))),
+    ],
+)
+def test_a_device_plugin_that_breaks_a_rule_is_caught(devices: type[Devices]) -> None:
+    class Suite(DeviceConformance):
+        make: ClassVar[type[Devices]] = devices
+
+    assert len(failing(Suite())) == 1

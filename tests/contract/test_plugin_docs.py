@@ -5,7 +5,7 @@ import inspect
 import re
 from pathlib import Path
 from types import FunctionType
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -36,8 +36,10 @@ def methods(interface: type) -> dict[str, FunctionType]:
 
 
 def interface_of(kind: str) -> type:
-    found = getattr(plugin_api, kind.capitalize())
+    """Give what the kind's hook has registered."""
+    ((found,), _) = get_args(get_type_hints(KINDS[kind])["register"])
     assert isinstance(found, type)
+    assert found in vars(plugin_api).values()
     return found
 
 

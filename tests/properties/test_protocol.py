@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from dlroverd_agent.core import inputs
+from dlroverd_agent.peers import service as peer_service
+from dlroverd_agent.preflight import code
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
@@ -16,11 +19,12 @@ from hypothesis import strategies as st
 from dlroverd.model import fault, ids, job, node, view, world
 from dlroverd.protocol import messages
 from dlroverd.protocol.convert import Envelope, ProtocolError, from_proto, to_proto
-from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2
+from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2, peer_service_pb2
 
 # How long an example takes is no property of the wire.
 EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+FILES = tuple(each.DESCRIPTOR for each in (common_pb2, agent_service_pb2, control_service_pb2, peer_service_pb2))
 ENVELOPES: dict[Any, Envelope[Any, Any]] = {
     messages.AgentMessage: messages.AGENT_MESSAGE,
     messages.DaemonMessage: messages.DAEMON_MESSAGE,
@@ -30,13 +34,12 @@ ENVELOPES: dict[Any, Envelope[Any, Any]] = {
 
 
 def wire_messages() -> dict[str, type[Message]]:
-    files = (common_pb2.DESCRIPTOR, agent_service_pb2.DESCRIPTOR, control_service_pb2.DESCRIPTOR)
-    return {name: GetMessageClass(d) for file in files for name, d in file.message_types_by_name.items()}
+    return {name: GetMessageClass(d) for file in FILES for name, d in file.message_types_by_name.items()}
 
 
 def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
     known = wire_messages()
-    for module in (fault, ids, job, node, view, world, messages):
+    for module in (fault, ids, job, node, view, world, messages, inputs, code, peer_service):
         for name, cls in vars(module).items():
             if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__ and name in known:
                 yield typing.cast(type, cls), known[name]
@@ -107,8 +110,7 @@ def test_only_envelopes_requests_and_empty_replies_have_no_dataclass() -> None:
 
 
 def test_enums_begin_unspecified_and_whole_numbers_are_int64() -> None:
-    files = (common_pb2.DESCRIPTOR, agent_service_pb2.DESCRIPTOR, control_service_pb2.DESCRIPTOR)
-    for file in files:
+    for file in FILES:
         for enum in file.enum_types_by_name.values():
             assert enum.values_by_number[0].name.endswith("_UNSPECIFIED")
         for message in file.message_types_by_name.values():
@@ -119,7 +121,7 @@ def test_enums_begin_unspecified_and_whole_numbers_are_int64() -> None:
 
 
 def test_mutations_carry_a_request_id() -> None:
-    mutations = {"SubmitJob", "CancelJob", "RestartJob", "AdoptNode"}
+    mutations = {"SubmitJob", "CancelJob", "RestartJob", "AdoptNode", "ConfirmDown", "OrderDrill"}
     service = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]
     reads = {m.name for m in service.methods if m.name.startswith(("List", "Get", "Watch")) or m.name == "JobLogs"}
     assert {m.name for m in service.methods} == mutations | reads

@@ -18,8 +18,8 @@ BUGS = (
         frozenset({"stop_needs_a_tombstone"}),
         (
             (
-                "dlroverd_agent/core.py",
-                "if key.gang_key != gang or key.round > tombstone.round.round or rank.gone:",
+                "dlroverd_agent/core/agent_core.py",
+                "if key.gang_key != gang or key.round > last.round or rank.gone:",
                 "if key.gang_key != gang or rank.gone:",
             ),
         ),
@@ -53,7 +53,7 @@ BUGS = (
     ),
     Bug(
         "act before log: desired states are sent when they are decided",
-        frozenset({"act_after_log", "stop_needs_a_tombstone", "log_is_never_foreign"}),
+        frozenset({"act_after_log", "stop_needs_a_tombstone", "log_is_never_foreign", "start_needs_a_cleared_world"}),
         (
             (
                 "dlroverd/testing/simulator/controller.py",
@@ -68,12 +68,28 @@ BUGS = (
         ),
     ),
     Bug(
+        "a peer's word is taken for more than it says: the round that it runs counts as over",
+        frozenset({"stop_needs_a_tombstone"}),
+        (
+            (
+                "dlroverd_agent/core/agent_core.py",
+                "max(each.stopped, each.newest - 1)",
+                "max(each.stopped, each.newest)",
+            ),
+        ),
+    ),
+    Bug(
+        "checks are skipped: a world starts before its nodes were found fit",
+        frozenset({"start_needs_a_cleared_world"}),
+        (("dlroverd_agent/core/agent_core.py", "            if assignment.checking:\n                continue\n", ""),),
+    ),
+    Bug(
         "double placement: slots that are granted count as free",
         frozenset({"promises_hold", "node_is_not_over_committed"}),
         (
             (
                 "dlroverd/core/state.py",
-                "self.free.set(node, max(0, record.facts.slots - self.used[node]))",
+                "self.free.set(node, max(0, record.facts.slots - self.used[node] - self._unusable(record)))",
                 "self.free.set(node, record.facts.slots)",
             ),
         ),

@@ -24,11 +24,12 @@ T = TypeVar("T")
 
 
 class Program:
-    """A daemon or an agent: one process after the other on one state directory."""
+    """A daemon or an agent: one process after the other on one state directory. `code` is where its packages are."""
 
-    def __init__(self, module: str, log: Path, *options: str) -> None:
+    def __init__(self, module: str, log: Path, *options: str, code: Path = ROOT) -> None:
         self._command = [sys.executable, "-m", module, *options]
         self._log = log
+        self.code = code
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -37,8 +38,8 @@ class Program:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, self._log.open("ab") as log:
             told.bind(f"\0{address}")
             told.settimeout(DEADLINE_S)
-            environ = {**os.environ, "NOTIFY_SOCKET": f"@{address}"}
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=ROOT, env=environ)
+            environ = {**os.environ, "NOTIFY_SOCKET": f"@{address}", "PYTHONPATH": str(self.code)}
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.code, env=environ)
             assert b"READY=1" in told.recv(4096), self._log.read_text()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -49,17 +50,41 @@ class Program:
             self.process = None
 
 
-class Fleet:
-    """One daemon and its nodes, all below one folder."""
+class Waiting:
+    """Waits for what a daemon says."""
 
-    def __init__(self, root: Path) -> None:
+    client: Client
+
+    def until_nodes(self, met: Callable[[list[NodeView]], bool]) -> list[NodeView]:
+        """Wait for the nodes to be as wanted."""
+        return until(self.client.nodes, met)
+
+    def until_job(self, job: int, met: Callable[[JobView], bool]) -> JobView:
+        """Wait for a job to be as wanted."""
+        return until(lambda: self.client.job(job), met)
+
+    def until_stepping(self, job: int, round_: int = 1) -> JobView:
+        """Wait until a job of one gang trains in that round."""
+        return self.until_job(job, lambda view: gang(view).round == round_ and gang(view).step >= 0)
+
+    def until_over(self, job: int) -> JobView:
+        """Wait for a job's end."""
+        return self.until_job(job, lambda view: view.state in ("succeeded", "failed", "cancelled"))
+
+
+class Fleet(Waiting):
+    """One daemon and its nodes, all below one folder; each side may run other code than this checkout's."""
+
+    def __init__(self, root: Path, *, daemon_code: Path = ROOT, agent_code: Path = ROOT) -> None:
         self.root = root
+        self._agent_code = agent_code
         self.address = f"unix://{root}/run/d.sock"
         self.state_dir = root / "daemon"
         self.daemon = Program(
             "dlroverd.daemon.main",
             root / "daemon.log",
             *("--state-dir", str(self.state_dir), "--listen", self.address),
+            code=daemon_code,
         )
         self.agents: dict[str, Program] = {}
         self.client = Client(self.address, timeout_s=DEADLINE_S)
@@ -79,25 +104,10 @@ class Fleet:
             }
             file = self.root / f"{node}.yaml"
             file.write_text(json.dumps(config))
-            self.agents[node] = Program("dlroverd_agent.main", self.root / f"{node}.log", "--config", str(file))
+            log = self.root / f"{node}.log"
+            self.agents[node] = Program("dlroverd_agent.main", log, "--config", str(file), code=self._agent_code)
             self.agents[node].start()
         self.until_nodes(lambda views: len(views) == nodes and all(view.state == "ready" for view in views))
-
-    def until_nodes(self, met: Callable[[list[NodeView]], bool]) -> list[NodeView]:
-        """Wait for the nodes to be as wanted."""
-        return until(self.client.nodes, met)
-
-    def until_job(self, job: int, met: Callable[[JobView], bool]) -> JobView:
-        """Wait for a job to be as wanted."""
-        return until(lambda: self.client.job(job), met)
-
-    def until_stepping(self, job: int, round_: int = 1) -> JobView:
-        """Wait until a job of one gang trains in that round."""
-        return self.until_job(job, lambda view: gang(view).round == round_ and gang(view).step >= 0)
-
-    def until_over(self, job: int) -> JobView:
-        """Wait for a job's end."""
-        return self.until_job(job, lambda view: view.state in ("succeeded", "failed", "cancelled"))
 
     def ctl(self, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run dlroverctl; fails if its exit code is another one."""

@@ -20,7 +20,7 @@ from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, Held, Observed, Progress, RankObservation
-from dlroverd.protocol.channel import connect
+from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles, connect
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
     DAEMON_MESSAGE,
@@ -45,6 +45,9 @@ class ScriptedAgent:
             hostname=node, address="127.0.0.1", cpus=slots, memory_bytes=1, slots=slots, agent_version="test"
         )
         self.boot_id = f"boot-{node}"
+        self.instance = ""
+        self.tls: TlsFiles | None = None
+        self.beats = True
         self.followed = ""
         self.desired = Desired(log_id="", position=0)
         self.ranks: dict[RankKey, RankObservation] = {}
@@ -83,7 +86,7 @@ class ScriptedAgent:
     async def session(self, address: str) -> None:
         """Hold one session, until the daemon or the caller ends it; grpc.aio.AioRpcError says why."""
         self._outbox = asyncio.Queue()
-        async with connect(address) as channel, asyncio.TaskGroup() as group:
+        async with connect(address, self.tls, DAEMON_NAME) as channel, asyncio.TaskGroup() as group:
             stub = AgentServiceStub(channel)
             call = stub.Session()
             tasks = [group.create_task(self._beat()), group.create_task(self._say(call))]
@@ -116,6 +119,7 @@ class ScriptedAgent:
             position=self.desired.position if self.followed else 0,
             observed=self._observed(),
             held=Held(assignments=self.desired.assignments, jobs=self.desired.jobs),
+            instance=self.instance,
         )
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the reading side tells why it ended
             await call.write(AGENT_MESSAGE.wrap(hello))
@@ -123,7 +127,7 @@ class ScriptedAgent:
                 await call.write(AGENT_MESSAGE.wrap(await self._outbox.get()))
 
     async def _beat(self) -> None:
-        while True:
+        while self.beats:
             await asyncio.sleep(0.2)
             self._outbox.put_nowait(
                 Beat(
@@ -192,16 +196,17 @@ class ScriptedAgent:
     async def _push(self, stub: AgentServiceStub, request: LogRequest) -> None:
         async def pieces() -> AsyncIterator[Any]:
             yield LOG_PIECE.wrap(LogOpen(stream_id=request.stream_id))
-            for source in request.sources:
-                offset, ended = source.from_offset, False
-                while not ended:
-                    rank = self.ranks.get(source.rank)
+            left = {source.rank: source.from_offset for source in request.sources}
+            while left:
+                for key, offset in list(left.items()):
+                    rank = self.ranks.get(key)
                     ended = not request.follow or rank is None or rank.state is RankState.GONE
-                    data = self.outputs.get(source.rank, b"")[offset:]
-                    yield LOG_PIECE.wrap(_chunk(self.node, source.rank, offset, data, eof=ended))
-                    offset += len(data)
-                    if not ended:
-                        await asyncio.sleep(0.02)
+                    data = self.outputs.get(key, b"")[offset:]
+                    yield LOG_PIECE.wrap(_chunk(self.node, key, offset, data, eof=ended))
+                    left[key] += len(data)
+                    if ended:
+                        del left[key]
+                await asyncio.sleep(0.02)
 
         self.pushing += 1
         try:

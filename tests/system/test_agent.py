@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -85,6 +87,7 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
         self.address = address
         self.log_id = log_id
         self.protocol_version = protocol_version
+        self.clock_s = 0.0
         self.refusal: CallError | None = None
         self.garbage: agent_service_pb2.DaemonMessage | None = None
         self.sessions: asyncio.Queue[Talk] = asyncio.Queue()
@@ -120,7 +123,11 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
         if self.refusal is not None:
             await abort(context, self.refusal)
         welcome = Welcome(
-            protocol_version=self.protocol_version, daemon_version="test", log_id=self.log_id, beat_interval_s=0.2
+            protocol_version=self.protocol_version,
+            daemon_version="test",
+            log_id=self.log_id,
+            beat_interval_s=0.2,
+            now=time.time() + self.clock_s,
         )
         session = Talk(hello)
         self.sessions.put_nowait(session)  # before the welcome, upon which an agent may leave at once
@@ -382,7 +389,7 @@ def test_term_ends_the_agent_in_good_order_and_no_rank(host: Host) -> None:
         async with Daemon(host.address).serve() as daemon:
             session, ranks = await train(host, daemon)
             assert await host.end_agent(signal.SIGTERM) == 0
-            assert await session.first(Bye)
+            assert await session.first(Bye) == Bye(away_s=60.0)
             assert alive(ranks) == [True, True]
 
     run(host, scene)
@@ -457,6 +464,24 @@ def test_what_is_wrong_with_the_daemon_is_one_sentence_and_the_agent_lives(
             session.send(desired(10, run=1))
             await session.states("running", "running")
             assert sum(sentence in line for line in host.lines) == 1
+
+    run(host, scene)
+
+
+@pytest.mark.parametrize(("clock_s", "off"), [(86400.0, "behind"), (-86400.0, "ahead of")])
+def test_a_clock_a_day_off_is_said_once_and_the_node_works_on(host: Host, clock_s: float, off: str) -> None:
+    async def scene() -> None:
+        daemon = Daemon(host.address)
+        daemon.clock_s = clock_s
+        await host.start_agent()
+        for _ in range(2):
+            async with daemon.serve():
+                session = await daemon.session()
+                session.send(desired(10, run=1))
+                await session.states("running", "running")
+        assert await host.end_agent(signal.SIGTERM) == 0
+        (said,) = (line for line in host.lines if "host's clock" in line)
+        assert re.search(rf"clock is 86[34]\d\d s {off} the daemon's: fix NTP on the one that is wrong", said)
 
     run(host, scene)
 

@@ -80,7 +80,7 @@ def test_output_is_shown_by_rank_node_and_round(fleet: Fleets) -> None:
 
     lines = here.ctl("logs", str(job)).stdout.splitlines()
     assert sorted(lines) == sorted(
-        f"[rank{rank}] {text}"
+        f"[n{rank // 2 + 1} rank{rank}] {text}"
         for rank in range(4)
         for text in (
             *(f"rank {rank} of 4 on n{rank // 2 + 1}", "step 1", "step 2", "step 3"),

@@ -14,7 +14,7 @@ PACKAGES = {
         *("api", "builtin", "cli", "config", "core", "daemon", "model", "plugin_api", "plugin_host"),
         *("protocol", "protocol.v1", "runtime", "store", "testing"),
     ),
-    "dlroverd_agent": ("core",),
+    "dlroverd_agent": ("core", "devices", "devices.none", "devices.nvidia"),
     "dlroverd_train": (),
     "dlroverd_hello": (),
 }
@@ -32,6 +32,7 @@ PLANTED = (
     ("dlroverd/client.py", "import dlroverd.config", "client"),
     ("dlroverd/runtime/loop.py", "import dlroverd.protocol.v1", "generated"),
     ("dlroverd/builtin/fifo.py", "import dlroverd.protocol", "builtin"),
+    ("dlroverd_agent/devices/nvidia/driver.py", "import dlroverd.protocol", "builtin"),
     ("dlroverd_hello/sink.py", "import dlroverd.runtime", "builtin"),
     ("dlroverd_agent/link.py", "import dlroverd.core", "agent"),
     ("dlroverd/daemon/main.py", "import dlroverd_agent", "daemon"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dlroverd_agent import core as agent
 
+from dlroverd.core import reasons
 from dlroverd.core.desired import desired
 from dlroverd.core.handle import handle
 from dlroverd.core.passes import placement
@@ -15,12 +16,12 @@ from dlroverd.core.state import State
 from dlroverd.core.turn import Refused
 from dlroverd.model import input as inp
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
-from dlroverd.model.ids import RankKey
+from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec, JobState, RankState, RoleSpec, User
 from dlroverd.model.limits import Limits
-from dlroverd.model.node import Device, NodeFacts
+from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeFacts
 from dlroverd.model.placement import GangPlacement, NoFit, Placement, place
-from dlroverd.model.world import Observed, Progress, RankObservation
+from dlroverd.model.world import DrillKind, NodeCheck, Observed, Progress, RankObservation
 from tests.transcripts import writing
 
 _PEER_LOST = "Connection closed by peer [127.0.0.1]:41234"
@@ -61,7 +62,7 @@ class Stage:
     # ---- nodes
 
     def do_node(self, words: list[str]) -> None:
-        """node n1 slots 2 [devices 2]: a new host says hello."""
+        """node n1 slots 2 [devices 2] [peer 7711]: a new host says hello; with `peer` its agent answers others."""
         name, options = words[0], _options(words[1:])
         devices = tuple(
             Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
@@ -69,7 +70,15 @@ class Stage:
         )
         slots = int(options.get("slots", "0")) or len(devices)
         facts = NodeFacts(
-            hostname=name, address=name, cpus=slots, memory_bytes=1, slots=slots, devices=devices, port_high=20009
+            hostname=name,
+            address=name,
+            cpus=slots,
+            memory_bytes=1,
+            slots=slots,
+            devices=devices,
+            port_high=20009,
+            addresses=(name, f"{name}-b"),
+            peer_port=int(options.get("peer", "0")),
         )
         self._nodes[name] = _Node(name, "b1", facts)
         self._nodes[name].core.handle(agent.Recovered(()), self._now)
@@ -110,6 +119,48 @@ class Stage:
         """adopt n1: a person says that this log takes the place of the one it follows."""
         self._turn(inp.AdoptNode(node=words[0], actor="ann"))
 
+    def do_checked(self, words: list[str]) -> None:
+        """checked n1 reached n2,n2-b | problem why | mismatch what: it has looked at the world that it is to start."""
+        node, kind, found = self._nodes[words[0]], words[1], " ".join(words[2:])
+        for assignment in node.core.followed.held.assignments:
+            if assignment.checking:
+                blank = NodeCheck(round=assignment.round)
+                check = {
+                    "reached": replace(blank, reached=tuple(found.split(","))),
+                    "problem": replace(blank, problem=found),
+                    "mismatch": replace(blank, mismatch=found, reached=("n1", "n1-b")),
+                }[kind]
+                self._feed(node, agent.Checked(assignment, check))
+
+    def do_call(self, words: list[str]) -> None:
+        """call n2 n1 answered | failed: n2 has called the silent n1."""
+        self._feed(self._nodes[words[0]], agent.SuspectCalled(words[1], words[2] == "answered"))
+
+    def do_device(self, words: list[str]) -> None:
+        """device n1 n1-gpu0 ok | busy | lost [why]: how an accelerator is seen."""
+        node, seen = (
+            self._nodes[words[0]],
+            DeviceObservation(uuid=words[1], state=DeviceState(words[2]), detail=" ".join(words[3:])),
+        )
+        others = tuple(each for each in node.core.observed().devices if each.uuid != seen.uuid)
+        self._feed(node, agent.DevicesSeen((*others, seen)))
+
+    def do_confirm(self, words: list[str]) -> None:
+        """confirm n1: a person says that it is down."""
+        self._turn(inp.ConfirmDown(node=words[0], actor="ann"))
+
+    def do_drill(self, words: list[str]) -> None:
+        """drill kill_rank 1/trainer/0#1 | drill lose_node n1: a person wants a fault made."""
+        kind, where = DrillKind(words[0]), words[1]
+        gang, rank = None, 0
+        if "#" in where:
+            job, role, rest = where.split("/")
+            gang, rank, where = GangKey(int(job), role, int(rest.partition("#")[0])), int(rest.partition("#")[2]), ""
+        order = inp.OrderDrill(
+            request_id=self._request(words[1:]), kind=kind, actor="ann", gang=gang, rank=rank, node=where, for_s=10.0
+        )
+        self._turn(order)
+
     def do_wipe(self, words: list[str]) -> None:
         """wipe: the daemon has lost its state, and begins a log of another id."""
         assert not words
@@ -132,7 +183,7 @@ class Stage:
             self._feed(node, agent.RankChanged(moved))
 
     def do_exit(self, words: list[str]) -> None:
-        """exit 1/trainer/0#1 signal 9 | code 3 | error Type message | peer | port | launch why: a main process ends."""
+        """exit 1/trainer/0#1 signal 9 | code 3 | oom | error Type message | peer | port | launch why: it ends."""
         node, seen = self._rank(words[0])
         exit_ = self._exit(words[1:])
         self._feed(node, agent.RankChanged(replace(seen, state=RankState.EXITED, exit=exit_)))
@@ -194,7 +245,9 @@ class Stage:
     def do_why(self, words: list[str]) -> None:
         """why 1: what people are told."""
         job = self._state.jobs[int(words[0])]
-        self.lines.append(f"job {job.id} {job.state.value} restarts {job.restarts}: {job.reason}")
+        self.lines.append(
+            f"job {job.id} {job.state.value} restarts {job.restarts}: {reasons.current(self._state, job.id)}"
+        )
         for incident in self._state.incidents_of(job.id):
             self.lines.append(f"  {writing.text(incident)}")
 
@@ -220,6 +273,8 @@ class Stage:
                     source="traceback", type=rest[0], message=" ".join(rest[1:]), file="train.py", line=7
                 )
                 return replace(blank, code=1, error=error)
+            case "oom":
+                return replace(blank, signal=9, result="oom-kill")
             case "port":
                 return replace(blank, launch_error=PORT_TAKEN)
             case "launch":
@@ -339,4 +394,5 @@ def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> Jo
         max_restarts=int(options.get("max_restarts", "3")),
         time_limit_s=float(options.get("time_limit", "0")),
         queue_timeout_s=float(options.get("queue_timeout", "86400")),
+        allow_mismatch=options.get("allow_mismatch") == "yes",
     )

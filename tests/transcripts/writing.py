@@ -66,6 +66,8 @@ def _record(value: Any) -> str:
 def desired(node: str, wanted: Desired) -> str:
     parts = [_assignment(each) for each in wanted.assignments]
     parts += [f"stop {each.round}" for each in wanted.tombstones]
+    parts += [f"call {each.node}" for each in wanted.suspects]
+    parts += [f"drill {each.kind} {each.rank or ''}".rstrip() for each in wanted.drills]
     adopt = [f"in place of log {wanted.adopt_from}"] if wanted.adopt_from else []
     return f"-> {node}: {'; '.join(adopt + parts) or 'nothing'}"
 
@@ -73,4 +75,5 @@ def desired(node: str, wanted: Desired) -> str:
 def _assignment(each: Assignment) -> str:
     last = each.first_rank + each.nproc - 1
     ranks = f"rank {last}" if each.nproc == 1 else f"ranks {each.first_rank}-{last}"
-    return f"run {each.round} {ranks} of {each.world_size} at {each.master_addr}:{each.master_port}"
+    verb = "check" if each.checking else "run"
+    return f"{verb} {each.round} {ranks} of {each.world_size} at {each.master_addr}:{each.master_port}"

@@ -3,12 +3,19 @@
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, fields
+import time
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+from dlroverd.model.fault import REBOOTED, ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd_agent.launchers import shim
+
+LauncherKind: TypeAlias = Literal["process", "systemd"]
+DIED_STARTING = "the agent died while starting it"
+ENDED = (RankState.EXITED, RankState.GONE)
 
 _UNIT = re.compile(r"j(\d+)-(.+)-(\d+)-r(\d+)-rank(\d+)", re.ASCII)
 
@@ -38,7 +45,7 @@ class RankFiles:
 
     @property
     def order(self) -> Path:
-        """What to run, with the environment: removed by the shim as soon as it has read it."""
+        """What a shim is to run, with the environment: removed by it as soon as it has read it."""
         return self.directory / shim.ORDER
 
     @property
@@ -52,6 +59,11 @@ class RankFiles:
         return self.directory / shim.OUTPUT
 
     @property
+    def output_index(self) -> Path:
+        """When what of the output was written; kept as long as that."""
+        return self.directory / "output.index"
+
+    @property
     def error(self) -> Path:
         """What torchelastic's @record writes (TORCHELASTIC_ERROR_FILE); its folder is the rank's user's."""
         return self.directory / "errors" / "error.json"
@@ -63,8 +75,8 @@ class RankFiles:
 
     @property
     def control(self) -> Path:
-        """The shim's control socket."""
-        return self.directory / "control.sock"
+        """The shim's control socket; that by which a unit's first program gets its order."""
+        return self.directory / shim.CONTROL
 
     @property
     def shim_log(self) -> Path:
@@ -72,21 +84,38 @@ class RankFiles:
         return self.directory / "shim.log"
 
     @property
+    def launch_error(self) -> Path:
+        """Why a unit's first program did not become the rank; empty once it did, not there if it never came so far."""
+        return self.directory / shim.LAUNCH_ERROR
+
+    @property
     def forgotten(self) -> Path:
         """The mark left by `forget`."""
         return self.directory / "forgotten"
 
+    def forget(self) -> None:
+        """Delete all but the output and the mark that the rank was started once."""
+        if not self.directory.exists():
+            return
+        self.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
+        for path in (
+            self.record, self.order, self.control, self.shim_log, self.launch_error, self.error, self.progress,
+        ):  # fmt: skip
+            path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How a rank goes, as its shim writes and sends it. Times are the wall clock, seconds; 0 not yet.
+    """How a rank goes, as its shim or the systemd launcher writes it. Times are the wall clock, seconds; 0 not yet.
 
-    `launch_error`, `lost` and `requested` are as in `ExitInfo`. `unkillable` names processes of the tree
-    that outlived KILL for seconds, as `pid (name) state`.
+    `launch_error`, `lost`, `requested` and `result` are as in `ExitInfo`. `kill_at`: when TERM turns into KILL, kept
+    where no shim sees to it. `unkillable` names processes of the tree that outlived KILL for seconds, as
+    `pid (name) state`.
     """
 
     state: RankState
     boot_id: str
+    launcher: LauncherKind = "process"
     pid: int = 0
     started_at: float = 0.0
     exited_at: float = 0.0
@@ -95,6 +124,8 @@ class Record:
     requested: bool = False
     launch_error: str = ""
     lost: str = ""
+    result: str = ""
+    kill_at: float = 0.0
     unkillable: tuple[str, ...] = ()
 
     @classmethod
@@ -111,3 +142,43 @@ class Record:
     def write(self, path: Path) -> None:
         """Put it in place whole; OSError if the disk does not take it."""
         shim.replace_file(os.fspath(path), json.dumps(asdict(self)).encode())
+
+    def over(self, *, launch_error: str = "", lost: str = "") -> "Record":
+        """Say that a rank is gone, and why there is nothing better known of its end than the record says."""
+        if self.exited_at:
+            return replace(self, state=RankState.GONE)
+        return replace(
+            self,
+            state=RankState.GONE,
+            exited_at=time.time(),
+            launch_error=self.launch_error or launch_error,
+            lost=self.lost or lost,
+        )
+
+    def exit(self) -> ExitInfo | None:
+        """How the rank ended, as far as the record goes; None while it has not."""
+        if self.state not in ENDED:
+            return None
+        return ExitInfo(
+            exited_at=self.exited_at,
+            code=self.code,
+            signal=self.signal,
+            requested=self.requested,
+            launch_error=self.launch_error,
+            lost=self.lost,
+            result=self.result,
+        )
+
+
+def read_record(files: RankFiles, this_boot: str, *, launcher: LauncherKind) -> Record:
+    """Read the record of a rank found on disk; a previous boot took all its processes with it."""
+    starting = Record(state=RankState.STARTING, boot_id=this_boot, launcher=launcher)
+    try:
+        record = Record.parse(files.record.read_bytes())
+    except FileNotFoundError:
+        return starting.over(launch_error=DIED_STARTING)
+    except ValueError as error:
+        return replace(starting, lost=f"its record is damaged ({error})")
+    if record.boot_id == this_boot:
+        return record
+    return record.over(lost=REBOOTED)

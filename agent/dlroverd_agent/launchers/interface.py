@@ -1,11 +1,25 @@
 """What every launcher gives the agent: start a rank once, stop it, find it again, say at once what changed."""
 
-from dataclasses import dataclass
-from typing import Protocol
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
 
 from dlroverd.model.ids import RankKey
+from dlroverd.model.job import Resources
 from dlroverd.model.world import RankObservation
 from dlroverd_agent.launchers.files import RankFiles
+
+# What a drill does to a rank. `kill`: its main process gets KILL as if from outside, so its end does not count as
+# requested. `freeze` and `thaw` stop and continue its whole tree, `hang` and `resume` its main process alone.
+Disturbance: TypeAlias = Literal["kill", "freeze", "thaw", "hang", "resume"]
+SIGNAL_OF: Mapping[Disturbance, signal.Signals] = {
+    "kill": signal.SIGKILL,
+    "freeze": signal.SIGSTOP,
+    "thaw": signal.SIGCONT,
+    "hang": signal.SIGSTOP,
+    "resume": signal.SIGCONT,
+}
 
 
 class LauncherUnavailableError(Exception):
@@ -14,7 +28,12 @@ class LauncherUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
-    """One rank to start: `argv[0]` is a path, `env` is complete, `uid` and `gid` are whom it runs as."""
+    """One rank to start: `argv[0]` is a path, `env` is complete, `uid` and `gid` are whom it runs as.
+
+    `grace_s` is the longest that its job gives from TERM to KILL, for when the host stops it (at shutdown).
+    `device_nodes`: the accelerators' files in /dev that it may open; None is no allow-list. Only the systemd
+    launcher carries these two and `resources` out. `obstacle` says why it cannot be started after all.
+    """
 
     key: RankKey
     argv: tuple[str, ...]
@@ -22,6 +41,10 @@ class LaunchOrder:
     env: dict[str, str]
     uid: int
     gid: int
+    grace_s: float = 30.0
+    resources: Resources = field(default_factory=Resources)
+    device_nodes: tuple[str, ...] | None = None
+    obstacle: str = ""
 
 
 class Launcher(Protocol):
@@ -50,6 +73,10 @@ class Launcher(Protocol):
 
     async def recover(self) -> list[RankObservation]:
         """Find every rank started and not forgotten, dead or alive, and watch it again. Once, at agent start."""
+        ...
+
+    async def disturb(self, key: RankKey, kind: Disturbance) -> None:
+        """Do to a rank what a drill asks for. ValueError, with a sentence, if it does not run."""
         ...
 
     def forget(self, key: RankKey) -> None:

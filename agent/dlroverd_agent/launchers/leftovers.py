@@ -1,4 +1,4 @@
-"""Ends the processes of ranks that no shim and no record answers for any more.
+"""Finds the processes of ranks of the process launcher, to end those that no shim and no record answers for any more.
 
 They are known by a variable in their environment, never by name or number alone. What took the variable out of
 its environment is not found here; a living shim finds that too.
@@ -17,7 +17,7 @@ def kill_leftovers(directory: Path) -> list[int]:
 
     An empty list means that none was left. Scans /proc, so it is for a thread.
     """
-    return _kill_all(lambda marked: marked == directory)
+    return signal_carriers(directory, signal.SIGKILL)
 
 
 def kill_unrecorded(root: Path) -> list[int]:
@@ -25,14 +25,24 @@ def kill_unrecorded(root: Path) -> list[int]:
 
     Nobody can supervise, stop or even name such a rank again, and its place may be given to another.
     """
-    return _kill_all(lambda marked: marked.parent == root and not marked.exists())
+    return _signal_all(lambda marked: marked.parent == root and not marked.exists(), signal.SIGKILL)
 
 
-def _kill_all(wanted: Callable[[Path], bool]) -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _kill(int(name), wanted)]
+def signal_carriers(directory: Path, number: signal.Signals) -> list[int]:
+    """Send a signal to every process that carries the directory as its marker; their pids. For a thread."""
+    return _signal_all(lambda marked: marked == directory, number)
 
 
-def _kill(pid: int, wanted: Callable[[Path], bool]) -> bool:
+def signal_carrier(pid: int, directory: Path, number: signal.Signals) -> bool:
+    """Send a signal to one process if it carries the directory as its marker; whether it does."""
+    return _signal(pid, lambda marked: marked == directory, number)
+
+
+def _signal_all(wanted: Callable[[Path], bool], number: signal.Signals) -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _signal(int(name), wanted, number)]
+
+
+def _signal(pid: int, wanted: Callable[[Path], bool], number: signal.Signals) -> bool:
     if not _carries(pid, wanted):
         return False
     try:
@@ -43,7 +53,7 @@ def _kill(pid: int, wanted: Callable[[Path], bool]) -> bool:
         # Looked at again: only now is the pid held to one process.
         if not _carries(pid, wanted):
             return False
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         return False
     except PermissionError:

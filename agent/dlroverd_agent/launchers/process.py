@@ -5,29 +5,26 @@ everything needed to find a rank again is in its directory, and its shim lives w
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 from dlroverd_agent import evidence
-from dlroverd_agent.launchers.files import RankFiles, Record, boot_id, key_of
-from dlroverd_agent.launchers.interface import LauncherUnavailableError, LaunchOrder
-from dlroverd_agent.launchers.leftovers import kill_leftovers, kill_unrecorded
-from dlroverd_agent.launchers.spawn import LaunchError, StartedBeforeError, connect, shim_words, spawn
+from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, key_of, read_record
+from dlroverd_agent.launchers.hearing import until_said
+from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
+from dlroverd_agent.launchers.leftovers import kill_leftovers, kill_unrecorded, signal_carrier, signal_carriers
+from dlroverd_agent.launchers.prepare import LaunchError, StartedBeforeError, lock, make_root
+from dlroverd_agent.launchers.spawn import connect, shim_words, spawn
 
-_ENDED = (RankState.EXITED, RankState.GONE)
-# How often a rank that is being stopped is looked at for a complete traceback, and leftovers of a rank
-# whose shim was killed are looked for: neither can be awaited.
+# How often the leftovers of a rank whose shim was killed are looked for: they cannot be awaited.
 _LOOK_S = 0.01
 _LAST_LOOK_S = 1.0
 # How long `recover` waits for the leftovers of ranks whose shim was killed; those that stay are followed on.
@@ -56,12 +53,8 @@ class ProcessLauncher:
             raise LauncherUnavailableError(
                 "the process launcher needs Linux with /proc/<pid>/task/<tid>/children (CONFIG_PROC_CHILDREN)"
             )
-        self._root = state_dir.absolute() / "ranks"
-        # A rank of another user passes through to its error folder, and reads nothing on the way.
-        mode = 0o711 if os.geteuid() == 0 else 0o700
-        self._root.parent.mkdir(mode=mode, parents=True, exist_ok=True)
-        self._root.mkdir(mode=mode, exist_ok=True)
-        self._lock = _lock(self._root)
+        self._root = make_root(state_dir)
+        self._lock = lock(self._root)
         self._boot_id = boot_id()
         self._on_change = on_change
         self._ranks: dict[RankKey, _Rank] = {}
@@ -82,16 +75,16 @@ class ProcessLauncher:
             connection = await asyncio.to_thread(spawn, rank.files, order, record)
         except StartedBeforeError:
             # Its record was deleted: what became of it is not known here any more.
-            self._change(rank, _over(record, lost="it was started before, and its record was deleted"))
+            self._change(rank, record.over(lost="it was started before, and its record was deleted"))
         except LaunchError as failed:
-            self._bury(rank, _over(record, launch_error=str(failed)))
+            self._bury(rank, record.over(launch_error=str(failed)))
         else:
             self._spawn_task(self._follow(rank, connection))
 
     async def stop(self, key: RankKey, evidence_s: float, grace_s: float) -> None:
         """Stop a rank; see `Launcher.stop`."""
         rank = self._ranks.get(key)
-        if rank is None or rank.record.state in _ENDED:
+        if rank is None or rank.record.state in ENDED:
             return
         _ask_to_stop(rank, evidence_s, grace_s)
         if rank.watch is None and evidence_s > 0:
@@ -122,6 +115,21 @@ class ProcessLauncher:
             await asyncio.wait(settling, timeout=_RECOVER_S)
         return [_observation(rank) for rank in self._ranks.values()]
 
+    async def disturb(self, key: RankKey, kind: Disturbance) -> None:
+        """Carry out a drill; see `Launcher.disturb`."""
+        rank = self._ranks.get(key)
+        if rank is None or rank.record.state is not RankState.RUNNING:
+            raise ValueError(f"{key} does not run here")
+        directory, pid, number = rank.files.directory, rank.record.pid, SIGNAL_OF[kind]
+        if kind in ("freeze", "thaw"):
+            # Twice: what a process forked before it was stopped is stopped too.
+            for _ in range(2):
+                await asyncio.to_thread(signal_carriers, directory, number)
+        elif not await asyncio.to_thread(signal_carrier, pid, directory, number):
+            raise ValueError(
+                f"{key} overwrote its environment, by which alone its process could be told from another's"
+            )
+
     def forget(self, key: RankKey) -> None:
         """Delete a rank's record; see `Launcher.forget`."""
         rank = self._ranks.get(key)
@@ -129,11 +137,7 @@ class ProcessLauncher:
             return
         if rank.record.state is not RankState.GONE:
             raise ValueError(f"{key} is {rank.record.state}: only a rank that is gone can be forgotten")
-        files = rank.files
-        if files.directory.exists():
-            files.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
-            for path in (files.record, files.order, files.control, files.shim_log, files.error, files.progress):
-                path.unlink(missing_ok=True)
+        rank.files.forget()
         del self._ranks[key]
 
     async def close(self) -> None:
@@ -152,20 +156,12 @@ class ProcessLauncher:
     def _change(self, rank: _Rank, record: Record) -> None:
         if record != rank.record:
             rank.record = record
+            if rank.watch is not None and record.state in ENDED:
+                rank.watch.cancel()
             self._on_change(_observation(rank))
 
     def _read(self, files: RankFiles) -> Record:
-        """Read the record of a rank found on disk; a previous boot took all its processes with it."""
-        starting = Record(state=RankState.STARTING, boot_id=self._boot_id)
-        try:
-            record = Record.parse(files.record.read_bytes())
-        except FileNotFoundError:
-            return _over(starting, launch_error="the agent died while starting it")
-        except ValueError as error:
-            return replace(starting, lost=f"its record is damaged ({error})")
-        if record.boot_id == self._boot_id:
-            return record
-        return _over(record, lost="the host was rebooted")
+        return read_record(files, self._boot_id, launcher="process")
 
     async def _follow(self, rank: _Rank, connection: socket.socket) -> None:
         """Take what the shim tells until it ends."""
@@ -189,9 +185,9 @@ class ProcessLauncher:
         """Finish in the place of a shim that died: the kernel killed the rank with it, the rest is ours to kill."""
         if rank.files.order.exists():
             words = shim_words(rank.files)
-            ended = _over(rank.record, launch_error=words or "the agent died while starting it")
+            ended = rank.record.over(launch_error=words or DIED_STARTING)
         else:
-            ended = _over(rank.record, lost="its shim was killed, and the rank with it")
+            ended = rank.record.over(lost="its shim was killed, and the rank with it")
         self._change(rank, replace(ended, state=RankState.EXITED))
         await _until_none(kill_leftovers, rank.files.directory)
         self._bury(rank, ended)
@@ -214,31 +210,6 @@ async def _until_none(kill: Callable[[Path], list[int]], where: Path) -> None:
         pause_s = min(pause_s * 2, _LAST_LOOK_S) if left else _LOOK_S
 
 
-def _lock(root: Path) -> int:
-    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise LauncherUnavailableError(
-            f"another agent runs ranks from {root.parent}: stop it, or give this one another state directory"
-        ) from None
-    return descriptor
-
-
-def _over(record: Record, *, launch_error: str = "", lost: str = "") -> Record:
-    """Say that a rank is gone, and why there is nothing better known of its end than the record says."""
-    if record.exited_at:
-        return replace(record, state=RankState.GONE)
-    return replace(
-        record,
-        state=RankState.GONE,
-        exited_at=time.time(),
-        launch_error=record.launch_error or launch_error,
-        lost=record.lost or lost,
-    )
-
-
 def _ask_to_stop(rank: _Rank, evidence_s: float, grace_s: float) -> None:
     """Tell the shim, or keep it for when the connection stands. The shim takes the shortest of all times."""
     if rank.control is not None:
@@ -252,31 +223,17 @@ def _ask_to_stop(rank: _Rank, evidence_s: float, grace_s: float) -> None:
 
 async def _end_when_said(rank: _Rank, evidence_s: float, grace_s: float) -> None:
     """Cut the evidence wait short once the rank has said why it fails and has fallen silent."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + evidence_s
-    size = judged = -1
-    while loop.time() < deadline and rank.record.state not in _ENDED:
-        before, size = size, evidence.written_bytes(rank.files)
-        # Silent for one look: a chained traceback follows at once, and is not to be cut off.
-        if size == before != judged:
-            if evidence.is_complete(rank.files):
-                _ask_to_stop(rank, 0.0, grace_s)
-                return
-            judged = size
-        await asyncio.sleep(_LOOK_S)
+    try:
+        async with asyncio.timeout(evidence_s):
+            await until_said(rank.files)
+    except TimeoutError:
+        return  # the shim counts the time too
+    _ask_to_stop(rank, 0.0, grace_s)
 
 
 def _observation(rank: _Rank) -> RankObservation:
     record = rank.record
-    ended = None
-    if record.state in _ENDED:
-        ended = ExitInfo(
-            exited_at=record.exited_at,
-            code=record.code,
-            signal=record.signal,
-            requested=record.requested,
-            launch_error=record.launch_error,
-            lost=record.lost,
-        )
+    ended = record.exit()
+    if ended is not None:
         ended = evidence.with_evidence(rank.files, ended)
     return RankObservation(key=rank.key, state=record.state, pid=record.pid, started_at=record.started_at, exit=ended)

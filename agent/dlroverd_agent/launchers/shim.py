@@ -29,6 +29,8 @@ import time
 ORDER = "order.json"
 RECORD = "record.json"
 OUTPUT = "output.log"
+LAUNCH_ERROR = "launch_error"
+CONTROL = "control.sock"
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -54,7 +56,22 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _become_rank(
+def open_output(uid: int, gid: int) -> int:
+    """Open the file of a rank's stdout and stderr, in its directory; it becomes the rank's user's."""
+    output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    if os.geteuid() == 0:
+        os.fchown(output, uid, gid)  # so that the rank can open /dev/stderr
+    return output
+
+
+def _give_up_protection() -> None:
+    """Drop what the agent's unit hands down: short of memory, the kernel is to end a rank before its supervisors."""
+    with open("/proc/self/oom_score_adj", "r+") as file:
+        if int(file.read()) < 0:
+            file.write("0")
+
+
+def become_rank(
     argv: list[str],
     cwd: str,
     env: dict[str, str],
@@ -63,12 +80,18 @@ def _become_rank(
     *,
     output: int,
     failure: int,
-    shim_pid: int,
+    parent: int = 0,
 ) -> None:
-    """Turn this forked child into the rank; on failure say why through `failure` and end. Never returns."""
+    """Turn this process into the rank; on failure say why through `failure` and end. Never returns.
+
+    A rank with a `parent` dies with it.
+    """
     step = "it could not be prepared"
     try:
-        os.setsid()
+        if os.getsid(0) != os.getpid():
+            os.setsid()
+        if parent:
+            _give_up_protection()
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
@@ -77,10 +100,11 @@ def _become_rank(
             os.initgroups(pwd.getpwuid(uid).pw_name, gid)
             os.setgid(gid)
             os.setuid(uid)
-        # After the change of user, which clears it; the second look closes the gap before it was set.
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != shim_pid:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if parent:
+            # After the change of user, which clears it; the second look closes the gap before it was set.
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGKILL)
         step = f"its working directory {cwd} cannot be entered"
         os.chdir(cwd)
         step = f"{argv[0]} cannot be executed"
@@ -145,15 +169,13 @@ class Shim:
         with open(ORDER, "rb") as file:
             order = json.load(file)
         os.unlink(ORDER)  # it holds the job's environment
-        output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        if os.geteuid() == 0:
-            os.fchown(output, order["uid"], order["gid"])  # so that the rank can open /dev/stderr
+        output = open_output(order["uid"], order["gid"])
         self.failure, failure = os.pipe2(os.O_CLOEXEC)
         shim_pid = os.getpid()
         started_at = time.time()
         self.main_pid = os.fork()
         if self.main_pid == 0:
-            _become_rank(**order, output=output, failure=failure, shim_pid=shim_pid)
+            become_rank(**order, output=output, failure=failure, parent=shim_pid)
         os.close(output)
         os.close(failure)
         self.record.update(pid=self.main_pid, started_at=started_at)

@@ -1,6 +1,5 @@
 """What `event list` and `event tail` share: how events are asked for and shown."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,6 @@ _COLUMNS: "tuple[Column[EventView], ...]" = (
 )
 
 
-def _ago(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    from dlroverd.config.durations import parse_duration
-
-    if value is None:
-        return None
-    try:
-        return time.time() - parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 def filters(limit: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of both; `limit` is how many events are shown unless told otherwise, 0 for all."""
 
@@ -41,7 +29,7 @@ def filters(limit: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
             options.address,
             options.output(*output.FORMATS),
             click.option("--limit", type=click.IntRange(min=0), default=limit, help="The newest so many; 0 is all."),
-            click.option("--since", callback=_ago, metavar="DURATION", help="Not older than this, such as 10m."),
+            options.since("Not older than this"),
             click.option("--name", "names", multiple=True, help="Only this kind of event; may be repeated."),
             click.option("--node", help="Only events about this node."),
             click.option("--job", type=click.IntRange(min=1), help="Only events about this job."),

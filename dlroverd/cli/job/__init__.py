@@ -4,6 +4,6 @@ from dlroverd.cli.groups import noun
 
 command = noun(
     "job",
-    ("submit", "run", "list", "status", "logs", "why", "cancel", "restart"),
+    ("submit", "run", "list", "status", "logs", "why", "cancel", "restart", "drill"),
     "Submit jobs, watch them, end them.",
 )

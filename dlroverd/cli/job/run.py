@@ -85,7 +85,8 @@ def _printer(submission: Submission) -> "Callable[[LogChunk], None]":
         for rank in range(role.nodes_max * role.nproc_per_node)
         if shows(role.name, rank)
     )
-    write = printer(NO_PREFIX if "no_prefix" in submission.options else Prefix(ranks))
+    on_many_nodes = any(role.nodes_max > 1 for role in roles)
+    write = printer(NO_PREFIX if "no_prefix" in submission.options else Prefix(ranks, with_node=on_many_nodes))
 
     def printed(chunk: "LogChunk") -> None:
         if shows(chunk.role, chunk.rank):

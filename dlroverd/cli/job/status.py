@@ -19,7 +19,8 @@ def command(job: int, output_: str, address: str | None) -> None:
     with options.connect(address) as client:
         view = client.job(job)
     if output_ in ("table", "wide"):
-        click.echo(sentences.head(view))
+        for line in sentences.about(view):
+            click.echo(line)
         _show_ranks(view, wide=output_ == "wide")
         show_incidents(view)
     else:
@@ -48,7 +49,10 @@ def show_incidents(job: "JobView") -> None:
         return
     click.echo()
     for incident in job.incidents:
-        click.echo(f"Incident {incident.id} at {output.clock(incident.began_at)}: {sentences.fault(incident)}.")
+        ordered = f" It was {sentences.drill(incident)}." if incident.drill else ""
+        click.echo(
+            f"Incident {incident.id} at {output.clock(incident.began_at)}: {sentences.fault(incident)}.{ordered}"
+        )
     click.echo()
     titles = ["INCIDENT", *(name.replace("_", " ").upper() for name in sentences.PHASES), "STEP"]
     rows = [

@@ -40,7 +40,8 @@ def _document(job: "JobView") -> dict[str, Any]:
 
 
 def _say(job: "JobView") -> None:
-    click.echo(sentences.head(job))
+    for line in sentences.about(job):
+        click.echo(line)
     if not job.incidents:
         return
     newest = job.incidents[-1]

@@ -2,4 +2,4 @@
 
 from dlroverd.cli.groups import noun
 
-command = noun("node", ("list", "adopt"), "See the hosts of the fleet.")
+command = noun("node", ("list", "adopt", "confirm-down"), "See the hosts of the fleet.")

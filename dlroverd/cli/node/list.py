@@ -21,7 +21,7 @@ _COLUMNS: "tuple[Column[NodeView], ...]" = (
     Column("SINCE", lambda node: output.clock(node.since)),
     Column("ADDRESS", lambda node: node.address, wide=True),
     Column("AGENT", lambda node: node.agent_version, wide=True),
-    Column("REASON", lambda node: node.reason),
+    Column("REASON", lambda node: "; ".join((node.reason, *node.notes))),
 )
 
 

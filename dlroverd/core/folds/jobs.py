@@ -97,6 +97,19 @@ def placement_rejected(s: State, e: ev.PlacementRejected) -> None:
     s.put(s.jobs, e.job, replace(s.jobs[e.job], question=0))
 
 
+def node_avoided(s: State, e: ev.NodeAvoided) -> None:
+    job = s.jobs[e.job]
+    others = tuple(entry for entry in job.avoid if entry[0] != e.node)
+    s.put(s.jobs, e.job, replace(job, avoid=(*others, (e.node, e.until, e.reason))))
+
+
+def avoidance_ended(s: State, e: ev.AvoidanceEnded) -> None:
+    job = s.jobs[e.job]
+    left = tuple(entry for entry in job.avoid if entry[1] > s.m.now)
+    deadline = min([job.queued_at + job.spec.queue_timeout_s, *(until for _, until, _ in left)])
+    s.put(s.jobs, e.job, replace(job, avoid=left, asked_capacity=-1, deadline=deadline))
+
+
 def restart_spent(s: State, e: ev.RestartSpent) -> None:
     job = s.jobs[e.job]
     oldest = e.at - job.spec.restart_window_s

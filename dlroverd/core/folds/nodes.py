@@ -5,6 +5,7 @@ from dataclasses import replace
 from dlroverd.core.folds.room import room_grew
 from dlroverd.core.folds.worlds import observed
 from dlroverd.core.state import (
+    DrillRecord,
     GangRecord,
     GrantRecord,
     JobRecord,
@@ -40,10 +41,42 @@ def node_moved(s: State, e: ev.NodeMoved) -> None:
     node = s.nodes[e.node]
     since = s.m.now if e.to is not node.state else node.since
     moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline)
+    if e.to is not NodeState.UNREACHABLE:
+        moved = replace(moved, askers=())
     if e.to is NodeState.READY:
         moved = replace(moved, adopt_from="")  # it follows this log now; another time needs another word
         room_grew(s)
     s.put(s.nodes, e.node, moved)
+
+
+def suspect_named(s: State, e: ev.SuspectNamed) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], askers=e.askers))
+
+
+def suspects_seen(s: State, e: ev.SuspectsSeen) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], suspects=e.suspects))
+
+
+def node_confirmed_down(s: State, e: ev.NodeConfirmedDown) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], suspects=(), drills=()))
+
+
+def devices_seen(s: State, e: ev.DevicesSeen) -> None:
+    node = s.nodes[e.node]
+    s.put(s.nodes, e.node, replace(node, devices=e.devices))
+    if {device.uuid for device in node.devices} - {device.uuid for device in e.devices}:
+        room_grew(s)
+
+
+def drill_ordered(s: State, e: ev.DrillOrdered) -> None:
+    node = s.nodes[e.node]
+    ordered = DrillRecord(drill=e.drill, actor=e.actor)
+    s.put(s.nodes, e.node, replace(node, drills=(*node.drills, ordered)))
+    s.put(s.meta, "", replace(s.m, next_drill=e.drill.id + 1))
+
+
+def drills_ended(s: State, e: ev.DrillsEnded) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], drills=()))
 
 
 def orphans_seen(s: State, e: ev.OrphansSeen) -> None:

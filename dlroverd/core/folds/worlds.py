@@ -46,10 +46,24 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             restart_count=e.restart_count,
             formed=s.m.position,
             step=-1,
+            checking=e.checking,
+            network=e.network,
+            proven=() if e.checking else gang.proven,
         ),
     )
     master = s.nodes[e.grants[0].node]
     s.put(s.nodes, master.id, replace(master, next_port=e.master_port + 1))
+
+
+def node_checked(s: State, e: ev.NodeChecked) -> None:
+    key = (e.node, e.check.round.gang_key)
+    s.put(s.grants, key, replace(s.grants[key], check=e.check))
+
+
+def world_cleared(s: State, e: ev.WorldCleared) -> None:
+    gang = s.gangs[e.round.gang_key]
+    cleared = replace(gang, checking=False, master_addr=e.master_addr, network=e.network, proven=gang.nodes)
+    s.put(s.gangs, gang.key, cleared)
 
 
 def gang_moved(s: State, e: ev.GangMoved) -> None:

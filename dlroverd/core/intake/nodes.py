@@ -6,8 +6,10 @@ from dlroverd.core.state import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
+from dlroverd.model.fault import CONFIRMED_DOWN, REBOOTED
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeState
+from dlroverd.model.world import Observed
 
 
 def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
@@ -22,9 +24,12 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
         _settle_foreign(turn, item)
         return Done()
     _ready(turn, state.nodes[item.node])
+    if state.nodes[item.node].drills:
+        # Carried out or not: a drill that outlived its agent would be done twice.
+        turn.emit(ev.DrillsEnded(node=item.node))
     reports.take(turn, item.node, item.observed)
     if rebooted:
-        reports.rebooted(turn, item.node, item.observed)
+        reports.ended(turn, item.node, item.observed, REBOOTED)
     elif old is not None and not item.log_id:
         reports.forgotten(turn, item.node, item.observed)
     return Done()
@@ -87,11 +92,36 @@ def silent(turn: Turn, item: inp.NodeSilent) -> Outcome:
     return Done()
 
 
+def confirm_down(turn: Turn, item: inp.ConfirmDown) -> Outcome:
+    """Take a person's word that nothing runs on a silent node any more."""
+    node = turn.state.nodes.get(item.node)
+    if node is None:
+        return _no_node(item.node)
+    if node.state not in (NodeState.UNREACHABLE, NodeState.LOST):
+        return Refused(
+            "connected",
+            f"Node {item.node} is {node.state}: its agent is connected, so it is not down. "
+            "To end what runs there, cancel or restart the jobs.",
+        )
+    turn.emit(ev.NodeConfirmedDown(node=item.node, actor=item.actor))
+    how = f"{CONFIRMED_DOWN} by {item.actor}"
+    if node.state is NodeState.UNREACHABLE:
+        liveness.lose(turn, node, how)
+    else:
+        turn.emit(ev.NodeMoved(node=item.node, on="confirmed", to=NodeState.LOST, reason=how))
+    reports.ended(turn, item.node, Observed(version=0), how)
+    return Done()
+
+
+def _no_node(name: str) -> Refused:
+    return Refused("not_found", f"There is no node {name}; see `dlroverctl node list`.")
+
+
 def adopt(turn: Turn, item: inp.AdoptNode) -> Outcome:
     """Take a node that follows another log, and the ranks it runs, into this one."""
     node = turn.state.nodes.get(item.node)
     if node is None:
-        return Refused("not_found", f"There is no node {item.node}; see `dlroverctl node list`.")
+        return _no_node(item.node)
     if node.state is not NodeState.FOREIGN:
         return Refused("not_foreign", f"Node {item.node} is {node.state} and follows this daemon's log already.")
     if node.adopt_from:

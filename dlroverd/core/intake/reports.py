@@ -5,13 +5,14 @@ that no longer counts is still there. Ranks of jobs this log never knew are list
 """
 
 from dlroverd.core.classify import succeeded
-from dlroverd.core.passes import faults
+from dlroverd.core.passes import checks, faults, liveness
 from dlroverd.core.state import GangRecord, RankRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
-from dlroverd.model.fault import REBOOTED, ExitInfo
+from dlroverd.model.fault import Cause, CauseKind, ExitInfo
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, RankState
+from dlroverd.model.node import DeviceState
 from dlroverd.model.world import Held, Observed, RankObservation, Tombstone
 
 _ORDER = {state: n for n, state in enumerate(RankState)}
@@ -42,14 +43,17 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     news.extend(_missing(turn, node, observed.position, listed))
     _note_ranks(turn, node, news)
     _clear_tombstones(turn, node, observed, observed.position)
+    checks.take(turn, node, observed)
+    _note_devices(turn, node, observed)
+    _note_suspects(turn, node, observed)
 
 
-def rebooted(turn: Turn, node: str, observed: Observed) -> None:
-    """A new boot id: whatever ran there before is gone, and needs no stop any more.
+def ended(turn: Turn, node: str, observed: Observed, how: str) -> None:
+    """A new boot, or a person's word: whatever ran there before is gone, and needs no stop any more.
 
     Ranks not yet started count too: whether the agent had got to them is not known, and a key starts but once.
     """
-    exit_ = ExitInfo(exited_at=turn.now, lost=REBOOTED)
+    exit_ = ExitInfo(exited_at=turn.now, lost=how)
     news = [
         RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
         for gang in _gangs_on(turn, node)
@@ -74,6 +78,30 @@ def forgotten(turn: Turn, node: str, observed: Observed) -> None:
         if rank.node == node and rank.key not in listed and rank.state not in (RankState.ASSIGNED, RankState.GONE)
     ]
     _note_ranks(turn, node, news)
+
+
+def _note_devices(turn: Turn, node: str, observed: Observed) -> None:
+    """Note which devices cannot be granted; one that is lost fails the worlds it was granted to."""
+    record = turn.state.nodes[node]
+    unusable = tuple(sorted((d for d in observed.devices if d.state is not DeviceState.OK), key=lambda d: d.uuid))
+    if unusable == record.devices:
+        return
+    before = {device.uuid for device in record.devices if device.state is DeviceState.LOST}
+    turn.emit(ev.DevicesSeen(node=node, devices=unusable))
+    for device in unusable:
+        if device.state is not DeviceState.LOST or device.uuid in before:
+            continue
+        for gang in _gangs_on(turn, node):
+            if device.uuid in turn.state.grants[node, gang.key].devices and gang.state in LIVE_GANG:
+                sentence = f"device {device.uuid} of node {node} was lost: {device.detail}"
+                cause = Cause(kind=CauseKind.DEVICE_LOST, rule="device.lost", sentence=sentence, node=node)
+                faults.fail_gang(turn, gang.key, turn.now, cause)
+
+
+def _note_suspects(turn: Turn, node: str, observed: Observed) -> None:
+    if observed.suspects != turn.state.nodes[node].suspects:
+        turn.emit(ev.SuspectsSeen(node=node, suspects=observed.suspects))
+        liveness.answered(turn, node)
 
 
 def _is_news(rank: RankRecord, seen: RankObservation) -> bool:

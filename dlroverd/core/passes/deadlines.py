@@ -23,6 +23,8 @@ def run(turn: Turn) -> None:
 
 def _job(turn: Turn, job: JobRecord) -> None:
     match job.state:
+        case JobState.QUEUED if turn.now < job.queued_at + job.spec.queue_timeout_s:
+            turn.emit(ev.AvoidanceEnded(job=job.id))
         case JobState.QUEUED:
             reason = f"not placed within {job.spec.queue_timeout_s:g} s: {reasons.waiting(turn.state, job.id)}"
             finish.end(turn, job.id, JobState.FAILED, reason)

@@ -21,8 +21,20 @@ def opened(turn: Turn, gang: GangKey, began_at: float, cause: Cause | None) -> N
         began_at=min(began_at, turn.now),
         detected_at=turn.now,
         cause=cause,
+        drill=_drill(turn, gang),
     )
     turn.emit(ev.IncidentOpened(job=gang.job, incident=incident))
+
+
+def _drill(turn: Turn, gang: GangKey) -> str:
+    """Say who ordered a fault at the gang's current world or one of its nodes; "" if nobody did."""
+    record = turn.state.gangs[gang]
+    for node in record.nodes:
+        for ordered in turn.state.nodes[node].drills:
+            rank = ordered.drill.rank
+            if rank is None or rank.round_key == gang.at(record.round):
+                return f"{ordered.drill.kind} ordered by {ordered.actor}"
+    return ""
 
 
 def reached(turn: Turn, job: int, phase: str) -> None:

@@ -1,5 +1,7 @@
 """Silence is not death: a node is lost only with a second sign, or after a long time."""
 
+from itertools import islice
+
 from dlroverd.core.passes import faults
 from dlroverd.core.state import GangRecord, NodeRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
@@ -9,53 +11,112 @@ from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, RankState
 from dlroverd.model.node import NodeState
 
+# Enough for the two that have to agree, with one to spare.
+_ASKERS = 3
+_AGREEING = 2
+
 
 def unreachable(turn: Turn, node: NodeRecord) -> None:
-    """Call a silent node unreachable; nothing else happens yet."""
+    """Call a silent node unreachable and have others call it; nothing else happens yet."""
     limits = turn.limits
+    first_look_s = limits.lost_by_peers_s if node.facts.peer_port else limits.lost_after_s
     turn.emit(
         ev.NodeMoved(
             node=node.id,
             on="silent",
             to=NodeState.UNREACHABLE,
             reason=f"silent for {limits.unreachable_after_s:g} s; what it runs goes on",
-            deadline=turn.now + limits.lost_after_s - limits.unreachable_after_s,
+            deadline=turn.now + (first_look_s - limits.unreachable_after_s),
         )
     )
+    _name_askers(turn, node.id)
+    for suspect in sorted(turn.state.asked.get(node.id, ())):
+        _name_askers(turn, suspect)
+
+
+def _name_askers(turn: Turn, suspect: str) -> None:
+    """Choose who calls a silent node: those that share a world with it, else any; only whoever is heard."""
+    state = turn.state
+    if not state.nodes[suspect].facts.peer_port:
+        return
+    near = [name for key in sorted(state.node_gangs.get(suspect, ())) for name in state.gangs[key].nodes]
+    fit = (
+        name
+        for name in dict.fromkeys([*near, *state.nodes])
+        if state.nodes[name].state is NodeState.READY and state.nodes[name].facts.peer_port and name != suspect
+    )
+    askers = tuple(islice(fit, _ASKERS))
+    if askers != state.nodes[suspect].askers:
+        turn.emit(ev.SuspectNamed(node=suspect, askers=askers))
+
+
+def answered(turn: Turn, asker: str) -> None:
+    """Weigh what an agent has newly said of the silent nodes that it was asked to call."""
+    for name in sorted(turn.state.asked.get(asker, ())):
+        node = turn.state.nodes[name]
+        if node.state is NodeState.UNREACHABLE and (sign := _sign(turn, node)):
+            lose(turn, node, sign)
 
 
 def overdue(turn: Turn, node: NodeRecord) -> None:
     """An unreachable node's deadline has passed: lost if there is a second sign, or if it has been too long."""
-    # One sum, used as the deadline too: a difference rounded below it would be due again and again.
-    until = node.since + (turn.limits.unreachable_limit_s - turn.limits.unreachable_after_s)
+    limits = turn.limits
     sign = _sign(turn, node)
+    # Each a sum of the same parts as the deadline: a difference rounded below it would be due again and again.
+    until = node.since + (limits.unreachable_limit_s - limits.unreachable_after_s)
     if sign or turn.now >= until:
-        lose(turn, node, sign or f"silent for {turn.limits.unreachable_limit_s:g} s, the limit")
+        lose(turn, node, sign or f"silent for {limits.unreachable_limit_s:g} s, the limit")
         return
+    quiet = node.since + (limits.lost_after_s - limits.unreachable_after_s)
+    reach = [name for name, answers in _answers(turn, node) if answers]
+    if reach:
+        reason = f"silent, but {', '.join(reach)} can reach it: the way to the daemon is cut; what it runs goes on"
+    else:
+        reason = "silent, and nothing else says that it is down; what it runs may go on"
+    deadline = quiet if turn.now < quiet else until
     turn.emit(
-        ev.NodeMoved(
-            node=node.id,
-            on="no_second_sign",
-            to=NodeState.UNREACHABLE,
-            reason="silent, and nothing else says that it is down; what it runs may go on",
-            deadline=until,
-        )
+        ev.NodeMoved(node=node.id, on="no_second_sign", to=NodeState.UNREACHABLE, reason=reason, deadline=deadline)
     )
 
 
 def second_sign(turn: Turn, gang: GangRecord) -> None:
-    """A gang that stops is a second sign against each of its nodes that has been silent for `lost_after_s`."""
-    quiet_s = turn.limits.lost_after_s - turn.limits.unreachable_after_s
+    """A gang that stops is a second sign against each of its nodes that has been silent for long enough."""
     for name in gang.nodes:
         node = turn.state.nodes[name]
-        if node.state is NodeState.UNREACHABLE and turn.now - node.since >= quiet_s:
-            sign = _sign(turn, node)
-            if sign:
-                lose(turn, node, sign)
+        if node.state is NodeState.UNREACHABLE and (sign := _sign(turn, node)):
+            lose(turn, node, sign)
+
+
+def _answers(turn: Turn, node: NodeRecord) -> list[tuple[str, bool]]:
+    """Tell what those who were asked to call a silent node, and are heard themselves, say of it."""
+    said = []
+    for name in node.askers:
+        asker = turn.state.nodes[name]
+        if asker.state is NodeState.READY:
+            said += [(name, seen.answers) for seen in asker.suspects if seen.node == node.id]
+    return said
 
 
 def _sign(turn: Turn, node: NodeRecord) -> str:
-    """Tell whether a gang with ranks on the silent node failed on another node; "" if none did."""
+    """Say what besides its silence, which has lasted long enough for that, tells that a node is down; "" if nothing."""
+    limits = turn.limits
+    said = _answers(turn, node)
+    deaf = [name for name, answers in said if not answers]
+    agreed = bool(deaf) and len(deaf) == len(said)
+    if (
+        agreed
+        and len(deaf) >= _AGREEING
+        and turn.now >= node.since + (limits.lost_by_peers_s - limits.unreachable_after_s)
+    ):
+        return f"silent, and {' and '.join(deaf)} cannot reach it either"
+    if turn.now < node.since + (limits.lost_after_s - limits.unreachable_after_s):
+        return ""
+    if agreed:
+        return f"silent, and {deaf[0]} cannot reach it either"
+    return _failed_elsewhere(turn, node)
+
+
+def _failed_elsewhere(turn: Turn, node: NodeRecord) -> str:
     for key in sorted(turn.state.node_gangs.get(node.id, ())):
         gang = turn.state.gangs[key]
         if gang.state is not GangState.STOPPING:

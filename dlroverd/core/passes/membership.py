@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dlroverd.core.passes import liveness
+from dlroverd.core.passes import checks, liveness
 from dlroverd.core.state import GangRecord, GrantRecord, NodeRecord, State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
+from dlroverd.model.fault import CauseKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState, RankState
 from dlroverd.model.node import NodeState
@@ -25,6 +26,8 @@ def advance(turn: Turn, key: GangKey) -> None:
         if tally.get(RankState.GONE, 0) == gang.world_size:
             _move(turn, gang, "all_succeeded", GangState.SUCCEEDED, "every rank ended with 0")
             turn.emit(ev.GangReleased(gang=key))
+        elif gang.checking:
+            checks.conclude(turn, gang)
         elif gang.state is GangState.STARTING and not (
             tally.get(RankState.ASSIGNED, 0) or tally.get(RankState.STARTING, 0)
         ):
@@ -63,37 +66,48 @@ def can_reform(state: State, gang: GangRecord) -> bool:
     return (
         all(grant is not None and not grant.released for grant in grants)
         and sum(grant.slots for grant in grants if grant is not None) == gang.world_size
-        and all(state.nodes[node].state is NodeState.READY for node in gang.nodes)
+        and all(_usable(state.nodes[node], grant) for node, grant in zip(gang.nodes, grants, strict=True))
     )
 
 
-def reform(turn: Turn, gang: GangRecord, reason: str) -> None:
-    """Form the next world of a gang on the nodes it holds."""
+def _usable(node: NodeRecord, grant: GrantRecord | None) -> bool:
+    unusable = {device.uuid for device in node.devices}
+    return node.state is NodeState.READY and grant is not None and not unusable.intersection(grant.devices)
+
+
+def reform(turn: Turn, gang: GangRecord, reason: str, after: CauseKind) -> None:
+    """Form the next world of a gang on the nodes it holds; `after` is what ended the last one."""
     grants = [(node, turn.state.grants[node, gang.key]) for node in gang.nodes]
     form(
         turn,
         gang.key,
         [NodeGrant(node=node, slots=grant.slots, devices=grant.devices) for node, grant in grants],
         reason,
+        after,
     )
 
 
-def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str) -> None:
+def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, after: CauseKind | None = None) -> None:
     """Give a gang a new world: a higher round, ranks in order of `grants`, a port not used lately."""
     state = turn.state
     gang, job = state.gangs[key], state.jobs[key.job]
     master = state.nodes[grants[0].node]
+    nodes = tuple(grant.node for grant in grants)
+    proven = checks.proven(state, gang, nodes)
+    checking = checks.possible(state, nodes) and (not proven or after in checks.DOUBT_THE_NETWORK)
     deadline = turn.now + job.spec.start_timeout_s
     turn.emit(
         ev.WorldFormed(
             round=key.at(gang.round + 1),
             grants=tuple(grants),
-            master_addr=master.facts.address,
+            master_addr=gang.master_addr if proven else master.facts.address,
             master_port=_next_port(state, master),
             world_size=sum(grant.slots for grant in grants),
             restart_count=job.restarts,
             reason=reason,
             deadline=deadline,
+            checking=checking,
+            network=gang.network if proven and not checking else "",
         )
     )
     turn.emit(ev.GangMoved(gang=key, on="formed", to=GangState.STARTING, reason=reason, deadline=deadline))
@@ -124,5 +138,6 @@ def pick_devices(state: State, node: str, slots: int) -> tuple[str, ...]:
         return ()
     held: list[GrantRecord] = [state.grants[node, key] for key in state.node_gangs.get(node, ())]
     taken = {device for grant in held for device in grant.devices}
+    taken.update(device.uuid for device in record.devices)
     free = [device.uuid for device in record.facts.devices if device.uuid not in taken]
     return tuple(free[:slots])

@@ -63,7 +63,8 @@ def request(state: State, job: int) -> PlacementRequest:
                 slots_per_node=role.nproc_per_node,
             )
         )
-    return PlacementRequest(job=job, name=record.spec.name, gangs=tuple(gangs))
+    avoid = tuple(node for node, until, _ in record.avoid if until > state.m.now)
+    return PlacementRequest(job=job, name=record.spec.name, gangs=tuple(gangs), avoid=avoid)
 
 
 def answered(turn: Turn, item: inp.PlacementAnswered) -> Outcome:
@@ -90,8 +91,11 @@ def overrule(turn: Turn, job: JobRecord, wrong: str) -> None:
 
 def _settle(turn: Turn, job: JobRecord, answer: Placement | NoFit) -> None:
     if isinstance(answer, NoFit):
-        deadline = job.queued_at + job.spec.queue_timeout_s
-        turn.emit(ev.JobMoved(job=job.id, on="no_room", to=JobState.QUEUED, reason=answer.reason, deadline=deadline))
+        ends = [until for _, until, _ in job.avoid if until > turn.now]
+        deadline = min([job.queued_at + job.spec.queue_timeout_s, *ends])
+        avoids = "".join(f"; avoids {node}: {why}" for node, until, why in job.avoid if until > turn.now)
+        reason = f"{answer.reason}{avoids}"
+        turn.emit(ev.JobMoved(job=job.id, on="no_room", to=JobState.QUEUED, reason=reason, deadline=deadline))
         return
     for placed in answer.gangs:
         key = GangKey(job.id, placed.role, placed.gang)

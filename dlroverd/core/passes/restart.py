@@ -13,7 +13,11 @@ from dlroverd.model.job import GangState, JobState
 # Starting the same thing again can not help these.
 _HOPELESS = frozenset({CauseKind.MISSING_SCRIPT, CauseKind.SYNTAX_ERROR, CauseKind.IMPORT_ERROR})
 # Not the job's fault: its budget does not pay.
-_FREE = frozenset({CauseKind.NODE_LOST, CauseKind.REQUESTED})
+_FREE = frozenset({CauseKind.NODE_LOST, CauseKind.REQUESTED, CauseKind.DEVICE_LOST})
+# Its node is not fit for this job: if the job ever ran, other nodes are tried.
+_UNFIT = frozenset({CauseKind.CHECK_FAILED, CauseKind.MISMATCH, CauseKind.NO_PATH})
+# What was known at detection explains these ends, whatever the ranks said.
+_EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST})
 # Another port each time; that many in a row mean that something else is wrong.
 _FREE_PORT_RETRIES = 5
 
@@ -25,6 +29,7 @@ class _Verdict:
     gave_up: bool = False
     pays: bool = False
     port_retries: int = 0
+    avoid: str = ""
 
 
 def decide(turn: Turn, job: int) -> None:
@@ -47,6 +52,9 @@ def decide(turn: Turn, job: int) -> None:
     if verdict.pays:
         turn.emit(ev.RestartSpent(job=job, at=turn.now))
     turn.emit(ev.RestartCounted(job=job, port_retries=verdict.port_retries))
+    if verdict.avoid:
+        until = turn.now + turn.limits.avoid_s
+        turn.emit(ev.NodeAvoided(job=job, node=verdict.avoid, until=until, reason=cause.sentence))
     _start_anew(turn, job, stopped, cause)
 
 
@@ -77,7 +85,7 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
 
 def _weigh(found: Cause | None, given: Cause | None) -> Cause:
     """Choose between what the ranks' ends say and what was known at detection (a lost node, a request)."""
-    if given is not None and (found is None or found.kind is CauseKind.PEER_LOST):
+    if given is not None and (found is None or found.kind is CauseKind.PEER_LOST or given.kind in _EXPLAINS_ALL):
         return given
     if found is not None:
         return found
@@ -87,10 +95,14 @@ def _weigh(found: Cause | None, given: Cause | None) -> Cause:
 def _judge(turn: Turn, job: JobRecord, incident: Incident, cause: Cause, reached: int) -> _Verdict:
     if cause.kind in _HOPELESS:
         return _Verdict(f"failed: {cause.sentence}; starting it again can not help", end=True)
-    before = turn.state.incidents.get((job.id, incident.id - 1))
+    if cause.kind in _UNFIT:
+        if job.started_at or cause.kind is CauseKind.NO_PATH:
+            return _Verdict(f"other nodes than {cause.node}, at no cost to the job", avoid=cause.node)
+        return _Verdict(f"failed: {cause.sentence}", end=True)
+    before = turn.state.incidents.get((job.id, incident.id - 1)) if not incident.drill else None
     if before is not None and _same_again(before, cause, reached):
         return _Verdict(f"failed: {cause.sentence}; the same at the last start, so it would again", end=True)
-    if cause.kind in _FREE:
+    if cause.kind in _FREE or incident.drill:
         return _Verdict("restart, at no cost to the job")
     if cause.kind is CauseKind.PORT_TAKEN and job.port_retries < _FREE_PORT_RETRIES:
         return _Verdict("restart on another port, at no cost to the job", port_retries=job.port_retries + 1)
@@ -123,7 +135,8 @@ def _place(cause: Cause) -> tuple[str, str, int] | None:
 
 def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -> None:
     """In place if every gang's nodes are ready, which asks nobody; else the scheduler is asked for nodes."""
-    if not all(membership.can_reform(turn.state, gang) for gang in stopped):
+    avoided = {node for node, _, _ in turn.state.jobs[job].avoid}
+    if not all(membership.can_reform(turn.state, gang) and not avoided.intersection(gang.nodes) for gang in stopped):
         # All of them, also those whose own nodes are well: two jobs that wait with nodes in hand may wait for ever.
         for gang in stopped:
             turn.emit(ev.GangReleased(gang=gang.key))
@@ -139,7 +152,7 @@ def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -
         )
         return
     for gang in stopped:
-        membership.reform(turn, gang, cause.sentence)
+        membership.reform(turn, gang, cause.sentence, cause.kind)
     turn.emit(
         ev.JobMoved(
             job=job,

@@ -25,15 +25,17 @@ _sym_db = _symbol_database.Default()
 from dlroverd.protocol.v1 import common_pb2 as dlroverd_dot_protocol_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(dlroverd/protocol/v1/agent_service.proto\x12\x14\x64lroverd.protocol.v1\x1a!dlroverd/protocol/v1/common.proto\"\x82\x02\n\x0c\x41gentMessage\x12,\n\x05hello\x18\x01 \x01(\x0b\x32\x1b.dlroverd.protocol.v1.HelloH\x00\x12\x32\n\x08observed\x18\x02 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ObservedH\x00\x12*\n\x04\x62\x65\x61t\x18\x03 \x01(\x0b\x32\x1a.dlroverd.protocol.v1.BeatH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ProgressH\x00\x12(\n\x03\x62ye\x18\x05 \x01(\x0b\x32\x19.dlroverd.protocol.v1.ByeH\x00\x42\x06\n\x04\x62ody\"\xde\x01\n\rDaemonMessage\x12\x30\n\x07welcome\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.WelcomeH\x00\x12\x30\n\x07\x64\x65sired\x18\x02 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.DesiredH\x00\x12(\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x19.dlroverd.protocol.v1.AckH\x00\x12\x37\n\x0blog_request\x18\x04 \x01(\x0b\x32 .dlroverd.protocol.v1.LogRequestH\x00\x42\x06\n\x04\x62ody\"\xa5\x01\n\x08LogPiece\x12-\n\x04open\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.LogOpenH\x00\x12/\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.LogChunkH\x00\x12\x31\n\x06\x66\x61iled\x18\x03 \x01(\x0b\x32\x1f.dlroverd.protocol.v1.LogFailedH\x00\x42\x06\n\x04\x62ody\"\x0f\n\rPushLogsReply\"\x84\x02\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12.\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1f.dlroverd.protocol.v1.NodeFacts\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x0e\n\x06log_id\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x03\x12\x30\n\x08observed\x18\x08 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.Observed\x12(\n\x04held\x18\t \x01(\x0b\x32\x1a.dlroverd.protocol.v1.Held\"c\n\x08Observed\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x34\n\x05ranks\x18\x03 \x03(\x0b\x32%.dlroverd.protocol.v1.RankObservation\"\xca\x01\n\x0fRankObservation\x12*\n\x03key\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.RankKey\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.dlroverd.protocol.v1.RankState\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x12\n\nstarted_at\x18\x04 \x01(\x01\x12\x31\n\x04\x65xit\x18\x05 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ExitInfoH\x00\x88\x01\x01\x42\x07\n\x05_exit\"p\n\x04Held\x12\x35\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32 .dlroverd.protocol.v1.Assignment\x12\x31\n\x04jobs\x18\x02 \x03(\x0b\x32#.dlroverd.protocol.v1.JobDescriptor\"R\n\x04\x42\x65\x61t\x12\x16\n\x0e\x61pplied_log_id\x18\x01 \x01(\t\x12\x18\n\x10\x61pplied_position\x18\x02 \x01(\x03\x12\x18\n\x10observed_version\x18\x03 \x01(\x03\"S\n\x08Progress\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\n\n\x02\x61t\x18\x03 \x01(\x01\"\x05\n\x03\x42ye\"z\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\x03\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x02 \x01(\t\x12\x0e\n\x06log_id\x18\x03 \x01(\t\x12\x17\n\x0f\x62\x65\x61t_interval_s\x18\x04 \x01(\x01\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\"\xde\x01\n\x07\x44\x65sired\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x12\n\nadopt_from\x18\x03 \x01(\t\x12\x31\n\x04jobs\x18\x04 \x03(\x0b\x32#.dlroverd.protocol.v1.JobDescriptor\x12\x35\n\x0b\x61ssignments\x18\x05 \x03(\x0b\x32 .dlroverd.protocol.v1.Assignment\x12\x33\n\ntombstones\x18\x06 \x03(\x0b\x32\x1f.dlroverd.protocol.v1.Tombstone\"\xf2\x01\n\nAssignment\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x12\n\nworld_size\x18\x02 \x01(\x03\x12\x12\n\ngroup_rank\x18\x03 \x01(\x03\x12\x18\n\x10group_world_size\x18\x04 \x01(\x03\x12\x12\n\nfirst_rank\x18\x05 \x01(\x03\x12\r\n\x05nproc\x18\x06 \x01(\x03\x12\x13\n\x0bmaster_addr\x18\x07 \x01(\t\x12\x13\n\x0bmaster_port\x18\x08 \x01(\x03\x12\x15\n\rrestart_count\x18\t \x01(\x03\x12\x0f\n\x07\x64\x65vices\x18\n \x03(\t\"o\n\tTombstone\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x0f\n\x07grace_s\x18\x02 \x01(\x01\x12\x12\n\nevidence_s\x18\x03 \x01(\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x1f\n\x03\x41\x63k\x12\x18\n\x10observed_version\x18\x01 \x01(\x03\"\x89\x01\n\nLogRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x30\n\x07sources\x18\x02 \x03(\x0b\x32\x1f.dlroverd.protocol.v1.LogSource\x12\x17\n\ntail_lines\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\x42\r\n\x0b_tail_lines\"M\n\tLogSource\x12+\n\x04rank\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.RankKey\x12\x13\n\x0b\x66rom_offset\x18\x02 \x01(\x03\"\x1c\n\x07LogOpen\x12\x11\n\tstream_id\x18\x01 \x01(\t*\x9d\x01\n\tRankState\x12\x1a\n\x16RANK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RANK_STATE_ASSIGNED\x10\x01\x12\x17\n\x13RANK_STATE_STARTING\x10\x02\x12\x16\n\x12RANK_STATE_RUNNING\x10\x03\x12\x15\n\x11RANK_STATE_EXITED\x10\x04\x12\x13\n\x0fRANK_STATE_GONE\x10\x05\x32\xb9\x01\n\x0c\x41gentService\x12V\n\x07Session\x12\".dlroverd.protocol.v1.AgentMessage\x1a#.dlroverd.protocol.v1.DaemonMessage(\x01\x30\x01\x12Q\n\x08PushLogs\x12\x1e.dlroverd.protocol.v1.LogPiece\x1a#.dlroverd.protocol.v1.PushLogsReply(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(dlroverd/protocol/v1/agent_service.proto\x12\x14\x64lroverd.protocol.v1\x1a!dlroverd/protocol/v1/common.proto\"\x82\x02\n\x0c\x41gentMessage\x12,\n\x05hello\x18\x01 \x01(\x0b\x32\x1b.dlroverd.protocol.v1.HelloH\x00\x12\x32\n\x08observed\x18\x02 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ObservedH\x00\x12*\n\x04\x62\x65\x61t\x18\x03 \x01(\x0b\x32\x1a.dlroverd.protocol.v1.BeatH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ProgressH\x00\x12(\n\x03\x62ye\x18\x05 \x01(\x0b\x32\x19.dlroverd.protocol.v1.ByeH\x00\x42\x06\n\x04\x62ody\"\xde\x01\n\rDaemonMessage\x12\x30\n\x07welcome\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.WelcomeH\x00\x12\x30\n\x07\x64\x65sired\x18\x02 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.DesiredH\x00\x12(\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x19.dlroverd.protocol.v1.AckH\x00\x12\x37\n\x0blog_request\x18\x04 \x01(\x0b\x32 .dlroverd.protocol.v1.LogRequestH\x00\x42\x06\n\x04\x62ody\"\xa5\x01\n\x08LogPiece\x12-\n\x04open\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.LogOpenH\x00\x12/\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.LogChunkH\x00\x12\x31\n\x06\x66\x61iled\x18\x03 \x01(\x0b\x32\x1f.dlroverd.protocol.v1.LogFailedH\x00\x42\x06\n\x04\x62ody\"\x0f\n\rPushLogsReply\"\x96\x02\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12.\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1f.dlroverd.protocol.v1.NodeFacts\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x0e\n\x06log_id\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x03\x12\x30\n\x08observed\x18\x08 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.Observed\x12(\n\x04held\x18\t \x01(\x0b\x32\x1a.dlroverd.protocol.v1.Held\x12\x10\n\x08instance\x18\n \x01(\t\"\x83\x02\n\x08Observed\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x34\n\x05ranks\x18\x03 \x03(\x0b\x32%.dlroverd.protocol.v1.RankObservation\x12/\n\x06\x63hecks\x18\x04 \x03(\x0b\x32\x1f.dlroverd.protocol.v1.NodeCheck\x12\x33\n\x08suspects\x18\x05 \x03(\x0b\x32!.dlroverd.protocol.v1.SuspectSeen\x12\x38\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\'.dlroverd.protocol.v1.DeviceObservation\"n\n\tNodeCheck\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x10\n\x08mismatch\x18\x03 \x01(\t\x12\x0f\n\x07reached\x18\x04 \x03(\t\",\n\x0bSuspectSeen\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61nswers\x18\x02 \x01(\x08\"c\n\x11\x44\x65viceObservation\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.dlroverd.protocol.v1.DeviceState\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xca\x01\n\x0fRankObservation\x12*\n\x03key\x18\x01 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.RankKey\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.dlroverd.protocol.v1.RankState\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x12\n\nstarted_at\x18\x04 \x01(\x01\x12\x31\n\x04\x65xit\x18\x05 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.ExitInfoH\x00\x88\x01\x01\x42\x07\n\x05_exit\"p\n\x04Held\x12\x35\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32 .dlroverd.protocol.v1.Assignment\x12\x31\n\x04jobs\x18\x02 \x03(\x0b\x32#.dlroverd.protocol.v1.JobDescriptor\"R\n\x04\x42\x65\x61t\x12\x16\n\x0e\x61pplied_log_id\x18\x01 \x01(\t\x12\x18\n\x10\x61pplied_position\x18\x02 \x01(\x03\x12\x18\n\x10observed_version\x18\x03 \x01(\x03\"S\n\x08Progress\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\n\n\x02\x61t\x18\x03 \x01(\x01\"\x15\n\x03\x42ye\x12\x0e\n\x06\x61way_s\x18\x01 \x01(\x01\"\x87\x01\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\x03\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x02 \x01(\t\x12\x0e\n\x06log_id\x18\x03 \x01(\t\x12\x17\n\x0f\x62\x65\x61t_interval_s\x18\x04 \x01(\x01\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x0b\n\x03now\x18\x06 \x01(\x01\"\xb9\x02\n\x07\x44\x65sired\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x12\n\nadopt_from\x18\x03 \x01(\t\x12\x31\n\x04jobs\x18\x04 \x03(\x0b\x32#.dlroverd.protocol.v1.JobDescriptor\x12\x35\n\x0b\x61ssignments\x18\x05 \x03(\x0b\x32 .dlroverd.protocol.v1.Assignment\x12\x33\n\ntombstones\x18\x06 \x03(\x0b\x32\x1f.dlroverd.protocol.v1.Tombstone\x12,\n\x08suspects\x18\x07 \x03(\x0b\x32\x1a.dlroverd.protocol.v1.Peer\x12+\n\x06\x64rills\x18\x08 \x03(\x0b\x32\x1b.dlroverd.protocol.v1.Drill\"5\n\x04Peer\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\x12\x0c\n\x04port\x18\x03 \x01(\x03\"\x8c\x01\n\x05\x44rill\x12\n\n\x02id\x18\x01 \x01(\x03\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.dlroverd.protocol.v1.DrillKind\x12\x30\n\x04rank\x18\x03 \x01(\x0b\x32\x1d.dlroverd.protocol.v1.RankKeyH\x00\x88\x01\x01\x12\r\n\x05\x66or_s\x18\x04 \x01(\x01\x42\x07\n\x05_rank\"\xeb\x02\n\nAssignment\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x12\n\nworld_size\x18\x02 \x01(\x03\x12\x12\n\ngroup_rank\x18\x03 \x01(\x03\x12\x18\n\x10group_world_size\x18\x04 \x01(\x03\x12\x12\n\nfirst_rank\x18\x05 \x01(\x03\x12\r\n\x05nproc\x18\x06 \x01(\x03\x12\x13\n\x0bmaster_addr\x18\x07 \x01(\t\x12\x13\n\x0bmaster_port\x18\x08 \x01(\x03\x12\x15\n\rrestart_count\x18\t \x01(\x03\x12\x0f\n\x07\x64\x65vices\x18\n \x03(\t\x12\x10\n\x08\x63hecking\x18\x0b \x01(\x08\x12/\n\x06master\x18\x0c \x01(\x0b\x32\x1a.dlroverd.protocol.v1.PeerH\x00\x88\x01\x01\x12)\n\x05peers\x18\r \x03(\x0b\x32\x1a.dlroverd.protocol.v1.PeerB\t\n\x07_master\"o\n\tTombstone\x12-\n\x05round\x18\x01 \x01(\x0b\x32\x1e.dlroverd.protocol.v1.RoundKey\x12\x0f\n\x07grace_s\x18\x02 \x01(\x01\x12\x12\n\nevidence_s\x18\x03 \x01(\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x1f\n\x03\x41\x63k\x12\x18\n\x10observed_version\x18\x01 \x01(\x03\"\xcd\x01\n\nLogRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x30\n\x07sources\x18\x02 \x03(\x0b\x32\x1f.dlroverd.protocol.v1.LogSource\x12\x17\n\ntail_lines\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\x12\x12\n\x05since\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\tlag_bytes\x18\x06 \x01(\x03H\x02\x88\x01\x01\x42\r\n\x0b_tail_linesB\x08\n\x06_sinceB\x0c\n\n_lag_bytes\"\x1c\n\x07LogOpen\x12\x11\n\tstream_id\x18\x01 \x01(\t*n\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x45VICE_STATE_OK\x10\x01\x12\x15\n\x11\x44\x45VICE_STATE_BUSY\x10\x02\x12\x15\n\x11\x44\x45VICE_STATE_LOST\x10\x03*\x9d\x01\n\tRankState\x12\x1a\n\x16RANK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RANK_STATE_ASSIGNED\x10\x01\x12\x17\n\x13RANK_STATE_STARTING\x10\x02\x12\x16\n\x12RANK_STATE_RUNNING\x10\x03\x12\x15\n\x11RANK_STATE_EXITED\x10\x04\x12\x13\n\x0fRANK_STATE_GONE\x10\x05\x32\xb9\x01\n\x0c\x41gentService\x12V\n\x07Session\x12\".dlroverd.protocol.v1.AgentMessage\x1a#.dlroverd.protocol.v1.DaemonMessage(\x01\x30\x01\x12Q\n\x08PushLogs\x12\x1e.dlroverd.protocol.v1.LogPiece\x1a#.dlroverd.protocol.v1.PushLogsReply(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dlroverd.protocol.v1.agent_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RANKSTATE']._serialized_start=2621
-  _globals['_RANKSTATE']._serialized_end=2778
+  _globals['_DEVICESTATE']._serialized_start=3487
+  _globals['_DEVICESTATE']._serialized_end=3597
+  _globals['_RANKSTATE']._serialized_start=3600
+  _globals['_RANKSTATE']._serialized_end=3757
   _globals['_AGENTMESSAGE']._serialized_start=102
   _globals['_AGENTMESSAGE']._serialized_end=360
   _globals['_DAEMONMESSAGE']._serialized_start=363
@@ -43,35 +45,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUSHLOGSREPLY']._serialized_start=755
   _globals['_PUSHLOGSREPLY']._serialized_end=770
   _globals['_HELLO']._serialized_start=773
-  _globals['_HELLO']._serialized_end=1033
-  _globals['_OBSERVED']._serialized_start=1035
-  _globals['_OBSERVED']._serialized_end=1134
-  _globals['_RANKOBSERVATION']._serialized_start=1137
-  _globals['_RANKOBSERVATION']._serialized_end=1339
-  _globals['_HELD']._serialized_start=1341
-  _globals['_HELD']._serialized_end=1453
-  _globals['_BEAT']._serialized_start=1455
-  _globals['_BEAT']._serialized_end=1537
-  _globals['_PROGRESS']._serialized_start=1539
-  _globals['_PROGRESS']._serialized_end=1622
-  _globals['_BYE']._serialized_start=1624
-  _globals['_BYE']._serialized_end=1629
-  _globals['_WELCOME']._serialized_start=1631
-  _globals['_WELCOME']._serialized_end=1753
-  _globals['_DESIRED']._serialized_start=1756
-  _globals['_DESIRED']._serialized_end=1978
-  _globals['_ASSIGNMENT']._serialized_start=1981
-  _globals['_ASSIGNMENT']._serialized_end=2223
-  _globals['_TOMBSTONE']._serialized_start=2225
-  _globals['_TOMBSTONE']._serialized_end=2336
-  _globals['_ACK']._serialized_start=2338
-  _globals['_ACK']._serialized_end=2369
-  _globals['_LOGREQUEST']._serialized_start=2372
-  _globals['_LOGREQUEST']._serialized_end=2509
-  _globals['_LOGSOURCE']._serialized_start=2511
-  _globals['_LOGSOURCE']._serialized_end=2588
-  _globals['_LOGOPEN']._serialized_start=2590
-  _globals['_LOGOPEN']._serialized_end=2618
-  _globals['_AGENTSERVICE']._serialized_start=2781
-  _globals['_AGENTSERVICE']._serialized_end=2966
+  _globals['_HELLO']._serialized_end=1051
+  _globals['_OBSERVED']._serialized_start=1054
+  _globals['_OBSERVED']._serialized_end=1313
+  _globals['_NODECHECK']._serialized_start=1315
+  _globals['_NODECHECK']._serialized_end=1425
+  _globals['_SUSPECTSEEN']._serialized_start=1427
+  _globals['_SUSPECTSEEN']._serialized_end=1471
+  _globals['_DEVICEOBSERVATION']._serialized_start=1473
+  _globals['_DEVICEOBSERVATION']._serialized_end=1572
+  _globals['_RANKOBSERVATION']._serialized_start=1575
+  _globals['_RANKOBSERVATION']._serialized_end=1777
+  _globals['_HELD']._serialized_start=1779
+  _globals['_HELD']._serialized_end=1891
+  _globals['_BEAT']._serialized_start=1893
+  _globals['_BEAT']._serialized_end=1975
+  _globals['_PROGRESS']._serialized_start=1977
+  _globals['_PROGRESS']._serialized_end=2060
+  _globals['_BYE']._serialized_start=2062
+  _globals['_BYE']._serialized_end=2083
+  _globals['_WELCOME']._serialized_start=2086
+  _globals['_WELCOME']._serialized_end=2221
+  _globals['_DESIRED']._serialized_start=2224
+  _globals['_DESIRED']._serialized_end=2537
+  _globals['_PEER']._serialized_start=2539
+  _globals['_PEER']._serialized_end=2592
+  _globals['_DRILL']._serialized_start=2595
+  _globals['_DRILL']._serialized_end=2735
+  _globals['_ASSIGNMENT']._serialized_start=2738
+  _globals['_ASSIGNMENT']._serialized_end=3101
+  _globals['_TOMBSTONE']._serialized_start=3103
+  _globals['_TOMBSTONE']._serialized_end=3214
+  _globals['_ACK']._serialized_start=3216
+  _globals['_ACK']._serialized_end=3247
+  _globals['_LOGREQUEST']._serialized_start=3250
+  _globals['_LOGREQUEST']._serialized_end=3455
+  _globals['_LOGOPEN']._serialized_start=3457
+  _globals['_LOGOPEN']._serialized_end=3485
+  _globals['_AGENTSERVICE']._serialized_start=3760
+  _globals['_AGENTSERVICE']._serialized_end=3945
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class DeviceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEVICE_STATE_UNSPECIFIED: _ClassVar[DeviceState]
+    DEVICE_STATE_OK: _ClassVar[DeviceState]
+    DEVICE_STATE_BUSY: _ClassVar[DeviceState]
+    DEVICE_STATE_LOST: _ClassVar[DeviceState]
+
 class RankState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RANK_STATE_UNSPECIFIED: _ClassVar[RankState]
@@ -16,6 +23,10 @@ class RankState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RANK_STATE_RUNNING: _ClassVar[RankState]
     RANK_STATE_EXITED: _ClassVar[RankState]
     RANK_STATE_GONE: _ClassVar[RankState]
+DEVICE_STATE_UNSPECIFIED: DeviceState
+DEVICE_STATE_OK: DeviceState
+DEVICE_STATE_BUSY: DeviceState
+DEVICE_STATE_LOST: DeviceState
 RANK_STATE_UNSPECIFIED: RankState
 RANK_STATE_ASSIGNED: RankState
 RANK_STATE_STARTING: RankState
@@ -64,7 +75,7 @@ class PushLogsReply(_message.Message):
     def __init__(self) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("node", "protocol_version", "capabilities", "facts", "boot_id", "log_id", "position", "observed", "held")
+    __slots__ = ("node", "protocol_version", "capabilities", "facts", "boot_id", "log_id", "position", "observed", "held", "instance")
     NODE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +85,7 @@ class Hello(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     node: str
     protocol_version: int
     capabilities: _containers.RepeatedScalarFieldContainer[str]
@@ -83,17 +95,54 @@ class Hello(_message.Message):
     position: int
     observed: Observed
     held: Held
-    def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
+    instance: str
+    def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ...) -> None: ...
+    checks: _containers.RepeatedCompositeFieldContainer[NodeCheck]
+    suspects: _containers.RepeatedCompositeFieldContainer[SuspectSeen]
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceObservation]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ...) -> None: ...
+
+class NodeCheck(_message.Message):
+    __slots__ = ("round", "problem", "mismatch", "reached")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    MISMATCH_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    problem: str
+    mismatch: str
+    reached: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., problem: _Optional[str] = ..., mismatch: _Optional[str] = ..., reached: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SuspectSeen(_message.Message):
+    __slots__ = ("node", "answers")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    answers: bool
+    def __init__(self, node: _Optional[str] = ..., answers: _Optional[bool] = ...) -> None: ...
+
+class DeviceObservation(_message.Message):
+    __slots__ = ("uuid", "state", "detail")
+    UUID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    uuid: str
+    state: DeviceState
+    detail: str
+    def __init__(self, uuid: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class RankObservation(_message.Message):
     __slots__ = ("key", "state", "pid", "started_at", "exit")
@@ -138,41 +187,71 @@ class Progress(_message.Message):
     def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class Bye(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("away_s",)
+    AWAY_S_FIELD_NUMBER: _ClassVar[int]
+    away_s: float
+    def __init__(self, away_s: _Optional[float] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol_version", "daemon_version", "log_id", "beat_interval_s", "capabilities")
+    __slots__ = ("protocol_version", "daemon_version", "log_id", "beat_interval_s", "capabilities", "now")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DAEMON_VERSION_FIELD_NUMBER: _ClassVar[int]
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     BEAT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     daemon_version: str
     log_id: str
     beat_interval_s: float
     capabilities: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+    now: float
+    def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., now: _Optional[float] = ...) -> None: ...
 
 class Desired(_message.Message):
-    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones")
+    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills")
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FROM_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     TOMBSTONES_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    DRILLS_FIELD_NUMBER: _ClassVar[int]
     log_id: str
     position: int
     adopt_from: str
     jobs: _containers.RepeatedCompositeFieldContainer[_common_pb2.JobDescriptor]
     assignments: _containers.RepeatedCompositeFieldContainer[Assignment]
     tombstones: _containers.RepeatedCompositeFieldContainer[Tombstone]
-    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ...) -> None: ...
+    suspects: _containers.RepeatedCompositeFieldContainer[Peer]
+    drills: _containers.RepeatedCompositeFieldContainer[Drill]
+    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ...) -> None: ...
+
+class Peer(_message.Message):
+    __slots__ = ("node", "addresses", "port")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    port: int
+    def __init__(self, node: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., port: _Optional[int] = ...) -> None: ...
+
+class Drill(_message.Message):
+    __slots__ = ("id", "kind", "rank", "for_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    FOR_S_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    kind: _common_pb2.DrillKind
+    rank: _common_pb2.RankKey
+    for_s: float
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.DrillKind, str]] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., for_s: _Optional[float] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices")
+    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
     GROUP_RANK_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +262,9 @@ class Assignment(_message.Message):
     MASTER_PORT_FIELD_NUMBER: _ClassVar[int]
     RESTART_COUNT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    CHECKING_FIELD_NUMBER: _ClassVar[int]
+    MASTER_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     world_size: int
     group_rank: int
@@ -193,7 +275,10 @@ class Assignment(_message.Message):
     master_port: int
     restart_count: int
     devices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ...) -> None: ...
+    checking: bool
+    master: Peer
+    peers: _containers.RepeatedCompositeFieldContainer[Peer]
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("round", "grace_s", "evidence_s", "reason")
@@ -214,24 +299,20 @@ class Ack(_message.Message):
     def __init__(self, observed_version: _Optional[int] = ...) -> None: ...
 
 class LogRequest(_message.Message):
-    __slots__ = ("stream_id", "sources", "tail_lines", "follow")
+    __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAG_BYTES_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
-    sources: _containers.RepeatedCompositeFieldContainer[LogSource]
+    sources: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogSource]
     tail_lines: int
     follow: bool
-    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
-
-class LogSource(_message.Message):
-    __slots__ = ("rank", "from_offset")
-    RANK_FIELD_NUMBER: _ClassVar[int]
-    FROM_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    rank: _common_pb2.RankKey
-    from_offset: int
-    def __init__(self, rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...
+    since: float
+    lag_bytes: int
+    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ...) -> None: ...
 
 class LogOpen(_message.Message):
     __slots__ = ("stream_id",)

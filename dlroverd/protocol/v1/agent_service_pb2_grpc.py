@@ -57,7 +57,7 @@ class AgentServiceServicer:
         so one may be lost, doubled or overtaken by a newer one. An arm of the oneof that a peer does not know is skipped.
 
         Refused with a status: wrong_version; invalid (a first message that is not Hello, a value that breaks a
-        rule); duplicate_node (a live session has that name already). Ended by the daemon with `unavailable` when it stops,
+        rule); refused (the certificate names another node); duplicate_node (a live session has that name already). Ended by the daemon with `unavailable` when it stops,
         or when it heard nothing for too long.
 
         After a restart of the daemon the call is broken; the agent dials again with a jittered back-off, and its new Hello

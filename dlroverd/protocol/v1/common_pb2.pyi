@@ -24,6 +24,20 @@ class CauseKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_KIND_START_TIMEOUT: _ClassVar[CauseKind]
     CAUSE_KIND_STOPPED: _ClassVar[CauseKind]
     CAUSE_KIND_REQUESTED: _ClassVar[CauseKind]
+    CAUSE_KIND_OUT_OF_MEMORY: _ClassVar[CauseKind]
+    CAUSE_KIND_DEVICE_LOST: _ClassVar[CauseKind]
+    CAUSE_KIND_NO_PATH: _ClassVar[CauseKind]
+    CAUSE_KIND_MISMATCH: _ClassVar[CauseKind]
+    CAUSE_KIND_CHECK_FAILED: _ClassVar[CauseKind]
+
+class DrillKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRILL_KIND_UNSPECIFIED: _ClassVar[DrillKind]
+    DRILL_KIND_KILL_RANK: _ClassVar[DrillKind]
+    DRILL_KIND_FREEZE_RANK: _ClassVar[DrillKind]
+    DRILL_KIND_HANG_RANK: _ClassVar[DrillKind]
+    DRILL_KIND_KILL_AGENT: _ClassVar[DrillKind]
+    DRILL_KIND_LOSE_NODE: _ClassVar[DrillKind]
 CAUSE_KIND_UNSPECIFIED: CauseKind
 CAUSE_KIND_LAUNCH: CauseKind
 CAUSE_KIND_PORT_TAKEN: CauseKind
@@ -39,6 +53,17 @@ CAUSE_KIND_VANISHED: CauseKind
 CAUSE_KIND_START_TIMEOUT: CauseKind
 CAUSE_KIND_STOPPED: CauseKind
 CAUSE_KIND_REQUESTED: CauseKind
+CAUSE_KIND_OUT_OF_MEMORY: CauseKind
+CAUSE_KIND_DEVICE_LOST: CauseKind
+CAUSE_KIND_NO_PATH: CauseKind
+CAUSE_KIND_MISMATCH: CauseKind
+CAUSE_KIND_CHECK_FAILED: CauseKind
+DRILL_KIND_UNSPECIFIED: DrillKind
+DRILL_KIND_KILL_RANK: DrillKind
+DRILL_KIND_FREEZE_RANK: DrillKind
+DRILL_KIND_HANG_RANK: DrillKind
+DRILL_KIND_KILL_AGENT: DrillKind
+DRILL_KIND_LOSE_NODE: DrillKind
 
 class RoundKey(_message.Message):
     __slots__ = ("job", "role", "gang", "round")
@@ -77,7 +102,7 @@ class User(_message.Message):
     def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class RoleSpec(_message.Message):
-    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with")
+    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +120,7 @@ class RoleSpec(_message.Message):
     NODE_UNIT_FIELD_NUMBER: _ClassVar[int]
     NPROC_PER_NODE_FIELD_NUMBER: _ClassVar[int]
     RESTART_WITH_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
     name: str
     argv: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -105,10 +131,25 @@ class RoleSpec(_message.Message):
     node_unit: int
     nproc_per_node: int
     restart_with: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ...) -> None: ...
+    resources: Resources
+    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ...) -> None: ...
+
+class Resources(_message.Message):
+    __slots__ = ("memory_bytes", "tasks_max", "cpus", "numa_nodes", "oom_score_adjust")
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TASKS_MAX_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    NUMA_NODES_FIELD_NUMBER: _ClassVar[int]
+    OOM_SCORE_ADJUST_FIELD_NUMBER: _ClassVar[int]
+    memory_bytes: int
+    tasks_max: int
+    cpus: str
+    numa_nodes: str
+    oom_score_adjust: int
+    def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +162,7 @@ class JobSpec(_message.Message):
     RESTART_GRACE_S_FIELD_NUMBER: _ClassVar[int]
     CANCEL_GRACE_S_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_PATTERN_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISMATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     user: User
     roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
@@ -133,7 +175,8 @@ class JobSpec(_message.Message):
     restart_grace_s: float
     cancel_grace_s: float
     progress_pattern: str
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ...) -> None: ...
+    allow_mismatch: bool
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ...) -> None: ...
 
 class JobDescriptor(_message.Message):
     __slots__ = ("job", "spec")
@@ -154,7 +197,7 @@ class Device(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version")
+    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port")
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +207,8 @@ class NodeFacts(_message.Message):
     PORT_LOW_FIELD_NUMBER: _ClassVar[int]
     PORT_HIGH_FIELD_NUMBER: _ClassVar[int]
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    PEER_PORT_FIELD_NUMBER: _ClassVar[int]
     hostname: str
     address: str
     cpus: int
@@ -173,7 +218,9 @@ class NodeFacts(_message.Message):
     port_low: int
     port_high: int
     agent_version: str
-    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ...) -> None: ...
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    peer_port: int
+    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., peer_port: _Optional[int] = ...) -> None: ...
 
 class ErrorReport(_message.Message):
     __slots__ = ("source", "type", "message", "file", "line", "text")
@@ -192,7 +239,7 @@ class ErrorReport(_message.Message):
     def __init__(self, source: _Optional[str] = ..., type: _Optional[str] = ..., message: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ExitInfo(_message.Message):
-    __slots__ = ("exited_at", "code", "signal", "requested", "launch_error", "lost", "step", "error", "output_tail")
+    __slots__ = ("exited_at", "code", "signal", "requested", "launch_error", "lost", "step", "error", "output_tail", "result")
     EXITED_AT_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +249,7 @@ class ExitInfo(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TAIL_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     exited_at: float
     code: int
     signal: int
@@ -211,7 +259,8 @@ class ExitInfo(_message.Message):
     step: int
     error: ErrorReport
     output_tail: str
-    def __init__(self, exited_at: _Optional[float] = ..., code: _Optional[int] = ..., signal: _Optional[int] = ..., requested: _Optional[bool] = ..., launch_error: _Optional[str] = ..., lost: _Optional[str] = ..., step: _Optional[int] = ..., error: _Optional[_Union[ErrorReport, _Mapping]] = ..., output_tail: _Optional[str] = ...) -> None: ...
+    result: str
+    def __init__(self, exited_at: _Optional[float] = ..., code: _Optional[int] = ..., signal: _Optional[int] = ..., requested: _Optional[bool] = ..., launch_error: _Optional[str] = ..., lost: _Optional[str] = ..., step: _Optional[int] = ..., error: _Optional[_Union[ErrorReport, _Mapping]] = ..., output_tail: _Optional[str] = ..., result: _Optional[str] = ...) -> None: ...
 
 class Cause(_message.Message):
     __slots__ = ("kind", "rule", "sentence", "rank", "node", "exit")
@@ -252,9 +301,19 @@ class LogChunk(_message.Message):
     def __init__(self, role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ..., node: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., gap_bytes: _Optional[int] = ..., eof: _Optional[bool] = ...) -> None: ...
 
 class LogFailed(_message.Message):
-    __slots__ = ("node", "sentence")
+    __slots__ = ("node", "sentence", "passing")
     NODE_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    PASSING_FIELD_NUMBER: _ClassVar[int]
     node: str
     sentence: str
-    def __init__(self, node: _Optional[str] = ..., sentence: _Optional[str] = ...) -> None: ...
+    passing: bool
+    def __init__(self, node: _Optional[str] = ..., sentence: _Optional[str] = ..., passing: _Optional[bool] = ...) -> None: ...
+
+class LogSource(_message.Message):
+    __slots__ = ("rank", "from_offset")
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    FROM_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    rank: RankKey
+    from_offset: int
+    def __init__(self, rank: _Optional[_Union[RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...

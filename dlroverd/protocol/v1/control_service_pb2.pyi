@@ -64,7 +64,7 @@ class RestartJobReply(_message.Message):
     def __init__(self) -> None: ...
 
 class JobLogsRequest(_message.Message):
-    __slots__ = ("job", "role", "gang", "ranks", "node", "round", "follow", "tail_lines")
+    __slots__ = ("job", "role", "gang", "ranks", "node", "round", "follow", "tail_lines", "since", "all_rounds", "known")
     JOB_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,9 @@ class JobLogsRequest(_message.Message):
     ROUND_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    ALL_ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
     job: int
     role: str
     gang: int
@@ -81,7 +84,10 @@ class JobLogsRequest(_message.Message):
     round: int
     follow: bool
     tail_lines: int
-    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., ranks: _Optional[_Iterable[int]] = ..., node: _Optional[str] = ..., round: _Optional[int] = ..., follow: _Optional[bool] = ..., tail_lines: _Optional[int] = ...) -> None: ...
+    since: float
+    all_rounds: bool
+    known: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogSource]
+    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., ranks: _Optional[_Iterable[int]] = ..., node: _Optional[str] = ..., round: _Optional[int] = ..., follow: _Optional[bool] = ..., tail_lines: _Optional[int] = ..., since: _Optional[float] = ..., all_rounds: _Optional[bool] = ..., known: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ...) -> None: ...
 
 class JobLogsReply(_message.Message):
     __slots__ = ("chunk", "failed")
@@ -104,6 +110,42 @@ class AdoptNodeRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
 
 class AdoptNodeReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ConfirmDownRequest(_message.Message):
+    __slots__ = ("request_id", "node")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    node: str
+    def __init__(self, request_id: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
+
+class ConfirmDownReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class OrderDrillRequest(_message.Message):
+    __slots__ = ("request_id", "kind", "job", "role", "gang", "rank", "node", "for_s")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    FOR_S_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    kind: _common_pb2.DrillKind
+    job: int
+    role: str
+    gang: int
+    rank: int
+    node: str
+    for_s: float
+    def __init__(self, request_id: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.DrillKind, str]] = ..., job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., rank: _Optional[int] = ..., node: _Optional[str] = ..., for_s: _Optional[float] = ...) -> None: ...
+
+class OrderDrillReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -150,7 +192,7 @@ class RankView(_message.Message):
     def __init__(self, rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., node: _Optional[str] = ..., state: _Optional[str] = ..., pid: _Optional[int] = ..., exit: _Optional[str] = ...) -> None: ...
 
 class GangView(_message.Message):
-    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks")
+    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network")
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +200,7 @@ class GangView(_message.Message):
     MASTER_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
     gang: int
     state: str
     round: int
@@ -165,7 +208,8 @@ class GangView(_message.Message):
     master: str
     step: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankView]
-    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ...) -> None: ...
+    network: str
+    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ...) -> None: ...
 
 class RoleView(_message.Message):
     __slots__ = ("name", "gangs")
@@ -194,7 +238,7 @@ class PhasesView(_message.Message):
     def __init__(self, detected: _Optional[float] = ..., stopped: _Optional[float] = ..., placed: _Optional[float] = ..., started: _Optional[float] = ..., first_step: _Optional[float] = ..., unknown: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
 
 class IncidentView(_message.Message):
-    __slots__ = ("id", "role", "gang", "round", "began_at", "open", "action", "phases", "step", "cause", "victims")
+    __slots__ = ("id", "role", "gang", "round", "began_at", "open", "action", "phases", "step", "cause", "victims", "drill")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +250,7 @@ class IncidentView(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     VICTIMS_FIELD_NUMBER: _ClassVar[int]
+    DRILL_FIELD_NUMBER: _ClassVar[int]
     id: int
     role: str
     gang: int
@@ -217,7 +262,8 @@ class IncidentView(_message.Message):
     step: int
     cause: _common_pb2.Cause
     victims: _containers.RepeatedCompositeFieldContainer[_common_pb2.Cause]
-    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., began_at: _Optional[float] = ..., open: _Optional[bool] = ..., action: _Optional[str] = ..., phases: _Optional[_Union[PhasesView, _Mapping]] = ..., step: _Optional[int] = ..., cause: _Optional[_Union[_common_pb2.Cause, _Mapping]] = ..., victims: _Optional[_Iterable[_Union[_common_pb2.Cause, _Mapping]]] = ...) -> None: ...
+    drill: str
+    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., began_at: _Optional[float] = ..., open: _Optional[bool] = ..., action: _Optional[str] = ..., phases: _Optional[_Union[PhasesView, _Mapping]] = ..., step: _Optional[int] = ..., cause: _Optional[_Union[_common_pb2.Cause, _Mapping]] = ..., victims: _Optional[_Iterable[_Union[_common_pb2.Cause, _Mapping]]] = ..., drill: _Optional[str] = ...) -> None: ...
 
 class JobView(_message.Message):
     __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec")
@@ -252,7 +298,7 @@ class JobView(_message.Message):
     def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ...) -> None: ...
 
 class NodeView(_message.Message):
-    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans")
+    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -264,6 +310,7 @@ class NodeView(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     reason: str
@@ -275,7 +322,8 @@ class NodeView(_message.Message):
     agent_version: str
     jobs: _containers.RepeatedScalarFieldContainer[int]
     orphans: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EventView(_message.Message):
     __slots__ = ("position", "index", "time", "name", "job", "node", "body")

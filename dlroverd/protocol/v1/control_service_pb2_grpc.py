@@ -79,6 +79,16 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeReply.FromString,
                 _registered_method=True)
+        self.ConfirmDown = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ConfirmDown',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.FromString,
+                _registered_method=True)
+        self.OrderDrill = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/OrderDrill',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillReply.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListEvents',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListEventsRequest.SerializeToString,
@@ -147,9 +157,9 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def JobLogs(self, request, context):
-        """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; a node whose
-        output cannot be had says so with LogFailed, and the others go on. Blocks while following. After a restart of the
-        daemon: ask again, and skip what is known by `offset`.
+        """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
+        away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
+        the daemon: ask again with what is `known`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +175,22 @@ class ControlServiceServicer:
     def AdoptNode(self, request, context):
         """Says that this daemon's log takes the place of the one that the node's agent follows. Returns when that is durable,
         before the agent has heard of it. refused: the node follows no other log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmDown(self, request, context):
+        """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
+        jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OrderDrill(self, request, context):
+        """Makes a fault on purpose, at one rank of a running job or at a node. Returns when the order is durable. not_found:
+        no such job, rank or node; refused: the job is not running, or the node is not ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,6 +265,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.AdoptNode,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeReply.SerializeToString,
+            ),
+            'ConfirmDown': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmDown,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.SerializeToString,
+            ),
+            'OrderDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.OrderDrill,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillReply.SerializeToString,
             ),
             'ListEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.ListEvents,
@@ -499,6 +535,60 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/AdoptNode',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AdoptNodeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmDown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ConfirmDown',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OrderDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/OrderDrill',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.OrderDrillReply.FromString,
             options,
             channel_credentials,
             insecure,

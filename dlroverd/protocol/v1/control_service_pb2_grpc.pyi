@@ -48,15 +48,23 @@ class ControlServiceStub:
     refused: the job is not running.
     """
     JobLogs: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobLogsRequest, _control_service_pb2.JobLogsReply]
-    """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; a node whose
-    output cannot be had says so with LogFailed, and the others go on. Blocks while following. After a restart of the
-    daemon: ask again, and skip what is known by `offset`.
+    """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
+    away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
+    the daemon: ask again with what is `known`.
     """
     ListNodes: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListNodesRequest, _control_service_pb2.NodeView]
     """All nodes, by id. Answers from memory."""
     AdoptNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.AdoptNodeRequest, _control_service_pb2.AdoptNodeReply]
     """Says that this daemon's log takes the place of the one that the node's agent follows. Returns when that is durable,
     before the agent has heard of it. refused: the node follows no other log.
+    """
+    ConfirmDown: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ConfirmDownRequest, _control_service_pb2.ConfirmDownReply]
+    """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
+    jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
+    """
+    OrderDrill: _aio.UnaryUnaryMultiCallable[_control_service_pb2.OrderDrillRequest, _control_service_pb2.OrderDrillReply]
+    """Makes a fault on purpose, at one rank of a running job or at a node. Returns when the order is durable. not_found:
+    no such job, rank or node; refused: the job is not running, or the node is not ready.
     """
     ListEvents: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListEventsRequest, _control_service_pb2.EventView]
     """Facts of the log, oldest first; reads the disk. Ends at the newest one, or blocks for more with `follow`. After a
@@ -131,9 +139,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.JobLogsRequest,
         context: _aio.ServicerContext[_control_service_pb2.JobLogsRequest, _abc.AsyncIterator[_control_service_pb2.JobLogsReply]],
     ) -> _abc.AsyncIterator[_control_service_pb2.JobLogsReply]:
-        """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; a node whose
-        output cannot be had says so with LogFailed, and the others go on. Blocks while following. After a restart of the
-        daemon: ask again, and skip what is known by `offset`.
+        """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
+        away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
+        the daemon: ask again with what is `known`.
         """
 
     @_abc_1.abstractmethod
@@ -152,6 +160,26 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_control_service_pb2.AdoptNodeReply]:
         """Says that this daemon's log takes the place of the one that the node's agent follows. Returns when that is durable,
         before the agent has heard of it. refused: the node follows no other log.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmDown(
+        self,
+        request: _control_service_pb2.ConfirmDownRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ConfirmDownRequest, _abc.Awaitable[_control_service_pb2.ConfirmDownReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ConfirmDownReply]:
+        """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
+        jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
+        """
+
+    @_abc_1.abstractmethod
+    def OrderDrill(
+        self,
+        request: _control_service_pb2.OrderDrillRequest,
+        context: _aio.ServicerContext[_control_service_pb2.OrderDrillRequest, _abc.Awaitable[_control_service_pb2.OrderDrillReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.OrderDrillReply]:
+        """Makes a fault on purpose, at one rank of a running job or at a node. Returns when the order is durable. not_found:
+        no such job, rank or node; refused: the job is not running, or the node is not ready.
         """
 
     @_abc_1.abstractmethod

@@ -6,7 +6,8 @@ class TestMySink(SinkConformance):
     make = MySink
 """
 
+from dlroverd.testing.conformance.device import DeviceConformance
 from dlroverd.testing.conformance.scheduler import SchedulerConformance
 from dlroverd.testing.conformance.sink import SinkConformance
 
-__all__ = ["SchedulerConformance", "SinkConformance"]
+__all__ = ["DeviceConformance", "SchedulerConformance", "SinkConformance"]

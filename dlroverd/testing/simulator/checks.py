@@ -40,6 +40,7 @@ class Checks:
         self._formed: dict[RoundKey, dict[int, str]] = {}
         self._newest: dict[GangKey, int] = {}
         self._buried: dict[tuple[str, GangKey], int] = {}
+        self._unchecked: set[RoundKey] = set()
         # The process world.
         self._starts: Counter[RankKey] = Counter()
         self._alive: set[RankKey] = set()
@@ -76,6 +77,10 @@ class Checks:
                     self._newest[gang] = event.round.round
                     nodes = [grant.node for grant in event.grants for _ in range(grant.slots)]
                     self._formed[event.round] = dict(enumerate(nodes))
+                    if event.checking:
+                        self._unchecked.add(event.round)
+                case ev.WorldCleared():
+                    self._unchecked.discard(event.round)
                 case ev.GangStopping():
                     for node in event.nodes:
                         self._bury(node, event.tombstone.round)
@@ -126,6 +131,8 @@ class Checks:
             raise Violation("rank_starts_once", f"{key} on {node}")
         if self._formed.get(key.round_key, {}).get(key.rank) != node:
             raise Violation("act_after_log", f"{key} starts on {node}, which the durable log does not say")
+        if key.round_key in self._unchecked:
+            raise Violation("start_needs_a_cleared_world", f"{key} starts on {node} while its world is being checked")
         rounds = self._rounds_on.setdefault((node, key.gang_key), Counter())
         rounds[key.round] += 1
         if len(+rounds) > 1:

@@ -11,6 +11,7 @@ from dlroverd.model.input import NodeHello
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.world import Assignment, Desired, Observed, Progress, RankObservation
+from dlroverd.testing.simulator.neighbours import Neighbours
 from dlroverd.testing.simulator.network import Network
 from dlroverd.testing.simulator.ranks import Rank, Ranks
 from dlroverd.testing.simulator.schedule import Schedule
@@ -61,7 +62,9 @@ class Host:
         self._frozen = False
         self._backlog: list[Callable[[], None]] = []
         self._welcomed = False
+        self._partings = 0
         self._backoff_s = 0.1
+        self.neighbours = Neighbours(name, rng, self._alive_after, self._feed)
         # The disk.
         self._followed = core.Followed()
         self._records: dict[RankKey, Rank] = {}
@@ -78,6 +81,11 @@ class Host:
         """Whether beats of `session` go out and arrive."""
         awake = self.core is not None and not self._frozen
         return awake and self.session == session and self._network.passes(self.name)
+
+    @property
+    def answers(self) -> bool:
+        """Whether its agent answers those of other hosts."""
+        return self._on and not self._frozen and self.core is not None
 
     def living(self) -> list[Rank]:
         """The ranks whose main process runs, by key."""
@@ -132,6 +140,7 @@ class Host:
         self.core = core.AgentCore(self.name, self._followed)
         found = tuple(self._records[key].seen for key in sorted(self._records))
         self._feed(core.Recovered(found))
+        self._grow_lonely()
         self._backoff_s = 0.1
         self._connect_later()
 
@@ -174,6 +183,19 @@ class Host:
             self.daemon.doubt(self.name)
             if self.core is not None:
                 self._feed(core.Disconnected())
+                self._grow_lonely()
+
+    def _grow_lonely(self) -> None:
+        """Have time pass for the agent while it has no daemon; at other times that follows each report."""
+        self._partings += 1
+        parting = self._partings
+
+        def tick() -> None:
+            if parting == self._partings and not self._welcomed:
+                self._feed(core.Ticked())
+                self._alive_after(core.ASK_EVERY_S, tick)
+
+        self._alive_after(core.CUT_OFF_S + 0.1, tick)
 
     def _connect_later(self) -> None:
         delay_s = self._backoff_s * self._rng.uniform(0.5, 1.0)
@@ -229,6 +251,12 @@ class Host:
                 self._world.stop(rank, action.evidence_s, action.grace_s, self._jobs[action.key])
             case core.Forget():
                 del self._records[action.key]
+            case core.Check():
+                self.neighbours.check(action.assignment)
+            case core.CallSuspects():
+                self.neighbours.call(action.suspects)
+            case core.AskPeer():
+                self.neighbours.ask(action.peer, action.gangs)
             case core.SendObserved():
                 observed, session = action.observed, self.session
                 self._network.send(self.name, lambda: self.daemon.report(self.name, session, observed))

@@ -19,6 +19,7 @@ from dlroverd.testing.simulator.ranks import Ranks
 from dlroverd.testing.simulator.schedule import BEGIN, Schedule
 
 SLOTS = 4
+PEER_PORT = 7711
 # Silence is given up on early, so that within a short life nodes that still run something are.
 LIMITS = Limits(unreachable_limit_s=120.0)
 # After the last fault: the longest frozen or rebooted host is back, and every job has had its work's time.
@@ -55,11 +56,22 @@ class Simulation:
         ranks = Ranks(schedule, _own(chance), checks, {plan.spec.name: plan.script for plan in plans})
         ranks.stepped = self._stepped
         daemon = Controller(schedule=schedule, rng=_own(chance), network=network, checks=checks, limits=LIMITS)
-        self._hosts = {}
+        self._hosts: dict[str, Host] = {}
         for name in names:
-            facts = NodeFacts(hostname=name, address=name, cpus=SLOTS, memory_bytes=1 << 34, slots=SLOTS)
+            # The last quarter has agents that answer no others: of an older release, or without TLS.
+            port = PEER_PORT if len(self._hosts) < nodes * 3 // 4 else 0
+            facts = NodeFacts(
+                hostname=name,
+                address=name,
+                cpus=SLOTS,
+                memory_bytes=1 << 34,
+                slots=SLOTS,
+                addresses=(name,),
+                peer_port=port,
+            )
             host = Host(name, facts, schedule=schedule, rng=_own(chance), network=network, ranks=ranks)
             host.daemon = daemon
+            host.neighbours.hosts = self._hosts
             self._hosts[name] = host
             schedule.after(chance.uniform(0.0, 5.0), host.boot)
         hosts = list(self._hosts.values())

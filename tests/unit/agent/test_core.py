@@ -108,6 +108,8 @@ def short(action: Action) -> str:
             return action.sentence
         case Reconnect():
             return "Reconnect"
+        case _:
+            return repr(action)
 
 
 def running(position: int = 10) -> Node:

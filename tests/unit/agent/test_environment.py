@@ -54,7 +54,9 @@ def assignment(nproc: int = 2) -> Assignment:
     )
 
 
-def environment(the_job: JobDescriptor, the_assignment: Assignment, local_rank: int = 0) -> dict[str, str]:
+def environment(
+    the_job: JobDescriptor, the_assignment: Assignment, local_rank: int = 0, interface: str = ""
+) -> dict[str, str]:
     return rank_environment(
         the_job,
         the_assignment,
@@ -62,6 +64,7 @@ def environment(the_job: JobDescriptor, the_assignment: Assignment, local_rank: 
         node="n1",
         error_file=ERROR_FILE,
         progress_file=ERROR_FILE.with_name("progress"),
+        interface=interface,
     )
 
 
@@ -120,6 +123,14 @@ def test_the_contract_wins_over_the_job_and_the_job_over_defaults() -> None:
 def test_threads_are_limited_only_where_ranks_share_a_host() -> None:
     assert environment(job(), assignment(2))["OMP_NUM_THREADS"] == "1"
     assert "OMP_NUM_THREADS" not in environment(job(), assignment(1))
+
+
+def test_the_interface_towards_the_others_is_named_where_the_job_does_not() -> None:
+    named = environment(job(), assignment(), interface="eth1")
+    assert (named["GLOO_SOCKET_IFNAME"], named["NCCL_SOCKET_IFNAME"]) == ("eth1", "=eth1")
+    own = environment(job({"NCCL_SOCKET_IFNAME": "ib0"}), assignment(), interface="eth1")
+    assert (own["GLOO_SOCKET_IFNAME"], own["NCCL_SOCKET_IFNAME"]) == ("eth1", "ib0")
+    assert not {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"} & environment(job(), assignment()).keys()
 
 
 def test_every_local_rank_sees_all_granted_devices_in_one_order() -> None:

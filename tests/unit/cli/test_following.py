@@ -1,11 +1,13 @@
 """Output on its way to the terminal: whole lines, nothing twice, gaps and failures said."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from dlroverd.cli.following import asked_again, read_output
 from dlroverd.cli.printing import Lines, Prefix, printer
+from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.view import LogChunk
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import LogFailed
@@ -44,6 +46,13 @@ def test_a_prefix_tells_what_is_needed(shown: list[tuple[str, int, int]], prefix
     assert Prefix(shown)(chunk(b"", rank=1)) == prefix
 
 
+def test_a_prefix_names_node_and_round_where_asked() -> None:
+    both = [("t", 0, 0), ("t", 0, 1)]
+    assert Prefix(both, with_node=True)(chunk(b"", rank=1)) == b"[n1 rank1] "
+    assert Prefix(both[:1], with_node=True)(chunk(b"")) == b""
+    assert Prefix(both[:1], with_round=True)(chunk(b"")) == b"[round1] "
+
+
 def test_what_a_new_daemon_repeats_is_skipped(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     pieces = [
         chunk(b"one\ntw"),
@@ -52,16 +61,48 @@ def test_what_a_new_daemon_repeats_is_skipped(capfdbinary: pytest.CaptureFixture
         chunk(b"ten\n", offset=50, gap=36),
         chunk(b"", offset=54, eof=True),
     ]
-    assert read_output(iter(pieces), printer(Prefix([("t", 0, 0)])))
-    out, err = capfdbinary.readouterr()
-    assert out == b"one\ntwo\nthree\nten\n"
-    assert err == b"dlroverctl: 36 bytes of the output of rank 0 are no longer kept\n"
+    assert read_output(1, lambda _: iter(pieces), printer(Prefix([("t", 0, 0)])), follow=False)
+    assert capfdbinary.readouterr() == (b"one\ntwo\nthree\n[36 bytes not kept]\nten\n", b"")
 
 
 def test_output_that_cannot_be_had_is_said_and_the_rest_goes_on(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    pieces = [LogFailed(node="n2", sentence="Node n2 is not connected."), chunk(b"x\n")]
-    assert not read_output(iter(pieces), printer(Prefix([("t", 0, 0)])))
+    pieces: list[LogChunk | LogFailed] = [LogFailed(node="n2", sentence="Node n2 is not connected."), chunk(b"x\n")]
+    assert not read_output(1, lambda _: iter(pieces), printer(Prefix([("t", 0, 0)])), follow=False)
     assert capfdbinary.readouterr() == (b"x\n", b"dlroverctl: Node n2 is not connected.\n")
+
+
+def test_a_node_that_may_be_back_is_said_and_its_output_not_given_up(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    failed = LogFailed(node="n2", sentence="Node n2 is lost.", passing=True)
+    pieces: list[LogChunk | LogFailed] = [failed, chunk(b"x\n")]
+    assert read_output(1, lambda _: iter(pieces), printer(Prefix([("t", 0, 0)])), follow=True)
+    assert capfdbinary.readouterr() == (b"x\n", b"dlroverctl: Node n2 is lost.\n")
+
+
+def test_a_new_daemon_is_told_what_was_read(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Of a round that is over only what had not ended, of the newest all, so that none in between is left out."""
+    asked: list[dict[RankKey, int]] = []
+
+    def ask(known: dict[RankKey, int]) -> Iterator[LogChunk]:
+        asked.append(known)
+        if len(asked) == 1:
+            yield chunk(b"a\n", rank=0, eof=True)
+            yield chunk(b"b\n", rank=1)
+            yield replace(chunk(b"c\n", rank=0, eof=True), round=2)
+            raise CallError(Reason.UNAVAILABLE, "gone")
+        yield chunk(b"B\n", rank=1, offset=2, eof=True)
+
+    assert read_output(1, ask, printer(Prefix(())), follow=True)
+    assert capfdbinary.readouterr().out == b"a\nb\nc\nB\n"
+    gang = GangKey(1, "t", 0)
+    assert asked == [{}, {gang.at(1).rank(1): 2, gang.at(2).rank(0): 2}]
+
+
+def test_what_is_missing_ends_the_line_before_it() -> None:
+    seen: list[bytes] = []
+    lines = Lines(lambda _, whole: seen.extend(whole))
+    lines(chunk(b"begun"))
+    lines(chunk(b"end of one\n", offset=12 << 20, gap=(12 << 20) - 5))
+    assert seen == [b"begun", b"[12.0 MiB not kept]", b"end of one"]
 
 
 def test_a_daemon_that_went_away_is_asked_again_and_a_refusal_is_not() -> None:

@@ -56,6 +56,23 @@ def test_a_job_is_one_sentence(state: str, said: str) -> None:
     assert sentences.head(job).replace(clock(0.0), "AT").replace(clock(1.0), "AT") == said
 
 
+def test_a_running_job_says_why_and_by_which_way_its_nodes_meet() -> None:
+    ranks = (RANKS[0], dataclasses.replace(RANKS[1], node="n2"))
+    said = "10.0.0.1 of node n1 is reached from all 2 nodes"
+    apart = dataclasses.replace(WORLD, ranks=ranks, network=said)
+    job = dataclasses.replace(JOB, state="running", roles=(RoleView(name="trainer", gangs=(apart,)),))
+    assert list(sentences.about(job))[1:] == ["Every rank ended with 0.", f"Network of trainer gang 0: {said}."]
+    together = dataclasses.replace(WORLD, network=said)
+    assert list(sentences.about(dataclasses.replace(JOB, roles=(RoleView(name="trainer", gangs=(together,)),)))) == [
+        sentences.head(JOB)
+    ]
+
+
+def test_a_drill_is_called_one() -> None:
+    ordered = dataclasses.replace(INCIDENT, drill="kill_rank ordered by ann")
+    assert sentences.drill(ordered) == "a drill (kill_rank) ordered by ann"
+
+
 def test_a_recovery_names_its_phases() -> None:
     assert sentences.recovery(PHASES) == (
         "recovered in 2.90 s: detected 0.01, stopped 0.20, placed 0.00, started 0.19, first step 2.50, unknown 0.00"

@@ -16,6 +16,7 @@ from dlroverd.config.document import ConfigError
 from dlroverd.config.durations import parse_duration
 from dlroverd.config.jobfile import JobFile
 from dlroverd.config.schema import Section, settings
+from dlroverd.config.tls import TlsConfig
 from dlroverd.model.limits import Limits
 
 
@@ -66,11 +67,14 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
         ("limts: {}\n", "d.yaml:1:1: limts: unknown key; did you mean limits?"),
         ("limits:\n  lost_after_s: 3\n", "d.yaml:2:3: limits.lost_after_s: unknown key; did you mean lost_after?"),
         ("limits:\n  placing: soon\n", "d.yaml:2:3: limits.placing: must be a duration such as 500ms, 5s, 10m, 1h30m or 7d, not 'soon'"),
-        ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than unreachable_after, which is 5s"),
+        ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than lost_by_peers, which is 8s"),
         ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
         ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
         ("limits: 5s\n", "d.yaml:1:1: limits: must be a mapping of `key: value` lines, not '5s' (for example {lost_after: 15s})"),
-        ("listen: ['tcp://0.0.0.0:7000']\n", "d.yaml:1:10: listen.0: tcp://0.0.0.0:7000: TCP needs mutual TLS, which this release does not have; use unix:///path."),
+        ("listen: ['tcp://0.0.0.0:7000']\n", "d.yaml: listen has tcp://0.0.0.0:7000, and TCP needs mutual TLS: set tls: {ca: PATH, certificate: PATH, key: PATH}, or use unix:///path"),
+        ("listen: ['tcp://0.0.0.0']\n", "d.yaml:1:10: listen.0: 'tcp://0.0.0.0' is no address; write tcp://HOST:PORT (in lower case, an IPv6 address in brackets), like tcp://gpu00:7700 or tcp://[::]:7700"),
+        ("tls: {ca: /a, key: /k}\n", "d.yaml:1:1: tls.certificate: is missing; set it (for example /etc/dlroverd/tls/node.pem)"),
+        ("tls: {ca: a, certificate: /c, key: /k}\n", "d.yaml:1:7: tls.ca: must be an absolute path, not 'a'"),
         ("listen: [run/a.sock]\n", "d.yaml:1:10: listen.0: 'run/a.sock' is no address; write unix:// and an absolute path, like unix:///run/dlroverd/s"),
         ("listen: []\n", "d.yaml:1:1: listen: must not be empty (for example [unix:///run/dlroverd/dlroverd.sock])"),
         ("listen: unix:///a\n", "d.yaml:1:1: listen: must be a list, as [a, b] or in lines that begin with '- ', not 'unix:///a' (for example [unix:///run/dlroverd/dlroverd.sock])"),
@@ -110,6 +114,11 @@ def test_the_agent_is_named_after_its_host_and_finds_its_slots() -> None:
         ("daemon: []\n", "a.yaml:1:1: daemon: must not be empty (for example [unix:///run/dlroverd/dlroverd.sock])"),
         ("node: ''\n", "a.yaml:1:1: node: must not be empty (for example gpu07)"),
         ("deamon: []\n", "a.yaml:1:1: deamon: unknown key; did you mean daemon?"),
+        ("daemon: ['tcp://[fd00::7]:7700']\n", "a.yaml: daemon has tcp://[fd00::7]:7700, and TCP needs mutual TLS: set tls: {ca: PATH, certificate: PATH, key: PATH}, or use unix:///path"),
+        ("peer_listen: tcp://10.0.0.7:7711\n", "a.yaml: peer_listen has tcp://10.0.0.7:7711, and TCP needs mutual TLS: set tls: {ca: PATH, certificate: PATH, key: PATH}, or use unix:///path"),
+        ("peer_listen: 7711\n", "a.yaml:1:1: peer_listen: '7711' is no address; write tcp://HOST:PORT (in lower case, an IPv6 address in brackets), like tcp://gpu00:7700 or tcp://[::]:7700"),
+        ("fleet: Main\n", "a.yaml:1:1: fleet: must be 1 to 16 of a-z and 0-9, for it is part of units' names, unlike 'Main'"),
+        ("launcher: docker\n", "a.yaml:1:1: launcher: must be 'auto', 'systemd' or 'process', not 'docker'"),
     ],
 )  # fmt: skip
 def test_a_wrong_agent_file_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -127,7 +136,34 @@ def test_an_agents_file_is_read(tmp_path: Path) -> None:
     assert (config.node, config.slots, config.port_range, config.log_retention) == ("n7", 8, (21000, 21999), 86400.0)
 
 
-@pytest.mark.parametrize("section", [DaemonConfig(), AgentConfig(node="n1", slots=4)])
+TLS = TlsConfig(ca="/tls/ca.pem", certificate="/tls/n1.pem", key="/tls/n1.key")
+
+
+@pytest.mark.parametrize(
+    ("config", "address"),
+    [
+        (AgentConfig(), ""),
+        (AgentConfig(tls=TLS), "tcp://[::]:7711"),
+        (AgentConfig(tls=TLS, peer_listen="none"), ""),
+        (AgentConfig(tls=TLS, peer_listen="tcp://10.0.0.7:99"), "tcp://10.0.0.7:99"),
+    ],
+)
+def test_agents_of_other_nodes_are_served_where_there_is_tls(config: AgentConfig, address: str) -> None:
+    assert config.peer_address == address
+
+
+def test_options_win_over_the_file_and_are_named_where_they_are_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text("state_dir: /a\nlisten: ['unix:///run/a.sock']\n")
+    config = load_daemon_config(str(path), {"listen": ["unix:///run/b.sock"]})
+    assert (config.state_dir, config.listen) == ("/a", ["unix:///run/b.sock"])
+    with pytest.raises(ConfigError, match=r"^--listen\.0: 'b.sock' is no address"):
+        load_daemon_config(str(path), {"listen": ["b.sock"]})
+
+
+@pytest.mark.parametrize(
+    "section", [DaemonConfig(), DaemonConfig(tls=TLS, listen=["tcp://[::]:7700"]), AgentConfig(node="n1", slots=4)]
+)
 def test_what_is_shown_can_be_read_back(section: Section, tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
     path.write_text(yaml.safe_dump(section.model_dump(mode="json")))

@@ -16,7 +16,7 @@ from dlroverd.config import yaml_source
 from dlroverd.config.document import ConfigError
 from dlroverd.config.jobfile import draft
 from dlroverd.config.resolve import Submitter, inherited_environment, resolve, visible_gpus
-from dlroverd.model.job import JobSpec, User
+from dlroverd.model.job import JobSpec, Resources, User
 
 
 @pytest.fixture
@@ -54,8 +54,10 @@ def test_every_key_reaches_the_spec(host: Path) -> None:
     spec = resolved(
         host,
         "name: n\nrun_id: r\nmax_restarts: 9\nrestart_window: 1m\ntime_limit: 2m\nstart_timeout: 3m\nqueue_timeout: 4m\n"
-        "restart_grace: 5s\ncancel_grace: 6s\nprogress_pattern: 'x(.)'\n"
-        "roles:\n  ps: {command: tool, args: [a], gangs: 2, restart_with: [ps]}\n  trainer: {module: a.b, nnodes: 4, node_unit: 2}\n",
+        "restart_grace: 5s\ncancel_grace: 6s\nprogress_pattern: 'x(.)'\nallow_mismatch: true\n"
+        "roles:\n  ps: {command: tool, args: [a], gangs: 2, restart_with: [ps],\n"
+        "    resources: {memory: 2GiB, tasks: 99, cpus: '0-3,8', numa_nodes: 1, oom_score_adjust: 7}}\n"
+        "  trainer: {module: a.b, nnodes: 4, node_unit: 2}\n",
     )
     assert spec == JobSpec(
         name="n",
@@ -70,8 +72,13 @@ def test_every_key_reaches_the_spec(host: Path) -> None:
         restart_grace_s=5.0,
         cancel_grace_s=6.0,
         progress_pattern="x(.)",
+        allow_mismatch=True,
     )
     ps, trainer = spec.roles
+    assert trainer.resources == Resources()
+    assert ps.resources == Resources(
+        memory_bytes=2 << 30, tasks_max=99, cpus="0-3,8", numa_nodes="1", oom_score_adjust=7
+    )
     assert (ps.name, ps.argv, ps.gangs, ps.restart_with) == ("ps", (f"{host}/bin/tool", "a"), 2, ("ps",))
     assert (trainer.argv[1:], trainer.nodes_min, trainer.node_unit) == (("-u", "-m", "a.b"), 4, 2)
 

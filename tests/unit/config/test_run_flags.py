@@ -57,6 +57,12 @@ def test_what_runs(line: str, program: dict[str, object]) -> None:
     assert data(line) == program
 
 
+def test_a_switch_of_the_job_is_set_by_its_name_alone() -> None:
+    assert draft(parse(["--allow-mismatch", "x.py"]).document).job.allow_mismatch
+    assert not draft(parse(["x.py", "--allow-mismatch"]).document).job.allow_mismatch
+    assert refusal("--allow-mismatch=no x.py") == "--allow-mismatch: takes no value; write it alone"
+
+
 @pytest.mark.parametrize(
     "line",
     [

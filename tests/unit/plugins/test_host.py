@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from dlroverd.model.placement import NoFit, Placement, PlacementView
 from dlroverd.model.view import EventView
+from dlroverd.plugin_api import DeviceProcess, DeviceReading
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.host import PluginHost
@@ -49,8 +50,11 @@ def test_a_batch_arrives_as_it_was_sent_on_one_line(event: EventView) -> None:
     assert wire.decode_question(line) == wire.Write(batch=(event, event))
 
 
-@pytest.mark.parametrize("value", [None, NoFit(reason="full\n"), Placement(gangs=())])
-def test_an_answer_arrives_as_it_was_sent(value: Placement | NoFit | None) -> None:
+CARD = DeviceReading(uuid="a", model="m", memory_bytes=1, nodes=("/dev/a",), processes=(DeviceProcess(pid=7),))
+
+
+@pytest.mark.parametrize("value", [None, NoFit(reason="full\n"), Placement(gangs=()), (), (CARD, CARD)])
+def test_an_answer_arrives_as_it_was_sent(value: wire.Value) -> None:
     answer = wire.Returned(id=1, value=value)
     assert wire.decode_answer(wire.encode_answer(answer)) == answer
 

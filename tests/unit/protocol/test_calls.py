@@ -166,7 +166,7 @@ def test_both_spellings_of_a_unix_address(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("tcp://10.0.0.1:7000", "TCP needs mutual TLS, which this release does not have; use unix:"),
+        ("tcp://10.0.0.1:7000", "over TCP only agents are served; use unix:///path on the daemon's own host"),
         ("10.0.0.1:7000", "write unix:// and an absolute path"),
         ("unix:relative/s", "write unix:// and an absolute path"),
         ("unix:///run/dlroverd/", "write unix:// and an absolute path"),
@@ -178,6 +178,57 @@ def test_both_spellings_of_a_unix_address(address: str) -> None:
 def test_an_address_that_cannot_be_used(address: str, sentence: str) -> None:
     with pytest.raises(channel.AddressError, match=sentence):
         channel.socket_path(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("tcp://gpu00:7700", ("gpu00", 7700)),
+        ("tcp://10.0.0.1:1", ("10.0.0.1", 1)),
+        ("tcp://[fd00::1]:65535", ("fd00::1", 65535)),
+    ],
+)
+def test_a_tcp_address_has_a_host_and_a_port(address: str, parts: tuple[str, int]) -> None:
+    channel.check_address(address)
+    assert channel.host_port(address) == parts
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "gpu00",
+        "gpu00:",
+        ":7700",
+        "gpu00:0",
+        "gpu00:65536",
+        "fd00::1:7700",
+        "[fd00::1:7700",
+        "a@b:1",
+        "gpu00:1/x",
+        "::1",
+    ],
+)
+def test_a_tcp_address_that_cannot_be_used(rest: str) -> None:
+    with pytest.raises(channel.AddressError, match=r"is no address; write tcp://HOST:PORT"):
+        channel.check_address(f"tcp://{rest}")
+
+
+def test_tcp_without_certificates_or_with_unreadable_ones_is_refused(tmp_path: Path) -> None:
+    async def refusals() -> list[str]:
+        said = []
+        missing = channel.TlsFiles(ca=f"{tmp_path}/ca.pem", certificate="c", key="k")
+        for tls in (None, missing):
+            with pytest.raises(channel.AddressError) as called:
+                channel.connect("tcp://127.0.0.1:1", tls)
+            with pytest.raises(channel.AddressError) as bound:
+                channel.listen(channel.new_server(), "tcp://127.0.0.1:1", tls)
+            assert str(called.value) == str(bound.value)
+            said.append(str(called.value))
+        return said
+
+    needed, unreadable = asyncio.run(refusals())
+    assert needed == "tcp://127.0.0.1:1: TCP needs mutual TLS; set tls (ca, certificate, key)."
+    assert unreadable.startswith(f"{tmp_path}/ca.pem: cannot be read: No such file or directory; see `tls`")
 
 
 def test_the_longest_path_can_be_listened_on_and_called(tmp_path: Path) -> None:

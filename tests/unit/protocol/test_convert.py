@@ -7,7 +7,7 @@ import pytest
 
 from dlroverd.model.fault import ErrorReport, ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
-from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
+from dlroverd.model.job import JobSpec, RankState, Resources, RoleSpec, User
 from dlroverd.model.node import Device, NodeFacts
 from dlroverd.model.world import (
     Assignment,
@@ -127,6 +127,7 @@ def test_a_field_that_an_older_peer_does_not_send_means_the_default_of_the_model
     assert exit_info == ExitInfo(exited_at=5.0)
     spec = from_proto(common_pb2.JobSpec(name="j", user=common_pb2.User(name="ann")), JobSpec)
     assert spec == JobSpec(name="j", user=User(uid=0, gid=0, name="ann"), roles=())
+    assert from_proto(common_pb2.RoleSpec(name="r"), RoleSpec).resources == Resources()
 
 
 def test_a_field_and_an_arm_of_a_newer_peer_are_skipped() -> None:

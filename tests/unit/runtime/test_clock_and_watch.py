@@ -73,6 +73,37 @@ def test_a_node_is_silent_once_until_it_is_heard_again() -> None:
     assert watch.silent(9.0, 1.0) == []
 
 
+def ticks(watch: Watch, until_s: float) -> list[tuple[float, str]]:
+    """Look every quarter of a second; give who fell silent when."""
+    found = []
+    for tick in range(1, int(until_s * 4) + 1):
+        found += [(tick * 0.25, node) for node in watch.silent(tick * 0.25, 0.25)]
+    return found
+
+
+def test_a_node_that_said_it_is_away_is_silent_when_its_time_is_over() -> None:
+    watch = Watch(["a", "b", "c"], 0.0, 5.0)
+    watch.away("a", 8.0)
+    watch.away("b", 2.0)  # less than the limit, which it has in any case
+    watch.away("d", 1.0)  # not known to be here, so it cannot fall silent
+    assert ticks(watch, 20.0) == [(5.0, "b"), (5.0, "c"), (8.0, "a")]
+
+
+def test_a_node_that_is_back_early_is_away_no_more() -> None:
+    watch = Watch(["a"], 0.0, 5.0)
+    watch.away("a", 60.0)
+    watch.heard("a", 1.0)
+    assert ticks(watch, 70.0) == [(6.0, "a")]
+
+
+def test_a_stall_of_the_daemon_is_not_an_absence_that_is_over() -> None:
+    watch = Watch(["a"], 0.0, 5.0)
+    watch.away("a", 8.0)
+    assert watch.silent(60.0, 0.25) == []
+    assert watch.silent(64.75, 4.75) == []
+    assert watch.silent(65.0, 0.25) == ["a"]
+
+
 def test_a_stall_of_the_daemon_is_not_the_nodes_silence() -> None:
     watch = Watch(["a"], 0.0, 5.0)
     assert watch.silent(0.25, 0.25) == []

@@ -1,13 +1,16 @@
 """Mailboxes hold the newest of each kind, and what is not acknowledged is the agent's to say again."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done
+from dlroverd.model.input import NodeSilent
 from dlroverd.model.world import Desired, Held, Observed
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import Ack, Beat, Hello, LogRequest
@@ -135,6 +138,52 @@ def test_a_live_name_is_taken_until_its_session_is_closed() -> None:
         second = sessions.open(hello())
         sessions.close(first)
         assert sessions.live("n1") is second
+
+    run(test())
+
+
+def test_the_same_process_takes_the_place_of_its_own_session_at_once() -> None:
+    async def test() -> None:
+        sessions = Sessions(State("log"), Inbox(), 5.0)
+        first = sessions.open(replace(hello(), instance="one"))
+        second = sessions.open(replace(hello(), instance="one"))
+        assert (first.ended, second.ended, sessions.live("n1")) == (True, False, second)
+        with pytest.raises(CallError, match="took the place of this one"):
+            await said(first)
+
+    run(test())
+
+
+def test_another_process_waits_until_the_first_misses_beats_and_is_told_where_that_is() -> None:
+    async def test() -> None:
+        sessions = Sessions(State("log"), Inbox(), 5.0)
+        first = sessions.open(replace(hello(), instance="one"), "10.0.0.5")
+        other = replace(hello(), instance="two", boot_id="another")
+        with pytest.raises(CallError, match=r"as node n1 from 10\.0\.0\.5: stop one"):
+            sessions.open(other)
+        first.heard_at_s -= 2 * sessions.beat_interval_s
+        assert sessions.open(other) is sessions.live("n1")
+        assert first.ended
+
+    run(test())
+
+
+def test_an_absence_is_held_back_from_silence_and_has_a_bound() -> None:
+    async def test() -> None:
+        inbox = Inbox()
+        sessions = Sessions(State("log"), inbox, 0.0)
+        there, gone = sessions.open(hello("n1")), sessions.open(hello("n2"))
+        await inbox.take(1.0)
+        sessions.leave(gone, 60.0)
+        watching = asyncio.create_task(sessions.watch())
+        with pytest.raises(CallError, match="n1"):
+            await said(there)
+        (entry,) = await inbox.take(1.0)
+        assert isinstance(entry.input, NodeSilent)
+        assert entry.input.node == "n1"
+        watching.cancel()
+        sessions.leave(sessions.open(hello("n3")), 1e9)
+        assert sessions._watch._away_until_s["n3"] < time.monotonic() + 601.0
 
     run(test())
 

@@ -1,144 +1,55 @@
-"""What the agent decides: which ranks to start, stop, forget, and what to tell the daemon.
+"""The agent's core itself.
 
-Pure, as the daemon's core is: no clock, I/O or ids; the simulator drives this same class. It is the
-counterpart of dlroverd/core/desired.py (what it is told) and core/intake/reports.py (what it tells).
-
-Three rules shape it. Absence never stops a rank: only a tombstone does. A rank is started at most once, and
-only on the word of a daemon heard in this life of the agent: what is on disk may be hours old, and the daemon
-may have formed the world elsewhere since. Only one log is followed until a person says otherwise, and that
-never backwards: an empty or restored daemon changes nothing here.
+Three rules shape it. Absence never stops a rank: only a tombstone does, or the word of another agent of its gang
+that its round is over. A rank is started at most once, and only on the word of a daemon heard in this life of the
+agent: what is on disk may be hours old, and the daemon may have formed the world elsewhere since. Only one log is
+followed until a person says otherwise, and that never backwards: an empty or restored daemon changes nothing here.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from dlroverd.model.ids import GangKey, RankKey
-from dlroverd.model.job import JobSpec, RankState
-from dlroverd.model.world import Assignment, Desired, Held, Observed, RankObservation, Tombstone
+from dlroverd.model.ids import GangKey, RankKey, RoundKey
+from dlroverd.model.job import RankState
+from dlroverd.model.world import Desired, Held, Observed, Peer, RankObservation
+from dlroverd_agent.core.actions import (
+    Action,
+    AskPeer,
+    CarryOut,
+    Followed,
+    Forget,
+    Reconnect,
+    SaveFollowed,
+    Say,
+    SendObserved,
+    Start,
+    Stop,
+)
+from dlroverd_agent.core.findings import Findings
+from dlroverd_agent.core.inputs import (
+    Acked,
+    Checked,
+    Connected,
+    DesiredArrived,
+    DevicesSeen,
+    Disconnected,
+    Input,
+    KnownRound,
+    RankChanged,
+    Recovered,
+    RoundsHeard,
+    SuspectCalled,
+    Ticked,
+)
 
 # Two beats of the default interval: an acknowledgement waits for one fsync of the daemon, so it was lost by then.
 ACK_LATE_S = 2.0
+# The daemon calls a node unreachable after as long: before that nothing can have been formed without it.
+CUT_OFF_S = 5.0
+ASK_EVERY_S = 5.0
+# Gangs that this node has no part in any more, of which it can still tell others that they ended.
+REMEMBERED_GANGS = 1000
 
 _ORDER = {state: n for n, state in enumerate(RankState)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
-    """The desired state that this node follows, as kept on disk; `log_id` is "" while it follows none."""
-
-    log_id: str = ""
-    position: int = 0
-    held: Held = field(default_factory=Held)
-
-
-# ---- inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """The ranks found at start, dead or alive. The first input, once."""
-
-    ranks: tuple[RankObservation, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The daemon accepted a hello that carried the observed state `version`."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The session ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredArrived:
-    """The daemon says what this node should run."""
-
-    desired: Desired
-
-
-@dataclass(frozen=True, slots=True)
-class Acked:
-    """All that was observed up to `version` is durable at the daemon."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class RankChanged:
-    """The launcher saw a rank move on."""
-
-    seen: RankObservation
-
-
-@dataclass(frozen=True, slots=True)
-class Ticked:
-    """Time passed."""
-
-
-Input = Recovered | Connected | Disconnected | DesiredArrived | Acked | RankChanged | Ticked
-
-
-# ---- actions, to be carried out in order
-
-
-@dataclass(frozen=True, slots=True)
-class SaveFollowed:
-    """Make this durable before any action after it."""
-
-    followed: Followed
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start one rank of `assignment`. Never given twice for a key."""
-
-    key: RankKey
-    assignment: Assignment
-    spec: JobSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop a rank: `evidence_s` to say why it fails, TERM, `grace_s`, KILL. Given again if the times change."""
-
-    key: RankKey
-    evidence_s: float
-    grace_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """A rank that is gone is no longer of interest to the daemon."""
-
-    key: RankKey
-
-
-@dataclass(frozen=True, slots=True)
-class SendObserved:
-    """Tell the daemon all that is seen."""
-
-    observed: Observed
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """End the session and say hello anew, as the follower of another log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Tell people; said once, however often the reason comes by."""
-
-    sentence: str
-
-
-Action = SaveFollowed | Start | Stop | Forget | SendObserved | Reconnect | Say
-
-
-# ---- the core
 
 
 @dataclass(slots=True)
@@ -168,26 +79,53 @@ class AgentCore:
         self._sent_version = 0
         self._sent_at = 0.0
         self._connected = False
+        self._found = Findings()
+        self._past: dict[GangKey, int] = {}  # fences of gangs that this node has no part in any more
+        self._connected_at = 0.0  # when it last was
+        self._asked_at = 0.0
+        self._drilled = 0  # the newest drill carried out in this life, which is the only place that knows it
 
     def observed(self) -> Observed:
         """All that is seen now, as the daemon is told it."""
-        ranks = tuple(self._ranks[key].seen for key in sorted(self._ranks))
-        return Observed(version=self.version, position=self.followed.position, ranks=ranks)
+        return Observed(
+            version=self.version,
+            position=self.followed.position,
+            ranks=tuple(self._ranks[key].seen for key in sorted(self._ranks)),
+            checks=self._found.checks,
+            suspects=self._found.suspects,
+            devices=self._found.devices,
+        )
 
     def seen(self, key: RankKey) -> RankObservation | None:
         """What is seen of one rank; None if it is not known (any more)."""
         rank = self._ranks.get(key)
         return rank.seen if rank is not None else None
 
+    def known(self, gangs: tuple[GangKey, ...]) -> tuple[KnownRound, ...]:
+        """What this node knows of gangs, for another one that is cut off; nothing of those it never heard of."""
+        newest: dict[GangKey, int] = {}
+        rounds = [each.round for each in self.followed.held.assignments] + [key.round_key for key in self._ranks]
+        for each in rounds:
+            newest[each.gang_key] = max(each.round, newest.get(each.gang_key, -1))
+        known = []
+        for gang in gangs:
+            stopped = max(self._fences.get(gang, -1), self._past.get(gang, -1))
+            if (last := max(newest.get(gang, -1), stopped)) >= 0:
+                known.append(KnownRound(gang=gang, newest=last, stopped=stopped))
+        return tuple(known)
+
     def handle(self, item: Input, now: float) -> tuple[Action, ...]:
         """Take one input; give what follows from it, in the order in which it is to be done."""
         actions: list[Action] = []
+        if self._connected:
+            self._connected_at = now
         match item:
             case DesiredArrived():
                 self._take(item.desired, actions)
             case RankChanged():
                 self._move(item.seen, actions)
             case Recovered():
+                self._connected_at = now  # a limit of its own for the first session
                 self._recover(item.ranks)
             case Connected():
                 self._connected, self._acked = True, 0
@@ -196,8 +134,16 @@ class AgentCore:
                 self._connected = False
             case Acked():
                 self._acked = max(self._acked, item.version)
+            case Checked():
+                self.version += self._found.found(item)
+            case SuspectCalled():
+                self.version += self._found.called(item)
+            case DevicesSeen():
+                self.version += self._found.looked(item)
+            case RoundsHeard():
+                self._hear(item, actions)
             case Ticked():
-                pass
+                self._ask_peers(now, actions)
         late = now - self._sent_at > ACK_LATE_S
         if self._connected and (self.version > self._sent_version or (self.version > self._acked and late)):
             self._sent_version, self._sent_at = self.version, now
@@ -244,19 +190,25 @@ class AgentCore:
         self._said, self._told = "", True
         # Stops need no durable word: one that a crash undid is in the next desired state again.
         for tombstone in desired.tombstones:
-            self._stop(tombstone, actions)
+            self._stop(tombstone.round, (tombstone.evidence_s, tombstone.grace_s), actions)
         held = Held(assignments=desired.assignments, jobs=desired.jobs)
         followed = Followed(log_id=desired.log_id, position=desired.position, held=held)
         if followed != self.followed:
+            if followed.log_id != self.followed.log_id:
+                self._past, self._drilled = {}, 0
             self.followed = followed
             self.version += 1
             actions.append(SaveFollowed(followed))
+        self.version += self._found.wanted(desired, actions)
         self._forget(desired, actions)
         self._list_assigned()
         self._start(actions)
         if adopting:
             self._connected = False  # until the new hello: the daemon believes no report before it
             actions.append(Reconnect())
+            return
+        actions += [CarryOut(drill) for drill in desired.drills if drill.id > self._drilled]
+        self._drilled = max((self._drilled, *(drill.id for drill in desired.drills)))
 
     def _broken(self, desired: Desired) -> str:
         """Say what is wrong with a message in itself; "" if nothing is."""
@@ -284,12 +236,13 @@ class AgentCore:
             )
         return ""
 
-    def _stop(self, tombstone: Tombstone, actions: list[Action]) -> None:
-        gang, times = tombstone.round.gang_key, (tombstone.evidence_s, tombstone.grace_s)
-        self._fence(gang, tombstone.round.round)
+    def _stop(self, last: RoundKey, times: tuple[float, float], actions: list[Action]) -> None:
+        """Stop every rank of a gang up to and including the round `last`, and never start one."""
+        gang = last.gang_key
+        self._fence(gang, last.round)
         for key in sorted(self._ranks):
             rank = self._ranks[key]
-            if key.gang_key != gang or key.round > tombstone.round.round or rank.gone:
+            if key.gang_key != gang or key.round > last.round or rank.gone:
                 continue
             if not rank.started:
                 del self._ranks[key]
@@ -313,7 +266,10 @@ class AgentCore:
                 self.version += 1
                 actions.append(Forget(key))
         named = {key.gang_key for key in self._ranks} | {each.gang_key for each in assigned} | buried.keys()
-        self._fences = {gang: round_ for gang, round_ in self._fences.items() if gang in named}
+        for gang in sorted(self._fences.keys() - named):
+            self._past[gang] = self._fences.pop(gang)
+        for gang in list(self._past)[: len(self._past) - REMEMBERED_GANGS]:
+            del self._past[gang]
 
     def _list_assigned(self) -> None:
         """Make every rank known that is to run here: what is not listed, the daemon takes for lost."""
@@ -333,6 +289,8 @@ class AgentCore:
         alive = {(key.gang_key, key.round) for key, rank in self._ranks.items() if rank.started and not rank.gone}
         specs = {each.job: each.spec for each in self.followed.held.jobs}
         for assignment in self.followed.held.assignments:
+            if assignment.checking:
+                continue
             gang, round_ = assignment.round.gang_key, assignment.round.round
             if any(other == gang and at != round_ for other, at in alive):
                 continue
@@ -345,3 +303,41 @@ class AgentCore:
 
     def _fence(self, gang: GangKey, round_: int) -> None:
         self._fences[gang] = max(self._fences.get(gang, -1), round_)
+
+    # ---- without the daemon
+
+    def _ask_peers(self, now: float, actions: list[Action]) -> None:
+        """Ask the peers of each gang that runs here, once the daemon is away for longer than a blip."""
+        away = not self._connected and now - self._connected_at > CUT_OFF_S
+        if not away or now - self._asked_at < ASK_EVERY_S:
+            return
+        self._asked_at = now
+        running = {
+            key.round_key for key, rank in self._ranks.items() if rank.started and not rank.gone and not rank.stop
+        }
+        gangs: dict[Peer, list[GangKey]] = {}
+        for assignment in self.followed.held.assignments:
+            for peer in assignment.peers if assignment.round in running else ():
+                if peer.port:
+                    gangs.setdefault(peer, []).append(assignment.round.gang_key)
+        actions += [AskPeer(peer, tuple(those)) for peer, those in gangs.items()]
+
+    def _hear(self, heard: RoundsHeard, actions: list[Action]) -> None:
+        """Stop the ranks of rounds that are over, as a peer says; once the daemon is back its word counts again."""
+        if self._connected or heard.log_id != self.followed.log_id:
+            return
+        specs = {each.job: each.spec for each in self.followed.held.jobs}
+        for each in heard.rounds:
+            over, spec = max(each.stopped, each.newest - 1), specs.get(each.gang.job)
+            ranks = [
+                (key, rank) for key, rank in self._ranks.items() if key.gang_key == each.gang and key.round <= over
+            ]
+            if spec is None or not any(rank.started and not rank.gone and not rank.stop for _, rank in ranks):
+                continue
+            actions.append(
+                Say(
+                    f"The daemon is away, and node {heard.node} says that round {over} of {each.gang} is over: "
+                    "this node's ranks of it are stopped."
+                )
+            )
+            self._stop(each.gang.at(over), (0.0, spec.restart_grace_s), actions)

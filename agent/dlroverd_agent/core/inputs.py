@@ -1,0 +1,108 @@
+"""What the agent's core is told."""
+
+from dataclasses import dataclass
+
+from dlroverd.model.ids import GangKey
+from dlroverd.model.node import DeviceObservation
+from dlroverd.model.world import Assignment, Desired, NodeCheck, RankObservation
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The ranks found at start, dead or alive. The first input, once."""
+
+    ranks: tuple[RankObservation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The daemon accepted a hello that carried the observed state `version`."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The session ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredArrived:
+    """The daemon says what this node should run."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """All that was observed up to `version` is durable at the daemon."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankChanged:
+    """The launcher saw a rank move on."""
+
+    seen: RankObservation
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of an assignment that is not to start yet."""
+
+    assignment: Assignment
+    check: NodeCheck
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectCalled:
+    """The call of a silent node ended: whether it answers."""
+
+    node: str
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRound:
+    """What an agent knows of a gang: the newest round it heard of, and up to which all are stopped (-1: none)."""
+
+    gang: GangKey
+    newest: int
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundsHeard:
+    """What the agent of `node`, whose name was proven, knows of gangs; `log_id` is the log that it follows."""
+
+    node: str
+    log_id: str
+    rounds: tuple[KnownRound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesSeen:
+    """How this node's accelerators are, all of them."""
+
+    devices: tuple[DeviceObservation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time passed."""
+
+
+Input = (
+    Recovered
+    | Connected
+    | Disconnected
+    | DesiredArrived
+    | Acked
+    | RankChanged
+    | Checked
+    | SuspectCalled
+    | RoundsHeard
+    | DevicesSeen
+    | Ticked
+)

@@ -1,0 +1,102 @@
+"""Before the ranks of a world start: whether its nodes are fit, hold the same code, and reach each other.
+
+A world is checked when it spans nodes that were not found fit together, and again after an end that points at the
+network. A restart in place after any other fault is not: it would only cost time.
+"""
+
+from dlroverd.core.passes import faults
+from dlroverd.core.state import GangRecord, State
+from dlroverd.core.turn import LIVE_GANG, Turn
+from dlroverd.model import event as ev
+from dlroverd.model.fault import PORT_TAKEN, Cause, CauseKind
+from dlroverd.model.ids import GangKey
+from dlroverd.model.world import NodeCheck, Observed
+
+# Ends after which the nodes of a world may not reach each other any more.
+DOUBT_THE_NETWORK = frozenset({CauseKind.PEER_LOST, CauseKind.NO_PATH, CauseKind.START_TIMEOUT})
+
+
+def possible(state: State, nodes: tuple[str, ...]) -> bool:
+    """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
+    return len(nodes) > 1 and all(state.nodes[node].facts.peer_port for node in nodes)
+
+
+def proven(state: State, gang: GangRecord, nodes: tuple[str, ...]) -> bool:
+    """Whether `nodes` were found fit together, and reach the master of the gang's last world, which is theirs too."""
+    return (
+        set(nodes) <= set(gang.proven)
+        and nodes[0] == gang.nodes[0]
+        and gang.master_addr in state.nodes[nodes[0]].facts.addresses
+    )
+
+
+def take(turn: Turn, node: str, observed: Observed) -> None:
+    """Note what a node found of the worlds that are being checked."""
+    for check in observed.checks:
+        gang = turn.state.gangs.get(check.round.gang_key)
+        if gang is None or gang.round != check.round.round or not gang.checking or gang.state not in LIVE_GANG:
+            continue
+        grant = turn.state.grants.get((node, gang.key))
+        if grant is not None and node in gang.nodes and grant.check != check:
+            turn.emit(ev.NodeChecked(node=node, check=check))
+            turn.touch(gang.key)
+
+
+def conclude(turn: Turn, gang: GangRecord) -> None:
+    """Start a world, or fail it, once each of its nodes has said what it found."""
+    found = [(node, turn.state.grants[node, gang.key].check) for node in gang.nodes]
+    checks = {node: check for node, check in found if check is not None}
+    cause = _fault(turn, gang, checks)
+    if cause is not None:
+        faults.fail_gang(turn, gang.key, turn.now, cause)
+    elif len(checks) == len(gang.nodes):
+        _settle_address(turn, gang, checks)
+
+
+def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause | None:
+    """Name the first node that is not fit; that much is known before the last one has answered."""
+    lenient = turn.state.jobs[gang.key.job].spec.allow_mismatch
+    for node, check in checks.items():
+        if check.problem == PORT_TAKEN:
+            return _cause(CauseKind.PORT_TAKEN, gang.key, node, f"node {node} found MASTER_PORT taken")
+        if check.problem:
+            return _cause(CauseKind.CHECK_FAILED, gang.key, node, f"node {node}: {check.problem}")
+        if check.mismatch and not lenient:
+            sentence = (
+                f"node {node} does not have the same code as {gang.nodes[0]}: {check.mismatch}. "
+                "Make them the same, or submit with --allow-mismatch"
+            )
+            return _cause(CauseKind.MISMATCH, gang.key, node, sentence)
+    return None
+
+
+def _settle_address(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> None:
+    """Take the first address of the master's node that every node reached."""
+    master = turn.state.nodes[gang.nodes[0]]
+    reached = {node: frozenset(check.reached) for node, check in checks.items()}
+    missed: list[str] = []
+    for address in master.facts.addresses:
+        without = [node for node in gang.nodes if address not in reached[node]]
+        if without:
+            missed.append(f"{address} is not reached from {_few(without)}")
+            continue
+        others = f"; {'; '.join(missed)}" if missed else ""
+        network = f"{address} of node {master.id} is reached from all {len(gang.nodes)} nodes{others}"
+        turn.emit(ev.WorldCleared(round=gang.key.at(gang.round), master_addr=address, network=network))
+        return
+    outside = [node for node in gang.nodes[1:] if not reached[node]] or list(gang.nodes[1:])
+    # If nobody reaches the master, the fault is at its end.
+    culprit = outside[0] if len(outside) < len(gang.nodes) - 1 or len(gang.nodes) == 2 else master.id
+    sentence = (
+        f"no address of node {master.id} is reached from all nodes of {gang.key}: {'; '.join(missed) or 'it has none'}"
+    )
+    faults.fail_gang(turn, gang.key, turn.now, _cause(CauseKind.NO_PATH, gang.key, culprit, sentence))
+
+
+def _few(nodes: list[str]) -> str:
+    more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+    return ", ".join(nodes[:3]) + more
+
+
+def _cause(kind: CauseKind, gang: GangKey, node: str, sentence: str) -> Cause:
+    return Cause(kind=kind, rule=f"check.{kind}", sentence=f"{gang} was not started: {sentence}", node=node)

@@ -1,0 +1,95 @@
+"""The facts of the log that are about nodes; the others, and what all of them have in common, are in event.py."""
+
+from dataclasses import dataclass
+
+from dlroverd.model.ids import RankKey
+from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
+from dlroverd.model.world import Drill, Held, SuspectSeen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeJoined:
+    """An agent said hello: for the first time, after a reboot, or with other facts."""
+
+    node: str
+    boot_id: str
+    facts: NodeFacts
+    log_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeMoved:
+    """A node changed state: row (state, `on`) of the node table."""
+
+    node: str
+    on: str
+    to: NodeState
+    reason: str
+    deadline: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectNamed:
+    """The agents of `askers` are to call a silent node."""
+
+    node: str
+    askers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectsSeen:
+    """A node's agent says which silent nodes answer it; nodes not named any more are forgotten."""
+
+    node: str
+    suspects: tuple[SuspectSeen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfirmedDown:
+    """A person said that a silent node is down."""
+
+    node: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesSeen:
+    """Which of a node's accelerators cannot be granted, and why."""
+
+    node: str
+    devices: tuple[DeviceObservation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillOrdered:
+    """A fault is made on purpose at a node; `job` is 0 when it is about the node itself."""
+
+    job: int
+    node: str
+    drill: Drill
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillsEnded:
+    """A node is not asked for any fault any more."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrphansSeen:
+    """What a node runs that this log does not know. Left running, and listed."""
+
+    node: str
+    orphans: tuple[RankKey, ...]
+    held: Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAdopted:
+    """A person said that this log takes the place of the one the node follows."""
+
+    node: str
+    adopt_from: str
+    actor: str

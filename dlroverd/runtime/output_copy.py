@@ -1,0 +1,139 @@
+"""Copies the output of ranks as they write it, so that what a node had sent is here when the node is not.
+
+A reader of the agents like any other, on streams of its own, and a modest one: it takes no more than so many bytes a
+second, and what a rank writes faster than that it skips. It can hold up neither a rank nor a recovery.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from functools import partial
+from typing import ParamSpec
+
+import structlog
+
+from dlroverd.model.ids import RankKey, RoundKey
+from dlroverd.model.view import LogChunk
+from dlroverd.model.world import Assignment
+from dlroverd.protocol.errors import CallError
+from dlroverd.protocol.messages import LogFailed
+from dlroverd.runtime.held_output import RANK_BYTES, HeldOutput, Piece
+from dlroverd.runtime.output_streams import OutputStreams, rank_of
+from dlroverd.runtime.sessions import Sessions
+
+P = ParamSpec("P")
+
+NODE_BYTES_PER_S = 1024 * 1024
+FLEET_BYTES_PER_S = 32 * 1024 * 1024
+_RETRY_S = 10.0
+_LOG = structlog.get_logger("dlroverd.output")
+
+
+class Pace:
+    """Lets so many bytes a second pass, and a second's worth at once."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        """Begin rested."""
+        self._bytes_per_s = bytes_per_s
+        self._free_at = 0.0
+
+    async def take(self, count: int) -> None:
+        """Wait until `count` more bytes may pass."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now - 1.0) + count / self._bytes_per_s
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
+
+
+class OutputCopy:
+    """Keeps what is held of the output up with the nodes."""
+
+    def __init__(self, sessions: Sessions, streams: OutputStreams, held: HeldOutput) -> None:
+        """Begin with nothing to copy."""
+        self._sessions = sessions
+        self._streams = streams
+        self._held = held
+        self._fleet_pace = Pace(FLEET_BYTES_PER_S)
+        self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
+        self._forgetting: set[asyncio.Task[None]] = set()
+        self._said = ""
+
+    def run_on(self, node: str, assignments: Iterable[Assignment]) -> None:
+        """Copy what these ranks write on a node, from now on and to their ends."""
+        for each in assignments:
+            key = (node, each.round)
+            if each.checking or key in self._tasks:
+                continue
+            task = asyncio.create_task(self._copy(node, each.ranks()), name=f"copy of {each.round} on {node}")
+            self._tasks[key] = task
+            task.add_done_callback(partial(self._done, key))
+
+    def forget(self, job: int) -> None:
+        """Let go of a job that left the state."""
+        for (_, round_), task in self._tasks.items():
+            if round_.job == job:
+                task.cancel()
+        forgetting = asyncio.create_task(self._hold(self._held.forget, job))
+        self._forgetting.add(forgetting)
+        forgetting.add_done_callback(self._forgetting.discard)
+
+    async def close(self) -> None:
+        """Copy no more, and finish what was begun."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *self._forgetting, return_exceptions=True)
+        await asyncio.to_thread(self._held.close)
+
+    def _done(self, key: tuple[str, RoundKey], task: "asyncio.Task[None]") -> None:
+        del self._tasks[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("output is not copied any more; please report it", node=key[0], exc_info=error)
+
+    async def _copy(self, node: str, ranks: tuple[RankKey, ...]) -> None:
+        pace = Pace(NODE_BYTES_PER_S)
+        try:
+            sources = await self._held.run(self._held.begin, node, ranks)
+        except OSError as error:
+            self._say(error)
+            return
+        while sources:
+            session = await self._sessions.connected(node)
+            try:
+                reading = self._streams.read(session, sources, follow=True, lag_bytes=RANK_BYTES)
+                async with aclosing(reading) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, LogFailed):
+                            return  # nothing ever ran there, or nothing can be read; who asks for it is told
+                        await pace.take(len(piece.data))
+                        await self._fleet_pace.take(len(piece.data))
+                        await self._take(node, ranks[0].job, piece, sources)
+            except CallError:
+                await asyncio.sleep(_RETRY_S)  # an agent that lives and does not answer
+
+    async def _take(self, node: str, job: int, chunk: LogChunk, sources: dict[RankKey, int]) -> None:
+        key = rank_of(job, chunk)
+        if key not in sources:
+            return  # not what was asked for
+        if chunk.data:
+            await self._hold(self._held.add, node, key, Piece(chunk.offset, time.time(), chunk.data))
+        sources[key] = chunk.offset + len(chunk.data)
+        if chunk.eof:
+            await self._hold(self._held.finish, key)
+            del sources[key]
+
+    async def _hold(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have the store do something; what it cannot hold is missing from it."""
+        try:
+            await self._held.run(work, *args, **kwargs)
+        except OSError as error:
+            self._say(error)
+        else:
+            self._said = ""
+
+    def _say(self, error: OSError) -> None:
+        """Tell people, once for as long as it lasts."""
+        if self._said != str(error):
+            _LOG.warning("output of ranks is not held for when their node is away; make room", error=str(error))
+        self._said = str(error)

@@ -1,0 +1,54 @@
+"""Stopped means gone: whatever ranks did, no process or port of theirs is left on any host."""
+
+from tests.fleet.harness import SCRIPTS, Fleet
+from tests.system.fleet import gang, until
+
+FOR_EVER = 10**9
+PROCESSES = 5  # the rank and those that stubborn.py forks
+
+
+def left(fleet: Fleet, name: str) -> list[str]:
+    """Name what is left of a job on all hosts: its ranks have `name` in their command lines, or ports of their own."""
+    found = []
+    for node in fleet.nodes:
+        found += [f"{node}: {each}" for each in fleet.processes(node) if name in each.argv]
+        listening = fleet.exec(node, "ss", "-Hltn", "sport >= :31000 and sport <= :31009")
+        found += [f"{node}: {line}" for line in listening.splitlines()]
+    return found
+
+
+def begin(fleet: Fleet, name: str, nnodes: str, steps: int = FOR_EVER) -> int:
+    """Start a job of stubborn ranks, and wait until all that they want to leave behind is there."""
+    words = ("--nnodes", nnodes, "--nproc-per-node", "1", "--cancel-grace", "1s", str(SCRIPTS / "stubborn.py"), str(steps), name)
+    job = fleet.submit(*words)
+    fleet.until_stepping(job)
+    if steps == FOR_EVER:
+        until(lambda: len(left(fleet, name)), lambda count: count == 2 * (PROCESSES + 1))  # the daemon has a port
+    return job
+
+
+def test_after_a_cancel(fleet: Fleet) -> None:
+    job = begin(fleet, "cancelled", "2")
+    fleet.client.cancel(job)
+    assert fleet.until_over(job).state == "cancelled"
+    assert left(fleet, "cancelled") == []
+
+
+def test_after_a_success(fleet: Fleet) -> None:
+    job = begin(fleet, "finished", "2", steps=20)
+    assert fleet.until_over(job).state == "succeeded"
+    assert left(fleet, "finished") == []
+
+
+def test_before_the_next_round_and_after_a_hosts_return(fleet: Fleet) -> None:
+    """A range shrinks when a node is cut off; back again, it ends what it had of the round before."""
+    job = begin(fleet, "returned", "1:2")
+    stale, survivor = (rank.node for rank in gang(fleet.client.job(job)).ranks)
+    fleet.partition(stale)
+    fleet.until_stepping(job, 2)
+    assert sum(survivor in each for each in left(fleet, "returned")) <= PROCESSES + 1
+    fleet.heal(stale)
+    until(lambda: [each for each in left(fleet, "returned") if stale in each], lambda still: not still)
+    fleet.client.cancel(job)
+    assert fleet.until_over(job).state == "cancelled"
+    assert left(fleet, "returned") == []

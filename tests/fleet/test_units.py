@@ -1,0 +1,79 @@
+"""The unit files: systemd finds nothing to say against them, and they are as confined as they claim."""
+
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.harness import AGENT, CTL, DAEMON, Fleet
+from tests.system.fleet import ROOT, until
+
+UNITS = ROOT / "systemd"
+# What `systemd-analyze security` gives at most; the comment at the head of each file names the figure itself.
+EXPOSURE = {DAEMON: 2.0, AGENT: 9.6}
+PLAIN = ("Description", "ExecStart", "Group", "StateDirectoryMode", "Type", "User", "WantedBy")
+
+
+def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, check=False)
+
+
+def exposure(unit: str) -> float:
+    said = analyze("security", "--offline=yes", "--no-pager", str(UNITS / unit))
+    found = re.search(r"Overall exposure level for .*: ([\d.]+)", said.stdout)
+    assert found, said
+    return float(found[1])
+
+
+def test_systemd_has_nothing_to_say_against_them(tmp_path: Path) -> None:
+    for path in (*UNITS.glob("*.service"), *UNITS.glob("*.slice")):
+        here = path.read_text().replace("ExecStart=/usr/bin/", f"ExecStart={Path(sys.executable).parent}/")
+        (tmp_path / path.name).write_text(here)
+    said = analyze("verify", "--man=no", *map(str, tmp_path.iterdir()))
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("unit", [DAEMON, AGENT])
+def test_a_unit_is_as_confined_as_it_says(unit: str) -> None:
+    figure = exposure(unit)
+    assert figure <= EXPOSURE[unit]
+    assert f"gives it {figure};" in (UNITS / unit).read_text()
+
+
+def test_each_line_that_confines_the_daemon_has_its_reason() -> None:
+    """A reason stands above a line or a block of them; the first line of each block is what it is about."""
+    bare = []
+    lines = (UNITS / DAEMON).read_text().splitlines()
+    for before, line in pairwise(lines):
+        if re.match(r"[A-Z]\w+=", line) and not before:
+            bare.append(line)
+    assert not bare
+
+
+def test_a_start_is_over_when_it_serves_and_nobody_else_can_call(fleet: Fleet) -> None:
+    fleet.exec(CTL, "systemctl", "stop", DAEMON)
+    fleet.exec(CTL, "systemctl", "start", DAEMON)
+    assert fleet.ctl("node", "list").count("node") == len(fleet.nodes)
+    shown = fleet.exec(CTL, "systemctl", "show", "-p", "User,MainPID,StatusText", DAEMON)
+    assert "User=dlroverd" in shown
+    assert "StatusText=serving on unix:///run/dlroverd/dlroverd.sock, tcp://ctl1:7700" in shown
+    status = Path(fleet.root(CTL), "proc", str(fleet.main_pid(CTL, DAEMON)), "status").read_text()
+    assert re.search(r"^CapBnd:\t0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    for user, code in (("root", 0), ("nobody", 1)):
+        fleet.exec(CTL, "runuser", "-u", user, "--", "test", "-e", "/run/dlroverd/dlroverd.sock", code=code)
+
+
+@pytest.mark.parametrize("unit", [DAEMON, AGENT])
+def test_one_that_hangs_is_started_again(fleet: Fleet, unit: str) -> None:
+    host = CTL if unit == DAEMON else fleet.nodes[0]
+    fleet.override(host, unit, "WatchdogSec=3s")
+    fleet.exec(host, "systemctl", "restart", unit)
+    before = fleet.main_pid(host, unit)
+    fleet.exec(host, "kill", "-STOP", str(before))
+    until(lambda: fleet.main_pid(host, unit), lambda pid: pid not in (0, before))
+    assert "Watchdog timeout" in fleet.journal(host, unit)
+    fleet.until_ready()
