@@ -33,6 +33,7 @@ T = TypeVar("T")
 DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
 DEFAULT_TIMEOUT_S = 10.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.05, 1.0
+_RESTART_S = 3.0
 
 
 def default_address() -> str:
@@ -196,21 +197,26 @@ class Client:
 
     def _retried(self, attempt: Callable[[float], T]) -> T:
         """Try until the time is up while the daemon is not there; the same request takes effect once."""
-        end_s = time.monotonic() + self._timeout_s
+        began_s = time.monotonic()
+        end_s = began_s + self._timeout_s
         pause_s = _FIRST_RETRY_S
         while True:
             try:
                 return attempt(max(0.0, end_s - time.monotonic()))
             except grpc.RpcError as error:
                 failure = from_rpc(error, self.address)
-                if failure.reason is not Reason.UNAVAILABLE or not self._may_return(end_s - pause_s):
+                if failure.reason is not Reason.UNAVAILABLE or time.monotonic() + pause_s >= self._back_by(began_s):
                     raise failure from None
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_RETRY_S)
 
-    def _may_return(self, end_s: float) -> bool:
-        """Tell whether a daemon might answer in time: one that was killed leaves its socket behind."""
-        return time.monotonic() < end_s and os.path.exists(socket_path(self.address))
+    def _back_by(self, began_s: float) -> float:
+        """Tell until when a daemon that is not there may be waited for."""
+        path = socket_path(self.address)
+        if os.path.exists(path):  # left behind by one that was killed
+            return began_s + self._timeout_s
+        # One that stops in good order takes its socket away, and is back soon if it is being restarted.
+        return began_s + min(self._timeout_s, _RESTART_S) if os.path.exists(os.path.dirname(path)) else began_s
 
     def _stream(self, call: Callable[..., Any], request: object) -> Iterator[Any]:
         replies = call(request)

@@ -6,6 +6,7 @@ waits for none of it. Decisions are the core's.
 
 import asyncio
 import re
+import signal
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
@@ -16,6 +17,7 @@ from uuid import uuid4
 import structlog
 
 from dlroverd.config.agent import AgentConfig
+from dlroverd.model.fault import SHUT_DOWN
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import DEFAULT_PROGRESS_PATTERN, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
@@ -176,10 +178,13 @@ class Agent:
             return seen
         known = self._core.seen(seen.key)
         if known is not None and known.exit is not None:
-            step = known.exit.step
+            step, lost = known.exit.step, known.exit.lost
         else:
-            step = await self._progress.last_step(seen.key, self._pattern(seen.key))
-        return replace(seen, exit=replace(await self._outputs.ended(seen.key, seen.exit), step=step))
+            step, lost = await self._progress.last_step(seen.key, self._pattern(seen.key)), seen.exit.lost
+            # Systemd sends it to all that runs when the host goes down, which is no fault of the job.
+            if seen.exit.signal == signal.SIGTERM and not seen.exit.requested and await asyncio.to_thread(going_down):
+                lost = SHUT_DOWN
+        return replace(seen, exit=replace(await self._outputs.ended(seen.key, seen.exit), step=step, lost=lost))
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:

@@ -194,7 +194,10 @@ class Link:
             case grpc.aio.AioRpcError():
                 if self._tls and channel.is_tcp(address) and (why := await _refusal(error, address, self._tls)):
                     return CallError(Reason.UNAVAILABLE, why)
-                return from_rpc(error, address)
+                failure = from_rpc(error, address)
+                if failure.reason is Reason.UNAVAILABLE and channel.is_tcp(address):
+                    return await asyncio.to_thread(_told_where, failure, address)
+                return failure
             case TimeoutError():
                 sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
                 return CallError(Reason.TIMED_OUT, sentence)
@@ -297,3 +300,14 @@ async def _refusal(error: grpc.aio.AioRpcError, address: str, tls: TlsFiles) -> 
         return await asyncio.to_thread(refusal, error.details() or "", address, DAEMON_NAME, tls)
     except CertificateError as own:
         return str(own)
+
+
+def _told_where(failure: CallError, address: str) -> CallError:
+    """Say of a daemon that does not answer that it was looked for on this very host, if that is so."""
+    if not (local := channel.loopback_of(address)):
+        return failure
+    sentence = (
+        f"Nothing answers at {address}, whose name resolves to {local} here (a line in /etc/hosts?): write an IP "
+        "address of the daemon's host, or start dlroverd on this one."
+    )
+    return CallError(failure.reason, sentence)

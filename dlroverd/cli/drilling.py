@@ -31,18 +31,19 @@ class Outcome:
 
 def first_start(client: "Client", job: int) -> FirstStart | None:
     """Read from the log what a job's first start took; None if it is not there any more, or no step was seen."""
-    formed_at = running_at = 0.0
+    formed_at = running_at = stepped_at = 0.0
     names = ("world_formed", "world_cleared", "job_moved", "step_seen")
     for event in client.events(job=job, names=names):
+        body = json.loads(event.body)
         if event.name == "step_seen":
-            if not formed_at or not running_at:
-                return None
-            first_step = json.loads(event.body)["at"] - running_at
-            return FirstStart(started=running_at - formed_at, first_step=max(0.0, first_step))
-        if event.name != "job_moved":
+            stepped_at = body["at"]
+        elif event.name != "job_moved":
             formed_at = event.time  # a world that is checked before its start is formed, and then cleared
-        elif json.loads(event.body)["to"] == "running":
+        elif body["to"] == "running":
             running_at = event.time
+        if formed_at and running_at and stepped_at:
+            # A rank may step before the last of the others runs.
+            return FirstStart(started=running_at - formed_at, first_step=max(0.0, stepped_at - running_at))
     return None
 
 

@@ -120,6 +120,7 @@ def _configure(folder: Path, address: str, slots: int) -> None:
         "daemon": [address],
         "state_dir": str(folder / "agent"),
         "slots": slots,
+        "launcher": "process",  # all of it goes when its parent does, and its fleet's units would meet another's
         "port_range": f"{first}-{first + _PORTS - 1}",
     }
     for name, config in (("daemon", daemon), ("agent", agent)):

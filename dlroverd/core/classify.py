@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dlroverd.core.state import RankRecord
-from dlroverd.model.fault import CONFIRMED_DOWN, PORT_TAKEN, REBOOTED, Cause, CauseKind, ExitInfo
+from dlroverd.model.fault import CONFIRMED_DOWN, PORT_TAKEN, REBOOTED, SHUT_DOWN, Cause, CauseKind, ExitInfo
 
 # gloo and the store of c10d, as recorded from torch 2.13 (tests/unit/core/recorded/); NCCL from its source.
 _PEER_LOST = re.compile(
@@ -111,6 +111,12 @@ RULES: tuple[Rule, ...] = (
         CauseKind.STOPPED,
         lambda e: e.requested,
         lambda e: "was stopped by dlroverd",  # noqa: ARG005
+    ),
+    Rule(
+        "host.shut_down",
+        CauseKind.NODE_LOST,
+        lambda e: e.lost == SHUT_DOWN,
+        lambda e: f"is gone: {e.lost}",
     ),
     Rule("signal", CauseKind.SIGNAL, lambda e: e.signal is not None, _signal_sentence),
     Rule(

@@ -7,6 +7,7 @@ from dlroverd.model.ids import GangKey, RankKey
 
 PORT_TAKEN = "port_taken"
 REBOOTED = "the host was rebooted"
+SHUT_DOWN = "the host was shut down"
 CONFIRMED_DOWN = "its host was confirmed down"
 
 
@@ -31,7 +32,8 @@ class ExitInfo:
     """How a rank's main process ended: one of `code` and `signal` is not None, unless it could not be learnt.
 
     `requested`: we had sent it a signal before it ended. `launch_error`: it never ran, and why
-    (PORT_TAKEN, or a sentence). `lost`: how it ended could not be learnt, and why ("the host was rebooted").
+    (PORT_TAKEN, or a sentence). `lost`: how it ended could not be learnt, and why ("the host was rebooted"); or its
+    host took it along when it went down (SHUT_DOWN).
     `step` is the last training step seen of it, -1 if none. `output_tail` is its last lines, at most 2 KiB.
     `result` is systemd's word for the end of the unit ("oom-kill", "signal" ...), "" where there is no unit.
     """

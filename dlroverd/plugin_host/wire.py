@@ -8,7 +8,7 @@ The host asks one thing at a time and the child answers it by its `id`. On its o
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlroverd.model.placement import NoFit, Placement, PlacementView
 from dlroverd.model.view import EventView
@@ -103,8 +103,10 @@ class Raised:
 Question = Open | Place | Write | Read | Close
 Answer = Found | Loaded | Returned | Raised
 
-_QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="op")])
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="op")])
+# Built when first used: they cost each start of the daemon and the agent some tens of milliseconds.
+_LATER = ConfigDict(defer_build=True)
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="op")], config=_LATER)
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="op")], config=_LATER)
 
 
 def encode_question(question: Question) -> bytes:

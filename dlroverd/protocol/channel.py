@@ -5,6 +5,7 @@ of the one authority, and who is who is read from it (`peer_name`).
 """
 
 import errno
+import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -146,9 +147,15 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -
     A socket file that is there already is taken over: that no other daemon lives is for its lock to say.
 
     Raises:
-        AddressError: it is no address, is TCP without `tls`, a file cannot be read, or it cannot be bound.
+        AddressError: it is no address, is TCP without `tls`, a file cannot be read, it cannot be bound, or its host
+            name stands for loopback alone.
     """
     target = _target(address)
+    if is_tcp(address) and (local := loopback_of(address)):
+        raise AddressError(
+            f"{address}: its name resolves to {local} here, by which a host reaches only itself (a line in "
+            "/etc/hosts?): write an IP address of this host, or 0.0.0.0 for all."
+        )
     try:
         if is_tcp(address):
             ca, certificate, key = _read(address, tls)
@@ -161,6 +168,20 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -
             raise AddressError(f"{address}: cannot listen there: {_why_not_bound(address)}.") from error
         folder = os.path.dirname(socket_path(address))
         raise AddressError(f"{address}: cannot listen there; {folder} must exist and be writable.") from error
+
+
+def loopback_of(address: str) -> str:
+    """Give the loopback address that the host name in a TCP address stands for here; "" if it stands for others, too.
+
+    Debian's /etc/hosts has 127.0.1.1 for a host's own name. Who writes an IP address or localhost means it. May block.
+    """
+    host, port = host_port(address)
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return ""  # not known: to listen or to call there says so
+    local = sorted(each for each in found if ipaddress.ip_address(each.partition("%")[0]).is_loopback)
+    return local[0] if len(local) == len(found) and host not in (*found, "localhost") else ""
 
 
 def peer_name(context: "grpc.aio.ServicerContext[Any, Any]") -> str:

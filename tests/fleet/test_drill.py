@@ -97,5 +97,7 @@ def test_a_rank_that_a_drill_holds_goes_on_when_the_agent_dies_meanwhile(fleet: 
 def held(fleet: Fleet, pid: int) -> bool:
     """Tell whether a process of node1 is stopped, or its control group frozen."""
     state = fleet.exec("node1", "ps", "-o", "state=", "-p", str(pid)).strip()
-    group = fleet.exec("node1", "cat", f"/proc/{pid}/cgroup").strip().removeprefix("0::")
-    return state == "T" or "frozen 1" in fleet.exec("node1", "cat", f"/sys/fs/cgroup{group}/cgroup.events")
+    groups = fleet.exec("node1", "cat", f"/proc/{pid}/cgroup").splitlines()
+    (group,) = [line.removeprefix("0::") for line in groups if line.startswith("0::")]
+    mount = fleet.exec("node1", "findmnt", "-n", "-o", "TARGET", "-t", "cgroup2").split()[0]
+    return state == "T" or "frozen 1" in fleet.exec("node1", "cat", f"{mount}{group}/cgroup.events")

@@ -1,10 +1,20 @@
 """Stopped means gone: whatever ranks did, no process or port of theirs is left on any host."""
 
+import pytest
+
+from tests.fleet.conftest import Boot
 from tests.fleet.harness import SCRIPTS, Fleet
 from tests.system.fleet import gang, until
 
 FOR_EVER = 10**9
+LIMITS = {"unreachable_after": "1500ms", "lost_by_peers": "3s", "lost_after": "5s"}
 PROCESSES = 5  # the rank and those that stubborn.py forks
+
+
+@pytest.fixture(scope="module")
+def hosts(boot: Boot) -> Fleet:
+    """Two nodes of one slot each, whose silence is judged soon."""
+    return boot(daemon={"limits": LIMITS}, agent={"slots": 1})
 
 
 def left(fleet: Fleet, name: str) -> list[str]:
@@ -19,7 +29,17 @@ def left(fleet: Fleet, name: str) -> list[str]:
 
 def begin(fleet: Fleet, name: str, nnodes: str, steps: int = FOR_EVER) -> int:
     """Start a job of stubborn ranks, and wait until all that they want to leave behind is there."""
-    words = ("--nnodes", nnodes, "--nproc-per-node", "1", "--cancel-grace", "1s", str(SCRIPTS / "stubborn.py"), str(steps), name)
+    words = (
+        "--nnodes",
+        nnodes,
+        "--nproc-per-node",
+        "1",
+        "--shutdown-timeout",
+        "1",
+        str(SCRIPTS / "stubborn.py"),
+        str(steps),
+        name,
+    )
     job = fleet.submit(*words)
     fleet.until_stepping(job)
     if steps == FOR_EVER:

@@ -225,7 +225,7 @@ def test_what_an_agent_left_frozen_is_thawed(fleet: Fleets, number: signal.Signa
 
 def test_a_job_that_ends_meanwhile_ends_the_drill(fleet: Fleets) -> None:
     here = fleet()
-    job = here.submit(TREE)
+    job = here.submit("--shutdown-timeout", "1", TREE)  # what is frozen hears no TERM
     (main,) = pids(here.until_stepping(job))
     with drilling(here, job, "--freeze-rank", "0", "--for", "1h") as drill:
         until_stopped(main, is_stopped=True)

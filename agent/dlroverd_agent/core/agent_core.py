@@ -207,7 +207,10 @@ class AgentCore:
             self._connected = False  # until the new hello: the daemon believes no report before it
             actions.append(Reconnect())
             return
-        actions += [CarryOut(drill) for drill in desired.drills if drill.id > self._drilled]
+        # What comes before the hello is acknowledged may have been made before it, and name a drill that an earlier
+        # life of this agent has carried out.
+        if self._acked:
+            actions += [CarryOut(drill) for drill in desired.drills if drill.id > self._drilled]
         self._drilled = max((self._drilled, *(drill.id for drill in desired.drills)))
 
     def _broken(self, desired: Desired) -> str:

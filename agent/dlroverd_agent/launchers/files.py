@@ -29,6 +29,16 @@ def key_of(unit: str) -> RankKey | None:
     return RankKey(int(job), role, int(gang), int(round_), int(rank))
 
 
+def started(root: Path) -> list[tuple[RankKey, "RankFiles"]]:
+    """List the ranks started and not forgotten, of which `root` has the directories. Blocking."""
+    found = []
+    for directory in sorted(root.iterdir()):
+        key, files = key_of(directory.name), RankFiles(directory)
+        if key is not None and not files.forgotten.exists():
+            found.append((key, files))
+    return found
+
+
 def boot_id() -> str:
     """Name this boot of the host."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

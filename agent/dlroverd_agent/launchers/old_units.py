@@ -1,11 +1,14 @@
 """Ends what is left of units that nobody supervises any more: of earlier rounds, and of ranks without a record."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import structlog
 
 from dlroverd.model.ids import RankKey
+from dlroverd_agent.launchers.bus import Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup
+from dlroverd_agent.launchers.interface import LauncherUnavailableError
 from dlroverd_agent.launchers.prepare import LaunchError
 from dlroverd_agent.launchers.unit import UnitNames
 
@@ -29,10 +32,30 @@ async def end_older(new: RankKey, role: Path, names: UnitNames) -> None:
             )
 
 
-async def end_unknown(key: RankKey, group: ControlGroup) -> None:
-    """End what runs in a unit of which there is no record."""
-    if not group.empty():
+async def end_unknown(
+    systemd: Systemd, names: UnitNames, tree: Path, root: Path, known: Collection[RankKey]
+) -> list[RankKey]:
+    """End what runs in units of which `root` has no record: nobody could supervise, stop or even name it again.
+
+    The ranks whose units are left for systemd to forget. LauncherUnavailableError if they are those of another agent.
+    """
+    (listed,) = await systemd.call("ListUnitsByPatterns", "asas", [], [names.pattern])
+    folders = (tree / names.folder(names.fleet_slice)).rglob("*.service")
+    units = {unit[0] for unit in listed} | {folder.name for folder in folders}
+    unknown = sorted({key for key in map(names.key, units) if key is not None and key not in known})
+    for key in unknown:
+        group = ControlGroup(tree / names.path(key))
+        if group.empty():
+            continue
+        unit = await systemd.unit(unit_path(names.rank(key)))
+        directory = Path(unit.get("WorkingDirectory") or root / key.unit)
+        if directory.parent != root:
+            raise LauncherUnavailableError(
+                f"ranks of the state directory {directory.parents[1]} run here, in units of the same fleet: "
+                "give this agent that `state_dir`, or another `fleet`"
+            )
         _log.warning("ending a rank that is not recorded", rank=str(key), processes=group.names())
         left = await group.end(_UNKNOWN_S)
         if left:
             _log.error("processes of a rank cannot be killed; reboot the node", rank=str(key), processes=left)
+    return unknown

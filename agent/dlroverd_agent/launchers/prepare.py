@@ -110,13 +110,17 @@ def _check_port(env: dict[str, str]) -> None:
 
 
 def lock(root: Path) -> int:
-    """Hold the folder for this process, by the descriptor given; LauncherUnavailableError if another has it."""
-    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the folder of all ranks for this process; see `hold`."""
+    remedy = "stop it, or give this one another state directory"
+    return hold(root / "lock", f"another agent runs ranks from {root.parent}: {remedy}")
+
+
+def hold(file: Path, refusal: str) -> int:
+    """Lock a file until the descriptor given is closed; LauncherUnavailableError if another has it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise LauncherUnavailableError(
-            f"another agent runs ranks from {root.parent}: stop it, or give this one another state directory"
-        ) from None
+        raise LauncherUnavailableError(refusal) from None
     return descriptor

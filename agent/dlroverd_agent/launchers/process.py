@@ -17,7 +17,7 @@ from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 from dlroverd_agent import evidence
-from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, key_of, read_record
+from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, read_record, started
 from dlroverd_agent.launchers.hearing import until_said
 from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
 from dlroverd_agent.launchers.leftovers import kill_leftovers, kill_unrecorded, signal_carrier, signal_carriers
@@ -97,11 +97,7 @@ class ProcessLauncher:
         except TimeoutError:
             pass  # what cannot be killed keeps nobody else from being supervised
         settling = []
-        for directory in sorted(self._root.iterdir()):
-            key = key_of(directory.name)
-            files = RankFiles(directory)
-            if key is None or files.forgotten.exists():
-                continue
+        for key, files in started(self._root):
             rank = self._ranks[key] = _Rank(key=key, files=files, record=self._read(files))
             if rank.record.state is RankState.GONE:
                 continue

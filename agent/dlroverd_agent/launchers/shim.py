@@ -86,7 +86,7 @@ def become_rank(
 
     A rank with a `parent` dies with it.
     """
-    step = "it could not be prepared"
+    step, remedy = "it could not be prepared", "see that the host is well"
     try:
         if os.getsid(0) != os.getpid():
             os.setsid()
@@ -97,6 +97,7 @@ def become_rank(
             os.dup2(source, target)
         if (uid, gid) != (os.geteuid(), os.getegid()):
             step = f"it cannot run as uid {uid}, gid {gid} (the agent runs as uid {os.geteuid()})"
+            remedy = "create that user there, as on the other nodes, and run the agent as root"
             os.initgroups(pwd.getpwuid(uid).pw_name, gid)
             os.setgid(gid)
             os.setuid(uid)
@@ -106,14 +107,15 @@ def become_rank(
             if os.getppid() != parent:
                 os.kill(os.getpid(), signal.SIGKILL)
         step = f"its working directory {cwd} cannot be entered"
+        remedy = "make it there, or use one on a file system that all nodes share"
         os.chdir(cwd)
-        step = f"{argv[0]} cannot be executed"
+        step, remedy = f"{argv[0]} cannot be executed", "install it at the same path on all nodes"
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
         os.execve(argv[0], argv, env)  # noqa: S606 # running what the user asked for is the purpose
     except (OSError, KeyError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        os.write(failure, f"{step}: {reason}".encode(errors="replace")[: select.PIPE_BUF])
+        reason = error.strerror if isinstance(error, OSError) else str(error.args[0])
+        os.write(failure, f"{step}: {reason}: {remedy}".encode(errors="replace")[: select.PIPE_BUF])
     finally:
         os._exit(127)
 

@@ -24,12 +24,20 @@ from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 from dlroverd_agent.launchers.bus import CALL_S, NoAnswerError, RefusedError, Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup, systemd_tree
-from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, key_of, read_record
+from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, read_record, started
 from dlroverd_agent.launchers.handover import became_rank, hand_over, launch_error
 from dlroverd_agent.launchers.hearing import until_said
 from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
 from dlroverd_agent.launchers.old_units import end_older, end_unknown
-from dlroverd_agent.launchers.prepare import LaunchError, StartedBeforeError, lock, make_root, order_values, prepare
+from dlroverd_agent.launchers.prepare import (
+    LaunchError,
+    StartedBeforeError,
+    hold,
+    lock,
+    make_root,
+    order_values,
+    prepare,
+)
 from dlroverd_agent.launchers.unit import (
     Property,
     ServiceState,
@@ -63,7 +71,14 @@ class SystemdLauncher:
         self._tree = tree
         self._names = UnitNames(fleet)
         self._root = make_root(state_dir)
-        self._lock = lock(self._root)
+        self._locks = [lock(self._root)]
+        try:
+            # Names of units are the host's, not the state directory's.
+            refusal = f"another agent runs the ranks of fleet {fleet} on this host: give this one another `fleet`"
+            self._locks.append(hold(Path(f"/run/dlroverd-agent-{fleet}.lock"), refusal))
+        except LauncherUnavailableError:
+            os.close(self._locks[0])
+            raise
         self._boot_id = boot_id()
         self._on_change = on_change
         self._systemd = Systemd(self._hear, self._look_at_all)
@@ -109,13 +124,15 @@ class SystemdLauncher:
         """Find all ranks again; see `Launcher.recover`."""
         try:
             await self._systemd.connect()
-            for key, record in await asyncio.to_thread(self._recorded):
+            for key, files in await asyncio.to_thread(started, self._root):
+                record = await asyncio.to_thread(read_record, files, self._boot_id, launcher="systemd")
                 rank = self._add(key, record)
                 rank.adopted = True
                 rank.begun.set()
                 if record.state is RankState.GONE:
                     rank.ended.set()
-            await self._end_unknown()
+            for key in await end_unknown(self._systemd, self._names, self._tree, self._root, self._ranks.keys()):
+                await self._discard(self._names.rank(key), key.job)
         except (NoAnswerError, RefusedError) as error:
             raise LauncherUnavailableError(f"{error}; see that dbus runs, or set `launcher: process`") from error
         looks = [self._spawn_task(self._adopt(rank)) for rank in self._ranks.values() if not rank.ended.is_set()]
@@ -157,7 +174,8 @@ class SystemdLauncher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._systemd.close()
-        os.close(self._lock)
+        for descriptor in self._locks:
+            os.close(descriptor)
 
     # ---- from the order to the rank
 
@@ -316,29 +334,11 @@ class SystemdLauncher:
 
     # ---- ranks of earlier agents
 
-    def _recorded(self) -> list[tuple[RankKey, Record]]:
-        found = []
-        for directory in sorted(self._root.iterdir()):
-            key, files = key_of(directory.name), RankFiles(directory)
-            if key is not None and not files.forgotten.exists():
-                found.append((key, read_record(files, self._boot_id, launcher="systemd")))
-        return found
-
     async def _adopt(self, rank: WatchedRank) -> None:
         rank.executed = await asyncio.to_thread(launch_error, rank.files) == ""
         await self._look(rank)
         if rank.record.requested and not rank.ended.is_set():
             await self.stop(rank.key, 0.0, max(0.0, rank.record.kill_at - time.time()))
-
-    async def _end_unknown(self) -> None:
-        """End what runs in units of which nothing is recorded: nobody could supervise, stop or even name it again."""
-        (listed,) = await self._systemd.call("ListUnitsByPatterns", "asas", [], [self._names.pattern])
-        fleet = self._tree / self._names.folder(self._names.fleet_slice)
-        names = {unit[0] for unit in listed} | {folder.name for folder in fleet.rglob("*.service")}
-        keys = {key for key in map(self._names.key, names) if key is not None}
-        for key in sorted(keys - self._ranks.keys()):
-            await end_unknown(key, ControlGroup(self._folder(key)))
-            await self._discard(self._names.rank(key), key.job)
 
     async def _discard(self, unit: str, job: int) -> None:
         """Let systemd forget a unit whose rank is gone, and the slice of its job with the last one."""
@@ -361,12 +361,9 @@ class SystemdLauncher:
 
     # ---- small things
 
-    def _folder(self, key: RankKey) -> Path:
-        return self._tree / self._names.folder(self._names.role(key)) / self._names.rank(key)
-
     def _add(self, key: RankKey, record: Record) -> WatchedRank:
         unit = self._names.rank(key)
-        group = ControlGroup(self._folder(key))
+        group = ControlGroup(self._tree / self._names.path(key))
         rank = WatchedRank(key=key, files=self.files(key), unit=unit, group=group, record=record)
         self._ranks[key] = self._by_path[unit_path(unit)] = rank
         return rank

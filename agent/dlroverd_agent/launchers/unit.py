@@ -75,6 +75,10 @@ class UnitNames:
         """Name the slice of a rank's role."""
         return f"dlroverd-{self.fleet}-j{key.job}-{key.role.replace('-', chr(92) + 'x2d')}.slice"
 
+    def path(self, key: RankKey) -> str:
+        """Give the folder of a rank in the tree of control groups."""
+        return f"{self.folder(self.role(key))}/{self.rank(key)}"
+
     def folder(self, slice_: str) -> str:
         """Give the folder of a slice in the tree of control groups."""
         parts = slice_.removesuffix(".slice").split("-")

@@ -6,5 +6,5 @@ environment from Python 3.9 on. Nothing here may raise, block or cost the traini
 
 from dlroverd_train._progress import progress
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["progress"]

@@ -58,7 +58,11 @@ def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause 
     lenient = turn.state.jobs[gang.key.job].spec.allow_mismatch
     for node, check in checks.items():
         if check.problem == PORT_TAKEN:
-            return _cause(CauseKind.PORT_TAKEN, gang.key, node, f"node {node} found MASTER_PORT taken")
+            sentence = (
+                f"MASTER_PORT {gang.master_port} is taken on node {node}: end what listens there, or set another "
+                "`port_range` in the agent's configuration"
+            )
+            return _cause(CauseKind.PORT_TAKEN, gang.key, node, sentence)
         if check.problem:
             return _cause(CauseKind.CHECK_FAILED, gang.key, node, f"node {node}: {check.problem}")
         if check.mismatch and not lenient:

@@ -10,15 +10,20 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dlroverd_agent.launchers.choice import make_launcher
 from dlroverd_agent.launchers.control_group import ControlGroup, systemd_tree
 from dlroverd_agent.launchers.files import boot_id
+from dlroverd_agent.launchers.interface import LauncherUnavailableError
+from dlroverd_agent.launchers.process import ProcessLauncher
 from dlroverd_agent.launchers.unit import UnitNames
 
+from dlroverd.config.agent import AgentConfig
 from dlroverd.model.fault import REBOOTED
 from dlroverd.model.job import RankState, Resources
 from tests.system.launcher_contract import LauncherBench, LauncherContract
@@ -28,6 +33,7 @@ from tests.system.launching import (
     KEY,
     LIMIT_S,
     SLEEP,
+    Seen,
     carriers,
     forking,
     order,
@@ -101,6 +107,29 @@ class TestContract(SystemdBench, LauncherContract):
 
 
 class TestUnits(SystemdBench):
+    @pytest.fixture
+    def stuck(self, tmp_path: Path) -> Iterator[Callable[[int], None]]:
+        """Put processes where KILL does not reach them, until 0 is given: the freezer of cgroup v1 is such a place."""
+        mount = tmp_path / "freezer"
+        mount.mkdir()
+        subprocess.run(["mount", "-t", "cgroup", "-o", "freezer", "freezer", str(mount)], check=True)
+        freezer = mount / f"launcher-{os.getpid()}-{os.urandom(4).hex()}"
+        freezer.mkdir()
+
+        def put(pid: int) -> None:
+            if pid:
+                (freezer / "tasks").write_text(str(pid))
+            (freezer / "freezer.state").write_text("FROZEN" if pid else "THAWED")
+
+        try:
+            yield put
+        finally:
+            put(0)
+            while (freezer / "tasks").read_text():
+                time.sleep(0.01)
+            freezer.rmdir()
+            subprocess.run(["umount", str(mount)], check=True)
+
     # ---- what a rank gets
 
     def test_arguments_and_environment_arrive_whole(self, state_dir: Path) -> None:
@@ -315,6 +344,50 @@ class TestUnits(SystemdBench):
 
         asyncio.run(run())
 
+    def test_the_launcher_that_fits_is_chosen(self, state_dir: Path) -> None:
+        """Systemd's where it runs the host, but never beside ranks that the other one started."""
+
+        async def chosen(launcher: str) -> str:
+            made = make_launcher(AgentConfig(launcher=launcher, state_dir=str(state_dir), fleet="test"), Seen())
+            await made.close()
+            return type(made).__name__
+
+        async def run() -> None:
+            assert await chosen("auto") == await chosen("systemd") == "SystemdLauncher"
+            assert await chosen("process") == "ProcessLauncher"
+            seen = Seen()
+            launcher = ProcessLauncher(state_dir, seen)
+            await launcher.start(order("/bin/sleep", "3600"))
+            await seen.until(RankState.RUNNING)
+            await launcher.close()
+            assert await chosen("auto") == "ProcessLauncher"
+            with pytest.raises(LauncherUnavailableError, match="ranks that the process launcher started run here"):
+                await chosen("systemd")
+            launcher = ProcessLauncher(state_dir, seen)
+            await launcher.recover()
+            await launcher.stop(KEY, 0.0, 0.0)
+            await seen.end()
+            await launcher.close()
+            assert await chosen("auto") == "SystemdLauncher"
+
+        asyncio.run(run())
+
+    def test_ranks_of_another_agent_are_left_alone(self, state_dir: Path, tmp_path: Path) -> None:
+        async def run() -> None:
+            async with self.other_agent(state_dir, [order("/bin/sleep", "3600")]) as told:
+                pid = int((await told("0 running"))[2])
+                with pytest.raises(LauncherUnavailableError, match="another agent runs the ranks of fleet test"):
+                    self.make(tmp_path / "elsewhere", Seen())
+            elsewhere = self.make(tmp_path / "elsewhere", Seen())
+            with pytest.raises(LauncherUnavailableError, match=f"state directory {state_dir} run here"):
+                await elsewhere.recover()
+            await elsewhere.close()
+            assert is_alive(pid)
+            async with self.launched(state_dir) as (_, seen):
+                assert (await seen.until(RankState.RUNNING)).pid == pid
+
+        asyncio.run(run())
+
     def test_leftovers_of_an_older_round_are_ended_before_the_next(self, state_dir: Path) -> None:
         """As of a unit that systemd gave up on: it knows it no more, and its control group has a process."""
 
@@ -331,6 +404,35 @@ class TestUnits(SystemdBench):
                     assert left.wait(LIMIT_S) == -signal.SIGKILL
                 folder.rmdir()
                 assert seen.states(replace(KEY, gang=1))[-1] is RankState.RUNNING
+
+        asyncio.run(run())
+
+    def test_what_cannot_be_killed_is_named_and_not_gone(self, state_dir: Path, stuck: Callable[[int], None]) -> None:
+        """A main process, and a child of another's, stand in uninterruptible sleep while they are to be ended."""
+        other, later = replace(KEY, rank=1), replace(KEY, round=2)
+        forks = "import os, time; print(os.fork(), 'ready'); time.sleep(3600)"
+
+        async def run() -> None:
+            async with self.launched(state_dir) as (launcher, seen):
+                await launcher.start(python(SLEEP))
+                await launcher.start(python(forks, key=other))
+                main, parent = await seen.until(RankState.RUNNING), await seen.until(RankState.RUNNING, other)
+                await printed(launcher.files(other).output, "0 ready")
+                (child,) = set(group(NAMES.role(other), NAMES.rank(other)).processes()) - {parent.pid}
+                stuck(main.pid)
+                stuck(child)
+                os.kill(parent.pid, signal.SIGKILL)
+                await launcher.stop(KEY, 0.0, 0.0)
+                await launcher.start(order("/bin/true", key=later))
+                refused = await seen.end(later)
+                assert refused.launch_error.endswith(" D; reboot the node")
+                for key, pid in ((KEY, main.pid), (other, child)):
+                    await printed(launcher.files(key).record, f'"unkillable": ["{pid} (')
+                assert seen.states()[-1] is RankState.RUNNING
+                assert seen.states(other)[-1] is RankState.EXITED
+                stuck(0)
+                for key in (KEY, other):
+                    assert (await seen.end(key)).signal == signal.SIGKILL
 
         asyncio.run(run())
 

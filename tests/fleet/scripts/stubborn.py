@@ -32,6 +32,19 @@ def stay() -> None:
         signal.pause()
 
 
+def leave_the_session() -> None:
+    """Be there in a session of its own."""
+    os.setsid()
+    stay()
+
+
+def fork_twice() -> None:
+    """Be there as nobody's child."""
+    if os.fork():
+        os._exit(0)
+    stay()
+
+
 def daemonise() -> None:
     """Become a daemon of the old school that nothing ties to the rank."""
     os.setsid()
@@ -46,14 +59,13 @@ def daemonise() -> None:
     # Another program with an empty environment; it is told by its name and holds the port.
     os.set_inheritable(server.fileno(), True)
     waits = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
-    os.execve(sys.executable, [sys.executable, "-c", waits, name], {})
+    os.execve(sys.executable, [sys.executable, "-c", waits, name], {})  # noqa: S606 - no shell is wanted
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-for became in (stay, lambda: (os.setsid(), stay()), lambda: os.fork() or stay(), daemonise):
+for become in (stay, leave_the_session, fork_twice, daemonise):
     if not os.fork():
-        became()
-        os._exit(0)
+        become()
 kept = share()
 for step in range(1, steps + 1):
     print("step", step, flush=True)

@@ -9,7 +9,7 @@ from dlroverd_agent.launchers.files import RankFiles
 
 from dlroverd.core.classify import attribute, classify
 from dlroverd.core.state import RankRecord
-from dlroverd.model.fault import Cause, CauseKind, ErrorReport, ExitInfo
+from dlroverd.model.fault import SHUT_DOWN, Cause, CauseKind, ErrorReport, ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 
@@ -113,3 +113,11 @@ def test_the_first_own_fault_in_time_is_the_cause() -> None:
 )
 def test_the_scripts_own_sockets_are_its_own_matter(kind: str, message: str) -> None:
     assert cause_of(rank(0, raised(kind, message))).kind is CauseKind.EXCEPTION
+
+
+def test_who_ends_with_its_host_is_not_to_blame() -> None:
+    """Systemd ends all that runs with SIGTERM when a host goes down."""
+    taken_along = ExitInfo(exited_at=1.0, signal=15, lost=SHUT_DOWN)
+    cause = cause_of(rank(1, taken_along))
+    assert (cause.rule, cause.kind) == ("host.shut_down", CauseKind.NODE_LOST)
+    assert cause.sentence == "rank 1 on n1 is gone: the host was shut down"
