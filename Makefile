@@ -40,6 +40,7 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/recovery.py
 	$(BIN)/python benchmarks/takeover.py
+	$(BIN)/python benchmarks/fleet.py
 
 proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
 	$(BIN)/python protos/generate.py

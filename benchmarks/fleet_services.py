@@ -62,22 +62,23 @@ def _longest(done: Sequence[float], since: float) -> float:
 
 
 def rest(runs: int) -> Iterator[Figure]:
-    """The agent's share of a processor and its memory, with nothing to do and with ranks that print their steps."""
+    """The agent's share of a processor and its memory, with nothing to do and with 8 ranks of 100 lines a second."""
     with hosts(1, slots=8) as fleet:
-        for ranks in (0, 8):
-            job = 0
-            if ranks:
-                job = fleet.submit("--nproc-per-node", str(ranks), str(SCRIPTS / "steps.py"))
-                fleet.until_stepping(job)
-            pid = fleet.main_pid("node1", AGENT)
-            process = fleet.root("node1") / "proc" / str(pid)
-            shares = [_share(process) for _ in range(runs)]
-            doing = f"{ranks} ranks" if ranks else "nothing runs"
-            yield within(f"agent, {doing}: share of a processor", shares, CPU_LIMIT)
-            yield within(f"agent, {doing}: PSS [MiB]", [_mib(process / "smaps_rollup", "Pss")], MEMORY_LIMIT_MIB)
-            yield within(f"agent, {doing}: RSS [MiB]", [_mib(process / "smaps_rollup", "Rss")], MEMORY_LIMIT_MIB)
-            if job:
-                finish(fleet, job)
+        process = fleet.root("node1") / "proc" / str(fleet.main_pid("node1", AGENT))
+        shares = [_share(process) for _ in range(runs)]
+        yield within("agent at rest: share of a processor", shares, CPU_LIMIT)
+        yield from _memory(process, "at rest")
+        job = fleet.submit("--nproc-per-node", "8", str(SCRIPTS / "steps.py"))
+        fleet.until_stepping(job)
+        busy = [_share(process) for _ in range(runs)]
+        yield compare("agent with 8 ranks: share of a processor", busy, "at rest", shares)
+        yield from _memory(process, "with 8 ranks")
+        finish(fleet, job)
+
+
+def _memory(process: Path, when: str) -> Iterator[Figure]:
+    for name in ("Pss", "Rss"):
+        yield within(f"agent {when}: {name.upper()} [MiB]", [_mib(process / "smaps_rollup", name)], MEMORY_LIMIT_MIB)
 
 
 def _share(process: Path) -> float:

@@ -99,7 +99,7 @@ class ControlService(ControlServiceServicer):
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""
         for view in await self._runtime.loop.look(
-            lambda state: [node_view(state, state.nodes[node]) for node in sorted(state.nodes)]
+            lambda state: [node_view(state, self._runtime.sessions, state.nodes[node]) for node in sorted(state.nodes)]
         ):
             yield to_proto(view, pb.NodeView)
 

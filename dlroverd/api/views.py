@@ -124,12 +124,13 @@ def phases_view(incident: Incident) -> PhasesView:
     )
 
 
-def node_view(state: State, node: NodeRecord) -> NodeView:
+def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
     """Give one node as it is now."""
+    away_s = sessions.back_within(node.id)
     return NodeView(
         id=node.id,
         state=node.state.value,
-        reason=node.reason,
+        reason=f"its agent stopped and is waited for {away_s:.0f} s more; ranks run on" if away_s else node.reason,
         since=node.since,
         address=node.facts.address,
         slots=node.facts.slots,

@@ -80,7 +80,12 @@ _ROWS: Final[dict[str, _Shape]] = {
 
 def name_of(cls: type) -> str:
     """Give the name a class has in the log: `JobSubmitted` is `job_submitted`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    return name_of_words(cls.__name__)
+
+
+def name_of_words(words: str) -> str:
+    """Give `job_submitted` for `JobSubmitted`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", words).lower()
 
 
 class Codec(Generic[T]):
@@ -94,6 +99,11 @@ class Codec(Generic[T]):
         self._versions = dict.fromkeys(self._shapes, 1)
         for name, version in upcasters:
             self._versions[name] = max(self._versions[name], version + 1)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all classes."""
+        return frozenset(self._shapes)
 
     def body(self, value: T) -> str:
         """Give the JSON object of one value, without its name."""

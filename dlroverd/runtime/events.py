@@ -1,10 +1,12 @@
 """Events as clients and sinks see them, and which jobs and node an event is about."""
 
+import difflib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from dlroverd.model import event as ev
 from dlroverd.model.view import EventView
+from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.journal import Journal
@@ -73,7 +75,14 @@ class EventFilter:
 
 
 async def read_events(journal: Journal, changes: Changes, wanted: EventFilter) -> AsyncIterator[EventView]:
-    """Give the wanted events of the log, oldest first, then those that come if they are to be followed."""
+    """Give the wanted events of the log, oldest first, then those that come if they are to be followed.
+
+    CallError if an event is asked for by a name that none has.
+    """
+    for name in sorted(wanted.names - codec.EVENTS.names):
+        near = difflib.get_close_matches(codec.name_of_words(name), codec.EVENTS.names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(codec.EVENTS.names))}."
+        raise CallError(Reason.INVALID, f"No event is named {name!r:.80}; {hint}")
     with changes.follow() as wake:
         after = wanted.after
         if wanted.limit:

@@ -202,6 +202,10 @@ class Sessions:
             self._watch.away(session.node, time.monotonic() + min(away_s, _MOST_AWAY_S))
         session.end(None)
 
+    def back_within(self, node: str) -> float:
+        """Give within how many seconds an agent that stopped in good order is waited for; 0 if none is."""
+        return self._watch.back_within(node, time.monotonic())
+
     async def watch(self) -> None:
         """End the sessions of nodes that fall silent, and tell the core; runs for ever.
 

@@ -28,6 +28,10 @@ class Watch:
         if (heard_at_s := self._heard_at_s.pop(node, None)) is not None:
             self._away_until_s[node] = max(until_s, heard_at_s + self._limit_s)
 
+    def back_within(self, node: str, now_s: float) -> float:
+        """Give for how many seconds more an absence that was announced does not count; 0 without one."""
+        return max(0.0, self._away_until_s.get(node, now_s) - now_s)
+
     def silent(self, now_s: float, planned_s: float) -> list[str]:
         """Give those silent for the limit, each once until it is heard again; `planned_s` since the last look.
 

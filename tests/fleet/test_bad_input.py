@@ -197,7 +197,7 @@ def test_two_agents_of_one_name(fleet: Fleet) -> None:
             "another name (`node` in its configuration).",
         )
         assert [each.pid for each in gang(fleet.client.job(job)).ranks] == [rank.pid]
-        moved = fleet.client.events(node=rank.node, names=["NodeMoved"], since=fleet.client.job(job).started_at)
+        moved = fleet.client.events(node=rank.node, names=["node_moved"], since=fleet.client.job(job).started_at)
         assert list(moved) == []
 
 

@@ -27,7 +27,8 @@ def states(*wanted: str) -> Callable[[list[NodeView]], bool]:
 def test_a_stopped_agent_is_away_and_a_host_that_goes_down_is_not(fleet: Fleet) -> None:
     fleet.exec("node1", "systemctl", "stop", AGENT)
     fleet.kill("node2", clean=True)
-    fleet.until_nodes(states("ready", "unreachable"))  # node1 has been silent for longer
+    (away, _) = fleet.until_nodes(states("ready", "unreachable"))  # node1 has been silent for longer
+    assert away.reason.startswith("its agent stopped and is waited for ")
     fleet.start("node2")
     fleet.until_nodes(states("ready", "ready"))
 

@@ -86,8 +86,8 @@ def test_without_a_spare_a_range_shrinks(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(("rank", "fault"), [(0, "cut off"), (1, "frozen")])
 def test_one_that_comes_back_stops_what_it_runs(fleet: Fleet, rank: int, fault: str) -> None:
-    """Its ranks wait in a sum that their peers will never take part in; they are gone as soon as it is heard."""
-    job = Plain(fleet, "2")
+    """Its rank waits in a sum that its peer will never take part in, and would for ever: it is stopped when heard."""
+    job = Plain(fleet, "2", "--env", "DEAF=1")
     stale, survivor, idle = job.nodes()[rank], job.nodes()[1 - rank], spare(fleet, job)
     before = {process.pid for process in fleet.of_job(stale, job.id)}
     if fault == "frozen":

@@ -38,7 +38,7 @@ def test_a_blip_shorter_than_the_limit(fleet: Fleet, fault: str) -> None:
     else:
         fleet.heal(node)
     see_nothing_happened(fleet, job, before)
-    assert not list(fleet.client.events(names=["NodeMoved"], since=fleet.client.job(job.id).started_at))
+    assert not list(fleet.client.events(names=["node_moved"], since=fleet.client.job(job.id).started_at))
 
 
 def test_a_slow_link_that_loses_frames(fleet: Fleet) -> None:
@@ -48,7 +48,7 @@ def test_a_slow_link_that_loses_frames(fleet: Fleet) -> None:
     job.until_further(20)
     fleet.heal()
     see_nothing_happened(fleet, job, before)
-    assert not list(fleet.client.events(names=["NodeMoved"], since=fleet.client.job(job.id).started_at))
+    assert not list(fleet.client.events(names=["node_moved"], since=fleet.client.job(job.id).started_at))
 
 
 def test_the_daemon_away_for_long(fleet: Fleet) -> None:

@@ -152,6 +152,8 @@ def test_events_can_be_chosen_and_followed(fleet: Fleets) -> None:
     assert names[0] == "job_submitted"
     assert [event["name"] for event in here.json("events", "list", "--limit", "1")["events"]] == names[-1:]
     assert here.json("event", "list", "--since", "0s")["events"] == []
+    unknown = here.ctl("event", "list", "--name", "JobMoved", code=1)
+    assert "No event is named 'JobMoved'; did you mean job_moved?" in unknown.stderr
 
 
 def test_the_first_ctrl_c_detaches_and_the_second_cancels(fleet: Fleets) -> None:

@@ -118,14 +118,15 @@ class RankFiles:
 class Record:
     """How a rank goes, as its shim or the systemd launcher writes it. Times are the wall clock, seconds; 0 not yet.
 
-    `launch_error`, `lost`, `requested` and `result` are as in `ExitInfo`. `kill_at`: when TERM turns into KILL, kept
-    where no shim sees to it. `unkillable` names processes of the tree that outlived KILL for seconds, as
-    `pid (name) state`.
+    `launch_error`, `lost`, `requested` and `result` are as in `ExitInfo`. `uid`: whom it runs as, -1 if not recorded.
+    `kill_at`: when TERM turns into KILL, kept where no shim sees to it. `unkillable` names processes of the tree that
+    outlived KILL for seconds, as `pid (name) state`.
     """
 
     state: RankState
     boot_id: str
     launcher: LauncherKind = "process"
+    uid: int = -1
     pid: int = 0
     started_at: float = 0.0
     exited_at: float = 0.0

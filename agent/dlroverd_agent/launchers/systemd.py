@@ -38,6 +38,7 @@ from dlroverd_agent.launchers.prepare import (
     order_values,
     prepare,
 )
+from dlroverd_agent.launchers.shared_memory import clear_left
 from dlroverd_agent.launchers.unit import (
     Property,
     ServiceState,
@@ -96,7 +97,8 @@ class SystemdLauncher:
         """Start a rank; see `Launcher.start`. Returns once the first program of its unit has the order."""
         if order.key in self._ranks:
             return
-        rank = self._add(order.key, Record(state=RankState.STARTING, boot_id=self._boot_id, launcher="systemd"))
+        record = Record(state=RankState.STARTING, boot_id=self._boot_id, launcher="systemd", uid=order.uid)
+        rank = self._add(order.key, record)
         self._on_change(rank.observation())
         returns = self._systemd.returns
         try:
@@ -131,6 +133,7 @@ class SystemdLauncher:
                 rank.begun.set()
                 if record.state is RankState.GONE:
                     rank.ended.set()
+                    rank.emptied = True
             for key in await end_unknown(self._systemd, self._names, self._tree, self._root, self._ranks.keys()):
                 await self._discard(self._names.rank(key), key.job)
         except (NoAnswerError, RefusedError) as error:
@@ -282,6 +285,9 @@ class SystemdLauncher:
         self._on_change(await asyncio.to_thread(rank.observation))
         self._spawn_task(self._save(rank))
         await self._until_empty(rank)
+        rank.emptied = True
+        if not any(each.record.uid == rank.record.uid and not each.emptied for each in self._ranks.values()):
+            await clear_left(rank.record, str(rank.key))  # with the last of its user: another may be using it
         # Systemd may have learnt of an oom-kill after the end of the main process.
         result = rank.record.result and ServiceState.of(rank.service).result
         rank.record = replace(rank.record, state=RankState.GONE, result=result)

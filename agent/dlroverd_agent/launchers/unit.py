@@ -103,9 +103,7 @@ def rank_properties(order: LaunchOrder, directory: str, slice_: str) -> list[Pro
         ("KillMode", Variant("s", "control-group")),
         # Data loaders and RDMA need more than a service's defaults.
         ("LimitNOFILE", Variant("t", open_files)),
-        ("LimitNOFILESoft", Variant("t", open_files)),
         ("LimitMEMLOCK", Variant("t", _UNLIMITED)),
-        ("LimitMEMLOCKSoft", Variant("t", _UNLIMITED)),
         ("TasksMax", Variant("t", _UNLIMITED)),  # its role's slice has the limit
         ("MemoryAccounting", Variant("b", True)),
         # A rank that lost one of its processes does not train on: it ends whole, and at once.

@@ -21,8 +21,9 @@ class WatchedRank:
     """A rank, and what is known and under way of it.
 
     `service` holds the newest properties of its unit, heard `heard` times. `adopted`: an earlier agent started it.
-    `begun`: its start is over. `executed`: its own program runs, or ran. `ended`: its main process did. `term_at` and
-    `kill_at` are times of the loop; `stirred` wakes the stop when they change, or the rank ended.
+    `begun`: its start is over. `executed`: its own program runs, or ran. `ended`: its main process did; `emptied`:
+    all others too. `term_at` and `kill_at` are times of the loop; `stirred` wakes the stop when they change, or the
+    rank ended.
     """
 
     key: RankKey
@@ -34,6 +35,7 @@ class WatchedRank:
     heard: int = 0
     adopted: bool = False
     executed: bool = False
+    emptied: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     stirred: asyncio.Event = field(default_factory=asyncio.Event)

@@ -45,6 +45,15 @@ NAMES = UnitNames("test")
 UNIT = NAMES.rank(KEY)
 # All that an argument or a variable can hold. What is not UTF-8 never gets here: the wire has only text.
 ODD = "".join(map(chr, [*range(1, 128), 0xE9, 0x20AC, 0x1F600])) + "'; $HOME ${HOME} %n \\x41 \\"
+LEAVES_MEMORY = """
+import ctypes, multiprocessing.shared_memory as m, time
+m.SharedMemory(create=True, size=4096)
+for name in ("psm_used", "torch_1_2_3", "nccl-x", "data.bin"):
+    open(f"/dev/shm/{name}", "w").close()
+assert ctypes.CDLL(None).shmget(0, 4096, 0o1600) >= 0
+print("ready")
+time.sleep(3600)
+"""
 SHOWS = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]))"
 
 
@@ -68,6 +77,10 @@ async def until_ours_are(wanted: set[str]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while await asyncio.to_thread(ours) != wanted:  # noqa: ASYNC110 - systemd tells its own subscribers only
             await asyncio.sleep(0.01)
+
+
+def segments_of_shm() -> list[str]:
+    return Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
 
 
 def is_alive(pid: int) -> bool:
@@ -397,13 +410,49 @@ class TestUnits(SystemdBench):
                 await launcher.start(order("/bin/sleep", "3600", key=replace(KEY, gang=1)))
                 folder = group(NAMES.role(KEY), NAMES.rank(older)).folder
                 folder.mkdir()
-                with subprocess.Popen(["/bin/sleep", "3600"]) as left:  # noqa: ASYNC220 - its end is not waited for
+                with subprocess.Popen(["/bin/sleep", "60"]) as left:  # noqa: ASYNC220 - its end is not waited for
                     (folder / "cgroup.procs").write_text(str(left.pid))
                     await launcher.start(order("/bin/sleep", "3600", key=newer))
                     await seen.until(RankState.RUNNING, newer)
                     assert left.wait(LIMIT_S) == -signal.SIGKILL
                 folder.rmdir()
                 assert seen.states(replace(KEY, gang=1))[-1] is RankState.RUNNING
+
+        asyncio.run(run())
+
+    def test_shared_memory_that_a_rank_left_is_removed(self, state_dir: Path) -> None:
+        """What libraries made and forgot; not a user's own data, nor what another process uses."""
+        kept, used = Path("/dev/shm/data.bin"), Path("/dev/shm/psm_used")
+
+        async def run() -> None:
+            async with self.launched(state_dir) as (launcher, seen):
+                await launcher.start(python(LEAVES_MEMORY))
+                await printed(launcher.files(KEY).output, "ready")
+                with await asyncio.to_thread(used.open, "w"):
+                    assert len(segments_of_shm()) == 1
+                    os.kill((await seen.until(RankState.RUNNING)).pid, signal.SIGKILL)
+                    await seen.until(RankState.GONE)
+                assert set(os.listdir("/dev/shm")) == {kept.name, used.name}
+                assert segments_of_shm() == []
+
+        try:
+            asyncio.run(run())
+        finally:
+            for path in (kept, used):
+                path.unlink(missing_ok=True)
+
+    def test_shared_memory_stays_while_another_rank_of_the_user_runs(self, state_dir: Path) -> None:
+        other, left = replace(KEY, rank=1), Path("/dev/shm/psm_left")
+
+        async def run() -> None:
+            async with self.launched(state_dir) as (launcher, seen):
+                await launcher.start(order("/bin/sleep", "3600"))
+                await launcher.start(order("/usr/bin/touch", str(left), key=other))
+                await seen.until(RankState.GONE, other)
+                assert left.name in os.listdir("/dev/shm")
+                await launcher.disturb(KEY, "kill")
+                await seen.until(RankState.GONE)
+                assert left.name not in os.listdir("/dev/shm")
 
         asyncio.run(run())
 
