@@ -19,7 +19,7 @@ class Limits:
     job_retention_s      how long a finished job stays in the state (its events stay in the log)
     """
 
-    unreachable_after_s: float = 2.0
+    unreachable_after_s: float = 5.0
     lost_by_peers_s: float = 8.0
     lost_after_s: float = 15.0
     unreachable_limit_s: float = 600.0

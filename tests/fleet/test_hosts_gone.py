@@ -1,4 +1,6 @@
-"""Stopped means gone: whatever ranks did, no process or port of theirs is left on any host."""
+"""Stopped means gone: whatever ranks did, no process, shared memory or port of theirs is left on any host."""
+
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,7 @@ from tests.system.fleet import gang, until
 
 FOR_EVER = 10**9
 LIMITS = {"unreachable_after": "1500ms", "lost_by_peers": "3s", "lost_after": "5s"}
-PROCESSES = 5  # the rank and those that stubborn.py forks
+ALL = 5 + 5 + 1  # of one rank: the processes of stubborn.py, the shared memory of each, the port of the daemon
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,7 @@ def left(fleet: Fleet, name: str) -> list[str]:
     found = []
     for node in fleet.nodes:
         found += [f"{node}: {each}" for each in fleet.processes(node) if name in each.argv]
+        found += [f"{node}: {path}" for path in Path(fleet.root(node), "dev/shm").iterdir() if name in path.name]
         listening = fleet.exec(node, "ss", "-Hltn", "sport >= :31000 and sport <= :31009")
         found += [f"{node}: {line}" for line in listening.splitlines()]
     return found
@@ -29,21 +32,11 @@ def left(fleet: Fleet, name: str) -> list[str]:
 
 def begin(fleet: Fleet, name: str, nnodes: str, steps: int = FOR_EVER) -> int:
     """Start a job of stubborn ranks, and wait until all that they want to leave behind is there."""
-    words = (
-        "--nnodes",
-        nnodes,
-        "--nproc-per-node",
-        "1",
-        "--shutdown-timeout",
-        "1",
-        str(SCRIPTS / "stubborn.py"),
-        str(steps),
-        name,
-    )
-    job = fleet.submit(*words)
+    shape = ("--nnodes", nnodes, "--nproc-per-node", "1", "--shutdown-timeout", "1")
+    job = fleet.submit(*shape, str(SCRIPTS / "stubborn.py"), str(steps), name)
     fleet.until_stepping(job)
     if steps == FOR_EVER:
-        until(lambda: len(left(fleet, name)), lambda count: count == 2 * (PROCESSES + 1))  # the daemon has a port
+        until(lambda: len(left(fleet, name)), lambda count: count == 2 * ALL)
     return job
 
 
@@ -66,7 +59,7 @@ def test_before_the_next_round_and_after_a_hosts_return(fleet: Fleet) -> None:
     stale, survivor = (rank.node for rank in gang(fleet.client.job(job)).ranks)
     fleet.partition(stale)
     fleet.until_stepping(job, 2)
-    assert sum(survivor in each for each in left(fleet, "returned")) <= PROCESSES + 1
+    assert sum(survivor in each for each in left(fleet, "returned")) <= ALL
     fleet.heal(stale)
     until(lambda: [each for each in left(fleet, "returned") if stale in each], lambda still: not still)
     fleet.client.cancel(job)

@@ -1,7 +1,8 @@
 """A rank that does all it can to leave something behind: `python stubborn.py STEPS NAME`.
 
 It and each of its processes ignore TERM: a child, one in a session of its own, one that was forked twice, and a daemon
-that also gave up its environment and its files, and listens on a port. Each has shared memory in /dev/shm, `NAME...`.
+that also gave up its environment and its files, and listens on a port. Each has shared memory of its own,
+`torch_NAME...` in /dev/shm.
 """
 
 # ruff: noqa: T201 (what a rank has to say, it prints)
@@ -19,7 +20,7 @@ PORT = 31000 + int(os.environ["RANK"])
 
 def share() -> mmap.mmap:
     """Make shared memory as torch does, with a name, and keep it."""
-    memory = os.open(f"/dev/shm/{name}-{os.environ['RANK']}-{os.getpid()}", os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    memory = os.open(f"/dev/shm/torch_{name}-{os.environ['RANK']}-{os.getpid()}", os.O_RDWR | os.O_CREAT | os.O_EXCL)
     os.ftruncate(memory, 1 << 16)
     return mmap.mmap(memory, 1 << 16)
 
