@@ -139,5 +139,8 @@ def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
         agent_version=node.facts.agent_version,
         jobs=tuple(sorted({key.job for key in state.node_gangs.get(node.id, ())})),
         orphans=tuple(str(key) for key in node.orphans),
-        notes=tuple(f"device {each.uuid} is {each.state}: {each.detail}" for each in node.devices),
+        notes=(
+            *(f"device {each.uuid} is {each.state}: {each.detail}" for each in node.devices),
+            *(f"{each.key} cannot be ended: {', '.join(each.processes)}; reboot the node" for each in node.stuck),
+        ),
     )

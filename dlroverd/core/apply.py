@@ -55,6 +55,7 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.SuspectsSeen: nodes.suspects_seen,
     ev.NodeConfirmedDown: nodes.node_confirmed_down,
     ev.DevicesSeen: nodes.devices_seen,
+    ev.StuckSeen: nodes.stuck_seen,
     ev.DrillOrdered: nodes.drill_ordered,
     ev.DrillsEnded: nodes.drills_ended,
     ev.OrphansSeen: nodes.orphans_seen,

@@ -30,10 +30,10 @@ def current(state: State, job: int) -> str:
         return waiting(state, job)
     for gang in state.gangs_of(job):
         lost = [name for name in gang.nodes if state.nodes[name].state is NodeState.LOST]
-        if lost and gang.state in (GangState.STARTING, GangState.RUNNING, GangState.STOPPING):
-            may = "the only copy" if len(lost) == len(gang.nodes) else "a part"
+        live = gang.state in (GangState.STARTING, GangState.RUNNING, GangState.STOPPING)
+        if live and len(lost) == len(gang.nodes):
             return (
-                f"node {lost[0]} is lost and may still run {may} of {gang.key}; "
+                f"node {lost[0]} is lost and may still run the only copy of {gang.key}; "
                 f"if it is down: `dlroverctl node confirm-down {lost[0]}`"
             )
         if gang.checking and gang.state is GangState.STARTING:

@@ -16,7 +16,7 @@ from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.placement import FreeIndex
-from dlroverd.model.world import Drill, Held, NodeCheck, SuspectSeen, Tombstone
+from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,8 @@ class DrillRecord:
 
     drill: Drill
     actor: str
+    at: float
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ class NodeRecord:
     """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces.
 
     While it is silent, the agents of `askers` call it; `suspects` is what its own agent says of silent nodes.
-    `devices` are those that cannot be granted.
+    `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
     """
 
     id: str
@@ -145,6 +147,7 @@ class NodeRecord:
     askers: tuple[str, ...] = ()
     suspects: tuple[SuspectSeen, ...] = ()
     devices: tuple[DeviceObservation, ...] = ()
+    stuck: tuple[StuckRank, ...] = ()
     drills: tuple[DrillRecord, ...] = ()
 
 
@@ -308,7 +311,7 @@ class State:
 
     def _index_node(self, node: str) -> None:
         record = self.nodes.get(node)
-        if record is not None and record.state in _PLACEABLE:
+        if record is not None and record.state in _PLACEABLE and not record.stuck:
             self.free.set(node, max(0, record.facts.slots - self.used[node] - self._unusable(record)))
         else:
             self.free.remove(node)

@@ -19,6 +19,7 @@ from dlroverd.model.node_event import (
     NodeJoined as NodeJoined,
     NodeMoved as NodeMoved,
     OrphansSeen as OrphansSeen,
+    StuckSeen as StuckSeen,
     SuspectNamed as SuspectNamed,
     SuspectsSeen as SuspectsSeen,
 )
@@ -343,6 +344,7 @@ Event = (
     | SuspectsSeen
     | NodeConfirmedDown
     | DevicesSeen
+    | StuckSeen
     | DrillOrdered
     | DrillsEnded
     | OrphansSeen

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
-from dlroverd.model.world import Drill, Held, SuspectSeen
+from dlroverd.model.world import Drill, Held, StuckRank, SuspectSeen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,14 @@ class DevicesSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StuckSeen:
+    """Which ranks a node cannot end; nothing is placed there while there are any."""
+
+    node: str
+    stuck: tuple[StuckRank, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrillOrdered:
     """A fault is made on purpose at a node; `job` is 0 when it is about the node itself."""
 
@@ -68,6 +76,7 @@ class DrillOrdered:
     node: str
     drill: Drill
     actor: str
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

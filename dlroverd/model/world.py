@@ -144,13 +144,26 @@ class SuspectSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankObservation:
-    """What an agent sees of one rank. Times are the agent's wall clock, seconds."""
+    """What an agent sees of one rank. Times are the agent's wall clock, seconds.
+
+    `unkillable` names processes of it that KILL has not ended for seconds, as `pid (name) state`. They are stuck in the
+    kernel, and will never run the rank's code again.
+    """
 
     key: RankKey
     state: RankState
     pid: int = 0
     started_at: float = 0.0
     exit: ExitInfo | None = None
+    unkillable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckRank:
+    """A rank that cannot be ended, and the processes of it that are left."""
+
+    key: RankKey
+    processes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

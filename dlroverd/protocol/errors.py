@@ -79,6 +79,9 @@ def from_rpc(error: FailedCall, address: str) -> CallError:
     if coded is not None:
         return CallError(Reason(coded) if coded in set(Reason) else reason, details)
     match code:
+        case grpc.StatusCode.UNAVAILABLE if "Permission denied" in details:
+            sentence = f"You may not use {address}: its folder is its daemon's user's alone; become that user, or root."
+            return CallError(reason, sentence)
         case grpc.StatusCode.UNAVAILABLE:
             return CallError(reason, f"Nothing answers at {address}: start dlroverd there, or name another address.")
         case grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -3,6 +3,8 @@
 A daemon's own (its state directory, its sockets, garbage on them) is in test_daemon_refusals.py.
 """
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,3 +101,15 @@ def test_a_script_that_went_away_after_the_submit_is_started_once(here: Fleet, t
     over = here.until_over(job)
     assert (over.state, gang(over).round) == ("failed", 1)
     assert "has no script to run" in over.reason
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become someone else")
+def test_who_may_not_use_the_socket_is_told_so(here: Fleet) -> None:
+    call = (
+        "import os, sys; from dlroverd.client import Client; from dlroverd.protocol.errors import CallError\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "try: Client(sys.argv[1]).nodes()\n"
+        "except CallError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", call, here.address], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"You may not use {here.address}: ")

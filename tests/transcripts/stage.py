@@ -188,6 +188,11 @@ class Stage:
         exit_ = self._exit(words[1:])
         self._feed(node, agent.RankChanged(replace(seen, state=RankState.EXITED, exit=exit_)))
 
+    def do_stuck(self, words: list[str]) -> None:
+        """stuck 1/trainer/0#1 [process]: KILL has not ended it for seconds; without a process it has after all."""
+        node, seen = self._rank(words[0])
+        self._feed(node, agent.RankChanged(replace(seen, unkillable=tuple(words[1:]))))
+
     def do_gone(self, words: list[str]) -> None:
         """gone 1 [n2 ...]: what has ended, or was to stop, is verified gone."""
         for node, seen in self._ranks(words, *(state for state in RankState if state is not RankState.GONE)):

@@ -232,4 +232,11 @@ def _observation(rank: _Rank) -> RankObservation:
     ended = record.exit()
     if ended is not None:
         ended = evidence.with_evidence(rank.files, ended)
-    return RankObservation(key=rank.key, state=record.state, pid=record.pid, started_at=record.started_at, exit=ended)
+    return RankObservation(
+        key=rank.key,
+        state=record.state,
+        pid=record.pid,
+        started_at=record.started_at,
+        exit=ended,
+        unkillable=record.unkillable,
+    )

@@ -299,6 +299,7 @@ class SystemdLauncher:
         if left:
             rank.record = replace(rank.record, unkillable=left)
             _log.error("processes of a rank cannot be killed; reboot the node", rank=str(rank.key), processes=left)
+            self._on_change(await asyncio.to_thread(rank.observation))
             self._spawn_task(self._save(rank))
             await rank.group.until_empty()
             rank.record = replace(rank.record, unkillable=())

@@ -78,5 +78,10 @@ class WatchedRank:
         if ended is not None:
             ended = evidence.with_evidence(self.files, ended)
         return RankObservation(
-            key=self.key, state=record.state, pid=record.pid, started_at=record.started_at, exit=ended
+            key=self.key,
+            state=record.state,
+            pid=record.pid,
+            started_at=record.started_at,
+            exit=ended,
+            unkillable=record.unkillable,
         )

@@ -58,6 +58,7 @@ def job_moved(s: State, e: ev.JobMoved) -> None:
             job,
             state=e.to,
             queued_at=s.m.now if waits_anew else job.queued_at,
+            asked_capacity=-1 if waits_anew else job.asked_capacity,
             reason=e.reason,
             since=s.m.now,
             deadline=e.deadline,

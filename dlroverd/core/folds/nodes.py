@@ -68,9 +68,15 @@ def devices_seen(s: State, e: ev.DevicesSeen) -> None:
         room_grew(s)
 
 
+def stuck_seen(s: State, e: ev.StuckSeen) -> None:
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], stuck=e.stuck))
+    if not e.stuck:
+        room_grew(s)
+
+
 def drill_ordered(s: State, e: ev.DrillOrdered) -> None:
     node = s.nodes[e.node]
-    ordered = DrillRecord(drill=e.drill, actor=e.actor)
+    ordered = DrillRecord(drill=e.drill, actor=e.actor, at=s.m.now, request_id=e.request_id)
     s.put(s.nodes, e.node, replace(node, drills=(*node.drills, ordered)))
     s.put(s.meta, "", replace(s.m, next_drill=e.drill.id + 1))
 

@@ -14,6 +14,8 @@ def order(turn: Turn, item: inp.OrderDrill) -> Outcome:
     state = turn.state
     if item.request_id in state.requests:
         return Done(state.requests[item.request_id])
+    if item.node in state.nodes and any(each.request_id == item.request_id for each in state.nodes[item.node].drills):
+        return Done()
     if item.gang is not None:
         return _at_rank(turn, item, item.gang)
     node = state.nodes.get(item.node)
@@ -45,7 +47,7 @@ def _ordered(turn: Turn, item: inp.OrderDrill, node: str, drill: Drill) -> Outco
     if record.drills:
         turn.emit(ev.DrillsEnded(node=node))  # one at a time: which fault an incident is of must stay plain
     job = drill.rank.job if drill.rank is not None else 0
-    turn.emit(ev.DrillOrdered(job=job, node=node, drill=drill, actor=item.actor))
+    turn.emit(ev.DrillOrdered(job=job, node=node, drill=drill, actor=item.actor, request_id=item.request_id))
     if job:
         turn.emit(ev.RequestTaken(job=job, request_id=item.request_id, actor=item.actor))
     return Done(job)

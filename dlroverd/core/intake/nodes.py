@@ -20,13 +20,13 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
     if old is None or (old.boot_id, old.facts, old.log_id) != (item.boot_id, item.facts, item.log_id):
         turn.emit(ev.NodeJoined(node=item.node, boot_id=item.boot_id, facts=item.facts, log_id=item.log_id))
     turn.dirty_nodes.add(item.node)
+    if state.nodes[item.node].drills:
+        # Carried out or not: a drill that outlived its agent would be done twice.
+        turn.emit(ev.DrillsEnded(node=item.node))
     if _follows_another(turn, item):
         _settle_foreign(turn, item)
         return Done()
     _ready(turn, state.nodes[item.node])
-    if state.nodes[item.node].drills:
-        # Carried out or not: a drill that outlived its agent would be done twice.
-        turn.emit(ev.DrillsEnded(node=item.node))
     reports.take(turn, item.node, item.observed)
     if rebooted:
         reports.ended(turn, item.node, item.observed, REBOOTED)

@@ -13,7 +13,7 @@ from dlroverd.model.fault import Cause, CauseKind, ExitInfo
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, RankState
 from dlroverd.model.node import DeviceState
-from dlroverd.model.world import Held, Observed, RankObservation, Tombstone
+from dlroverd.model.world import Held, Observed, RankObservation, StuckRank, Tombstone
 
 _ORDER = {state: n for n, state in enumerate(RankState)}
 _ENDED = frozenset({RankState.EXITED, RankState.GONE})
@@ -39,6 +39,7 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
         else:
             orphans.append(seen.key)
     _note_orphans(turn, node, orphans)
+    _note_stuck(turn, node, observed)
     _bury_stale(turn, node, stale)
     news.extend(_missing(turn, node, observed.position, listed))
     _note_ranks(turn, node, news)
@@ -96,6 +97,16 @@ def _note_devices(turn: Turn, node: str, observed: Observed) -> None:
                 sentence = f"device {device.uuid} of node {node} was lost: {device.detail}"
                 cause = Cause(kind=CauseKind.DEVICE_LOST, rule="device.lost", sentence=sentence, node=node)
                 faults.fail_gang(turn, gang.key, turn.now, cause)
+
+
+def _note_stuck(turn: Turn, node: str, observed: Observed) -> None:
+    """Note which ranks cannot be ended: their worlds need not be waited for."""
+    stuck = tuple(StuckRank(key=seen.key, processes=seen.unkillable) for seen in observed.ranks if seen.unkillable)
+    if stuck == turn.state.nodes[node].stuck:
+        return
+    turn.emit(ev.StuckSeen(node=node, stuck=stuck))
+    for each in stuck:
+        turn.touch(each.key.gang_key)
 
 
 def _note_suspects(turn: Turn, node: str, observed: Observed) -> None:

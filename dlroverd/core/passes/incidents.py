@@ -5,6 +5,9 @@ from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, Incident
 from dlroverd.model.ids import GangKey
 
+# How long after a drill a fault may still be its doing: collective libraries take their time to notice.
+_ECHO_S = 120.0
+
 
 def opened(turn: Turn, gang: GangKey, began_at: float, cause: Cause | None) -> None:
     """Begin an incident, unless the job's current one has not got past its stop: then it is part of that."""
@@ -32,6 +35,8 @@ def _drill(turn: Turn, gang: GangKey) -> str:
     for node in record.nodes:
         for ordered in turn.state.nodes[node].drills:
             rank = ordered.drill.rank
+            if turn.now > ordered.at + ordered.drill.for_s + _ECHO_S:
+                continue
             if rank is None or rank.round_key == gang.at(record.round):
                 return f"{ordered.drill.kind} ordered by {ordered.actor}"
     return ""

@@ -43,18 +43,20 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
     """Call a world stopped once it provably can not step any more (DESIGN section 5, fencing).
 
     That is: every rank is verified gone, or at least one is and the others are on lost nodes: their
-    collective group has lost a member for good. A job that ends needs no fence, only no one left to ask.
+    collective group has lost a member for good. A rank that KILL does not end is stuck in the kernel, and never
+    runs its code again: it counts as gone. A job that ends needs no fence, only no one left to ask.
     """
     state = turn.state
     liveness.second_sign(turn, gang)
     tally = state.tally.get(gang.key, Counter())
-    known, gone = sum(tally.values()), tally.get(RankState.GONE, 0)
+    stuck = {each.key for name in gang.nodes for each in state.nodes[name].stuck}
+    ended = {rank.key for rank in state.world(gang) if rank.state is RankState.GONE or rank.key in stuck}
+    known, gone = sum(tally.values()), len(ended)
     ending = state.jobs[gang.key.job].state is JobState.STOPPING
     if gone < known and not (gone or ending):
         return
     if gone < known and any(
-        rank.state is not RankState.GONE and state.nodes[rank.node].state is not NodeState.LOST
-        for rank in state.world(gang)
+        rank.key not in ended and state.nodes[rank.node].state is not NodeState.LOST for rank in state.world(gang)
     ):
         return
     _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
@@ -72,7 +74,12 @@ def can_reform(state: State, gang: GangRecord) -> bool:
 
 def _usable(node: NodeRecord, grant: GrantRecord | None) -> bool:
     unusable = {device.uuid for device in node.devices}
-    return node.state is NodeState.READY and grant is not None and not unusable.intersection(grant.devices)
+    return (
+        node.state is NodeState.READY
+        and not node.stuck
+        and grant is not None
+        and not unusable.intersection(grant.devices)
+    )
 
 
 def reform(turn: Turn, gang: GangRecord, reason: str, after: CauseKind) -> None:

@@ -145,18 +145,20 @@ class DeviceObservation(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class RankObservation(_message.Message):
-    __slots__ = ("key", "state", "pid", "started_at", "exit")
+    __slots__ = ("key", "state", "pid", "started_at", "exit", "unkillable")
     KEY_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
+    UNKILLABLE_FIELD_NUMBER: _ClassVar[int]
     key: _common_pb2.RankKey
     state: RankState
     pid: int
     started_at: float
     exit: _common_pb2.ExitInfo
-    def __init__(self, key: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., state: _Optional[_Union[RankState, str]] = ..., pid: _Optional[int] = ..., started_at: _Optional[float] = ..., exit: _Optional[_Union[_common_pb2.ExitInfo, _Mapping]] = ...) -> None: ...
+    unkillable: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., state: _Optional[_Union[RankState, str]] = ..., pid: _Optional[int] = ..., started_at: _Optional[float] = ..., exit: _Optional[_Union[_common_pb2.ExitInfo, _Mapping]] = ..., unkillable: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Held(_message.Message):
     __slots__ = ("assignments", "jobs")
