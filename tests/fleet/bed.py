@@ -73,7 +73,8 @@ class Bed:
         before = self.boot_id(host)
         self.exec(host, "systemctl", "reboot")
         until(lambda: self.boot_id(host), lambda now: now != before)
-        self.exec(host, "systemctl", "is-system-running", "--wait")
+        # With --wait it would fail at once for a systemd that has no socket yet.
+        until(lambda: self.exec(host, "systemctl", "is-system-running", code=None), lambda said: said == "running\n")
 
     def partition(self, host: str, *, peers: Sequence[str] = (), unplug: bool = False) -> None:
         """Drop a host's frames: all, or those from and to `peers`; `unplug` takes the carrier away too."""
