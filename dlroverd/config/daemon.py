@@ -1,6 +1,7 @@
 """The daemon's configuration: what /etc/dlroverd/dlroverd.yaml may hold."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -15,7 +16,7 @@ DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
 DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
 _LIMITS = Limits()
 # Each is only meaningful while longer than the one before it.
-_RISING = ("unreachable_after", "lost_by_peers", "lost_after", "unreachable_limit")
+_RISING = ("unreachable_after", "lost_after", "unreachable_limit")
 
 
 class LimitsConfig(Section):
@@ -105,10 +106,25 @@ class LimitsConfig(Section):
             )
         return value
 
+    @model_validator(mode="after")
+    def _peers_in_between(self) -> Self:
+        """Only where it is set: a configuration that was good before this limit existed stays so."""
+        if "lost_by_peers" in self.model_fields_set and not (
+            self.unreachable_after < self.lost_by_peers <= self.lost_after
+        ):
+            raise ValueError(
+                f"lost_by_peers: {format_duration(self.lost_by_peers)} must be longer than unreachable_after, which is "
+                f"{format_duration(self.unreachable_after)}, and at most lost_after, "
+                f"{format_duration(self.lost_after)}"
+            )
+        return self
+
     def to_model(self) -> Limits:
-        """Give the limits as the core takes them."""
+        """Give the limits as the core takes them; `lost_by_peers`, where it is not set, fits between its neighbours."""
         in_core = {key if key == "max_jobs" else f"{key}_s": value for key, value in self}
-        return Limits(**in_core)
+        limits = Limits(**in_core)
+        fitting = min(max(limits.lost_by_peers_s, limits.unreachable_after_s), limits.lost_after_s)
+        return replace(limits, lost_by_peers_s=fitting)
 
 
 class LogConfig(Section):

@@ -38,7 +38,8 @@ class Program:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, self._log.open("ab") as log:
             told.bind(f"\0{address}")
             told.settimeout(DEADLINE_S)
-            environ = {**os.environ, "NOTIFY_SOCKET": f"@{address}", "PYTHONPATH": str(self.code)}
+            python_path = os.pathsep.join([str(self.code), *filter(None, [os.environ.get("PYTHONPATH")])])
+            environ = {**os.environ, "NOTIFY_SOCKET": f"@{address}", "PYTHONPATH": python_path}
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.code, env=environ)
             assert b"READY=1" in told.recv(4096), self._log.read_text()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.system.fleet import until
 from tests.system.nvml_stand_in.gpus import Gpus, uuid
 
 # Answers one expression a line; `gpu(i)` is a handle.
@@ -141,8 +143,16 @@ def test_calls_that_fail_or_never_return(gpus: Gpus, ask: Asker) -> None:
     gpus.set("block nvmlDeviceGetName")
     assert ask("nvmlDeviceGetUUID(gpu(0))") == uuid(0)
     ask.put("nvmlDeviceGetName(gpu(0))")
+    # In the call all signals are blocked; before it TERM would simply end the process.
+    until(lambda: _blocked(ask.process.pid), lambda mask: bool(mask & 1 << signal.SIGTERM - 1))
     ask.process.terminate()
     with pytest.raises(subprocess.TimeoutExpired):
         ask.process.wait(0.5)
     ask.process.kill()
     assert ask.process.wait(30) == -9
+
+
+def _blocked(pid: int) -> int:
+    """Give the mask of the signals that a process blocks."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("SigBlk:\t")[2].split()[0], 16)

@@ -67,7 +67,7 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
         ("limts: {}\n", "d.yaml:1:1: limts: unknown key; did you mean limits?"),
         ("limits:\n  lost_after_s: 3\n", "d.yaml:2:3: limits.lost_after_s: unknown key; did you mean lost_after?"),
         ("limits:\n  placing: soon\n", "d.yaml:2:3: limits.placing: must be a duration such as 500ms, 5s, 10m, 1h30m or 7d, not 'soon'"),
-        ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than lost_by_peers, which is 8s"),
+        ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than unreachable_after, which is 5s"),
         ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
         ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
         ("limits: 5s\n", "d.yaml:1:1: limits: must be a mapping of `key: value` lines, not '5s' (for example {lost_after: 15s})"),
@@ -196,3 +196,12 @@ def test_a_limit_says_its_value_and_whether_it_is_set(tmp_path: Path) -> None:
     lost, placing = rows["limits.lost_after"], rows["limits.placing"]
     assert (lost.value, lost.file, lost.is_set) == ("20s", "d.yaml", True)
     assert (placing.value, placing.is_set, placing.fires) == ("2s", False, "the built-in rule places the job instead")
+
+
+def test_a_limit_between_two_others_fits_in_where_it_is_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "d.yaml"
+    file.write_text("limits: {unreachable_after: 20s, lost_after: 30s}")
+    assert load_daemon_config(str(file)).limits.to_model().lost_by_peers_s == 20
+    file.write_text("limits: {unreachable_after: 20s, lost_after: 30s, lost_by_peers: 8s}")
+    with pytest.raises(ConfigError, match="lost_by_peers: 8s must be longer than unreachable_after, which is 20s"):
+        load_daemon_config(str(file))
