@@ -65,8 +65,13 @@ class Waiting:
         return until(lambda: self.client.job(job), met)
 
     def until_stepping(self, job: int, round_: int = 1) -> JobView:
-        """Wait until a job of one gang trains in that round."""
-        return self.until_job(job, lambda view: gang(view).round == round_ and gang(view).step >= 0)
+        """Wait until a job of one gang trains in that round: one rank may step before another is known to run."""
+
+        def trains(view: JobView) -> bool:
+            world = gang(view)
+            return world.round == round_ and world.step >= 0 and all(rank.pid for rank in world.ranks)
+
+        return self.until_job(job, trains)
 
     def until_over(self, job: int) -> JobView:
         """Wait for a job's end."""
