@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
         "memory.oom",
         CauseKind.OUT_OF_MEMORY,
         lambda e: e.result == "oom-kill",
-        lambda e: "ran out of memory: the kernel killed it or a process of its own; give the job more (`memory`)",  # noqa: ARG005
+        lambda e: "ran out of memory: the kernel killed it or a process of its own; give the job more (`memory`)",  # noqa: ARG005 - as above
     ),
     Rule(
         "script.missing",

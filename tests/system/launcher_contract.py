@@ -394,7 +394,7 @@ class LauncherContract(LauncherBench):
 
         async def run() -> None:
             with tempfile.TemporaryDirectory() as folder:
-                os.chmod(folder, 0o711)  # noqa: S103
+                os.chmod(folder, 0o711)  # noqa: S103 - the rank is another user's
                 async with self.launched(Path(folder) / "state") as (launcher, seen):
                     files = launcher.files(KEY)
                     env = {"TORCHELASTIC_ERROR_FILE": str(files.error), "RECORD": str(files.record)}

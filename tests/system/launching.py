@@ -121,7 +121,7 @@ async def ended(pid: int) -> None:
 async def printed(path: Path, text: str) -> None:
     """Wait for a rank's words: a file cannot be awaited."""
     async with asyncio.timeout(LIMIT_S):
-        while not path.exists() or text not in path.read_text():  # noqa: ASYNC110, ASYNC240
+        while not path.exists() or text not in path.read_text():  # noqa: ASYNC110, ASYNC240 - as said
             await asyncio.sleep(0.01)
 
 

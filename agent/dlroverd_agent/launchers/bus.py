@@ -131,7 +131,7 @@ class Systemd:
     async def _keep(self, bus: MessageBus) -> None:
         while True:
             try:
-                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call] # dbus-fast has no type for it
                 reason = "closed"
             except (OSError, EOFError) as error:
                 reason = str(error) or type(error).__name__

@@ -35,7 +35,7 @@ def make_launcher(config: AgentConfig, on_change: Callable[[RankObservation], No
     if wanted == "process":
         return ProcessLauncher(state_dir, on_change)
     # dbus-fast is there on Linux only; elsewhere the process launcher says why nothing can be run.
-    from dlroverd_agent.launchers.systemd import SystemdLauncher  # noqa: PLC0415
+    from dlroverd_agent.launchers.systemd import SystemdLauncher  # noqa: PLC0415 - as said
 
     return SystemdLauncher(state_dir, config.fleet, on_change)
 

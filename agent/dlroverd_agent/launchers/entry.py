@@ -19,7 +19,7 @@ def main() -> None:
     """Become the rank, or end with 127."""
     # Behind the standard library, not before it: this folder is where the agent's other packages are.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from dlroverd_agent.launchers import shim  # noqa: PLC0415
+    from dlroverd_agent.launchers import shim  # noqa: PLC0415 - the path comes first
 
     agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     agent.connect(shim.CONTROL)

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 LEAST_ROOM_BYTES = 16 * 1024 * 1024
 SCRIPT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -31,9 +32,9 @@ class Unfit(Exception):  # noqa: N818 - the name says what it is
     """The ranks cannot run here; the message is one sentence with the remedy."""
 
 
-def look(order: dict[str, object]) -> dict[str, object]:
+def look(order: dict[str, Any]) -> dict[str, object]:
     """Check everything in turn; gives the code, as `Code` has it. Unfit at the first thing that is wrong."""
-    argv, cwd, env = list(map(str, order["argv"])), str(order["cwd"]), dict(order["env"])  # type: ignore[call-overload]
+    argv, cwd, env = list(map(str, order["argv"])), str(order["cwd"]), dict(order["env"])
     uid, gid, name = int(str(order["uid"])), int(str(order["gid"])), str(order["name"])
     _see_room(str(order["state_dir"]))
     _see_user(uid, gid, name)

@@ -173,7 +173,7 @@ def test_since_is_taken_from_the_index_and_the_file_itself(files: RankFiles) -> 
 def pieces(files: RankFiles, **ask: float) -> list[LogChunk]:
     async def collect() -> list[LogChunk]:
         logs = RankLogs("n1", lambda _: files, lambda _: True)
-        request = LogRequest(stream_id="s", sources=(LogSource(rank=KEY),), **ask)  # type: ignore[arg-type]
+        request = LogRequest(stream_id="s", sources=(LogSource(rank=KEY),), **ask)  # type: ignore[arg-type] # the fields are of several types
         return [each async for each in logs.pieces(request) if isinstance(each, LogChunk)]
 
     return asyncio.run(collect())
