@@ -4,7 +4,8 @@ import signal
 from itertools import pairwise
 
 from dlroverd.core import reasons
-from dlroverd.core.state import GangRecord, JobRecord, NodeRecord, RankRecord, State
+from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.state import State
 from dlroverd.model.fault import ExitInfo, Incident
 from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
 from dlroverd.runtime.sessions import Sessions

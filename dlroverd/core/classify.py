@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dlroverd.core.state import RankRecord
+from dlroverd.core.records import RankRecord
 from dlroverd.model.fault import CONFIRMED_DOWN, PORT_TAKEN, REBOOTED, SHUT_DOWN, Cause, CauseKind, ExitInfo
 
 # gloo and the store of c10d, as recorded from torch 2.13 (tests/unit/core/recorded/); NCCL from its source.

@@ -1,6 +1,7 @@
 """What a node should run: a function of the state, whole each time, numbered by log position."""
 
-from dlroverd.core.state import GangRecord, State
+from dlroverd.core.records import GangRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Assignment, Desired, JobDescriptor, Peer

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from dlroverd.core.state import GangRecord, JobRecord, NodeRecord, State
+from dlroverd.core.records import GangRecord, JobRecord, NodeRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey

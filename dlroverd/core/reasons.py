@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from dlroverd.core.state import RankRecord, State
+from dlroverd.core.records import RankRecord
+from dlroverd.core.state import State
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.node import NodeState
 

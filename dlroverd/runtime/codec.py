@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from dlroverd.core import state as core
+from dlroverd.core import records
 from dlroverd.core.state import State
 from dlroverd.model.event import Event
 from dlroverd.model.fault import Incident
@@ -66,14 +66,14 @@ class _Shape:
 
 
 _ROWS: Final[dict[str, _Shape]] = {
-    "meta": _Shape(tuple[str, core.Meta]),
-    "jobs": _Shape(tuple[int, core.JobRecord]),
-    "gangs": _Shape(tuple[GangKey, core.GangRecord]),
-    "ranks": _Shape(tuple[RankKey, core.RankRecord]),
-    "nodes": _Shape(tuple[str, core.NodeRecord]),
-    "grants": _Shape(tuple[core.NodeGang, core.GrantRecord]),
-    "tombstones": _Shape(tuple[core.NodeGang, core.TombstoneRecord]),
-    "incidents": _Shape(tuple[core.JobIncident, Incident]),
+    "meta": _Shape(tuple[str, records.Meta]),
+    "jobs": _Shape(tuple[int, records.JobRecord]),
+    "gangs": _Shape(tuple[GangKey, records.GangRecord]),
+    "ranks": _Shape(tuple[RankKey, records.RankRecord]),
+    "nodes": _Shape(tuple[str, records.NodeRecord]),
+    "grants": _Shape(tuple[records.NodeGang, records.GrantRecord]),
+    "tombstones": _Shape(tuple[records.NodeGang, records.TombstoneRecord]),
+    "incidents": _Shape(tuple[records.JobIncident, Incident]),
     "requests": _Shape(tuple[str, int]),
 }
 

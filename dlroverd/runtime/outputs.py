@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from dlroverd.core.state import GangRecord, State
+from dlroverd.core.records import GangRecord
+from dlroverd.core.state import State
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeState

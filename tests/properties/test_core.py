@@ -13,7 +13,8 @@ from dlroverd.core.apply import apply, begin_turn
 from dlroverd.core.desired import desired
 from dlroverd.core.handle import Decision, handle
 from dlroverd.core.passes import placement
-from dlroverd.core.state import GangRecord, JobRecord, NodeRecord, RankRecord, State
+from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.state import State
 from dlroverd.core.transitions import IllegalTransitionError
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev

@@ -3,11 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.state import (
-    GangRecord,
-    JobRecord,
-    State,
-)
+from dlroverd.core.records import GangRecord, JobRecord
+from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState

@@ -4,15 +4,8 @@ from dataclasses import replace
 
 from dlroverd.core.folds.room import room_grew
 from dlroverd.core.folds.worlds import observed
-from dlroverd.core.state import (
-    DrillRecord,
-    GangRecord,
-    GrantRecord,
-    JobRecord,
-    NodeRecord,
-    RankRecord,
-    State,
-)
+from dlroverd.core.records import DrillRecord, GangRecord, GrantRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.node import NodeState

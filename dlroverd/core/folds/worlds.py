@@ -3,12 +3,8 @@
 from dataclasses import replace
 
 from dlroverd.core.folds.room import room_grew
-from dlroverd.core.state import (
-    GrantRecord,
-    RankRecord,
-    State,
-    TombstoneRecord,
-)
+from dlroverd.core.records import GrantRecord, RankRecord, TombstoneRecord
+from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, RankState

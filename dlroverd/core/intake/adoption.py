@@ -1,6 +1,6 @@
 """A job that another log submitted becomes this log's, from what its nodes hold of it."""
 
-from dlroverd.core.state import NodeRecord
+from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.job import JobState, RankState

@@ -2,7 +2,7 @@
 
 from dlroverd.core.intake import adoption, reports
 from dlroverd.core.passes import liveness
-from dlroverd.core.state import NodeRecord
+from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp

@@ -6,7 +6,7 @@ that no longer counts is still there. Ranks of jobs this log never knew are list
 
 from dlroverd.core.classify import succeeded
 from dlroverd.core.passes import checks, faults, liveness
-from dlroverd.core.state import GangRecord, RankRecord
+from dlroverd.core.records import GangRecord, RankRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind, ExitInfo

@@ -5,7 +5,8 @@ network. A restart in place after any other fault is not: it would only cost tim
 """
 
 from dlroverd.core.passes import faults
-from dlroverd.core.state import GangRecord, State
+from dlroverd.core.records import GangRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import PORT_TAKEN, Cause, CauseKind

@@ -2,7 +2,7 @@
 
 from dlroverd.core import reasons
 from dlroverd.core.passes import faults, finish, liveness, placement
-from dlroverd.core.state import GangRecord, JobRecord
+from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind

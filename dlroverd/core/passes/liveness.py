@@ -3,7 +3,7 @@
 from itertools import islice
 
 from dlroverd.core.passes import faults
-from dlroverd.core.state import GangRecord, NodeRecord
+from dlroverd.core.records import GangRecord, NodeRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind

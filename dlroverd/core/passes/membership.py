@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dlroverd.core.passes import checks, liveness
-from dlroverd.core.state import GangRecord, GrantRecord, NodeRecord, State
+from dlroverd.core.records import GangRecord, GrantRecord, NodeRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import CauseKind

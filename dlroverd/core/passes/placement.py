@@ -5,7 +5,8 @@ overtaken. When a plugin is late, silent or wrong, the built-in rule decides.
 """
 
 from dlroverd.core.passes import incidents, membership
-from dlroverd.core.state import GangRecord, JobRecord, State
+from dlroverd.core.records import GangRecord, JobRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp

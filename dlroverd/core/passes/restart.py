@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dlroverd.core.classify import attribute
 from dlroverd.core.passes import finish, incidents, liveness, membership
-from dlroverd.core.state import GangRecord, JobRecord
+from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind, Incident

@@ -8,7 +8,7 @@ from dlroverd_agent.evidence import with_evidence
 from dlroverd_agent.launchers.files import RankFiles
 
 from dlroverd.core.classify import attribute, classify
-from dlroverd.core.state import RankRecord
+from dlroverd.core.records import RankRecord
 from dlroverd.model.fault import SHUT_DOWN, Cause, CauseKind, ErrorReport, ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
