@@ -15,7 +15,7 @@ from figures import compare, show
 
 from dlroverd.core.desired import desired
 from dlroverd.core.handle import Decision, handle
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import requests
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.fault import ExitInfo
@@ -23,7 +23,7 @@ from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec, JobState, RankState, RoleSpec, User
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts
-from dlroverd.model.placement import place
+from dlroverd.model.place import place
 from dlroverd.model.world import Held, Observed, RankObservation
 from dlroverd.runtime import codec
 from dlroverd.store.interface import Record
@@ -76,7 +76,7 @@ class Fleet:
     def _place(self, request: str) -> tuple[GangKey, str]:
         decision = self._take(inp.Submit(request_id=request, spec=_SPEC))
         job = decision.questions[0]
-        answer = place(self._state.free, placement.request(self._state, job))
+        answer = place(self._state.free, requests.request(self._state, job, Limits()))
         question = self._state.jobs[job].question
         self._take(inp.PlacementAnswered(job=job, question=question, answer=answer))
         gang = self._state.gangs_of(job)[0]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
+from statistics import median, quantiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,16 @@ def compare(
         min=round(min(ours), 6),
         max=round(max(ours), 6),
     )
+
+
+def within(metric: str, ours: Sequence[float], limit: float) -> Figure:
+    """Put our samples beside a limit of the issue; met when their median is not above it."""
+    return compare(metric, ours, "limit", (limit,), 1.0)
+
+
+def p99(samples: Sequence[float]) -> float:
+    """Give the 99th percentile of many samples."""
+    return quantiles(samples, n=100, method="inclusive")[98]
 
 
 def show(figure: Figure, *, as_json: bool) -> None:

@@ -5,13 +5,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
-
-from figures import Figure, compare
 
 from tests.fleet.bed import missing
 from tests.fleet.harness import Fleet
@@ -51,13 +48,3 @@ def finish(fleet: Fleet, job: int) -> None:
     """Cancel a job, and wait until it is over."""
     fleet.client.cancel(job)
     fleet.until_over(job)
-
-
-def within(metric: str, ours: Sequence[float], limit: float) -> Figure:
-    """Put our samples beside a limit of the issue; met when their median is not above it."""
-    return compare(metric, ours, "limit", (limit,), 1.0)
-
-
-def p99(samples: Sequence[float]) -> float:
-    """Give the 99th percentile of many samples."""
-    return quantiles(samples, n=100, method="inclusive")[98]

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from figures import Figure, compare
-from fleet_hosts import finish, hosts, moved_at, p99, recorded, within
+from figures import Figure, compare, p99, within
+from fleet_hosts import finish, hosts, moved_at, recorded
 
 from tests.fleet.harness import Fleet
 from tests.system.fleet import SCRIPTS

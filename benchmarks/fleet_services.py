@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from figures import Figure, compare
-from fleet_hosts import finish, hosts, within
+from figures import Figure, compare, within
+from fleet_hosts import finish, hosts
 
 from tests.fleet.harness import AGENT, CTL, DAEMON, Fleet
 from tests.fleet.measures import back_s, reconnected_s
@@ -21,36 +21,45 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def restarts(runs: int) -> Iterator[Figure]:
-    """Each service restarted under a job of two hosts: how soon it is back, and the longest step meanwhile."""
+    """Each service restarted, and killed, under a job of two hosts: how soon it is back, and the longest step then.
+
+    All hosts share this machine's processors: a service that starts takes some of what the ranks compute with, which
+    the daemon of a fleet, on a host of its own, does not.
+    """
     with hosts(2, slots=1) as fleet:
         notes = fleet.shared / "notes"
         job = fleet.submit("--nnodes", "2", "--nproc-per-node", "1", _RANK, str(notes), "1000000")
         fleet.until_stepping(job)
         before = fleet.ranks(job)
         for host, unit, back in (("node1", AGENT, "adopted"), (CTL, DAEMON, "serving")):
-            taken = [_restart(fleet, host, unit, notes) for _ in range(runs)]
-            name = unit.removesuffix(".service")
-            yield within(f"{name} restarted to {back} [s]", [each[0] for each in taken], BACK_LIMIT_S)
-            if unit == DAEMON:
-                again = [each[1] for each in taken]
-                yield within(f"{name} serving to every agent connected [s]", again, BACK_LIMIT_S)
-            longest, quiet = [each[2] for each in taken], [each[3] for each in taken]
-            yield within(f"{name} restarted: longest step [medians]", longest, STEP_LIMIT)
-            yield compare(f"{name} restarted: longest step [medians]", longest, "no restart", quiet)
+            for how in ("restarted", "killed"):
+                taken = [_end(fleet, host, unit, how, notes) for _ in range(runs)]
+                name = f"{unit.removesuffix('.service')} {how}"
+                yield within(f"{name} to {back} [s]", [each[0] for each in taken], BACK_LIMIT_S)
+                if unit == DAEMON:
+                    again = [each[1] for each in taken]
+                    yield within(f"{name}: serving to every agent connected [s]", again, BACK_LIMIT_S)
+                longest, quiet = [each[2] for each in taken], [each[3] for each in taken]
+                yield within(f"{name}: longest step [medians]", longest, STEP_LIMIT)
+                yield compare(f"{name}: longest step [medians]", longest, "left alone", quiet)
         if fleet.ranks(job) != before:
             raise RuntimeError("the job did not survive the restarts")
         finish(fleet, job)
 
 
-def _restart(fleet: Fleet, host: str, unit: str, notes: Path) -> tuple[float, float, float, float]:
+def _end(fleet: Fleet, host: str, unit: str, how: str, notes: Path) -> tuple[float, float, float, float]:
     quiet = time.monotonic()
     time.sleep(WINDOW_S)
     since, began = time.time(), time.monotonic()
-    fleet.exec(host, "systemctl", "restart", unit)
+    if how == "killed":
+        fleet.exec(host, "kill", "-KILL", str(fleet.main_pid(host, unit)))
+    else:
+        fleet.exec(host, "systemctl", "restart", unit)
+    # What is read below takes a processor for itself, and is in the journals as well afterwards.
+    time.sleep(max(0.0, began + WINDOW_S - time.monotonic()))
     back = back_s(fleet, host, unit, since)
     again = reconnected_s(fleet, since) if unit == DAEMON else 0.0
     fleet.until_ready()
-    time.sleep(max(0.0, began + WINDOW_S - time.monotonic()))
     done = [float(line) for line in notes.read_text().splitlines()]
     return back, again, _longest(done, began), _longest(done, quiet)
 

@@ -16,14 +16,16 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
-from dlroverd.model.view import EventView, JobView, LogChunk, NodeView, PluginView
+from dlroverd.model.node_view import AutomationView
+from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, LogFailed, LogSource
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
@@ -72,6 +74,11 @@ class Client:
         request = pb.SubmitJobRequest(request_id=request_id or _new_id(), spec=to_proto(spec, common_pb2.JobSpec))
         return int(self._once(self._stub.SubmitJob, request).job)
 
+    def dry_run(self, spec: JobSpec) -> DryRunView:
+        """Say what would become of a job if it were submitted now."""
+        request = pb.DryRunRequest(spec=to_proto(spec, common_pb2.JobSpec))
+        return from_proto(self._once(self._stub.DryRun, request), DryRunView)
+
     def jobs(self) -> list[JobView]:
         """List all jobs, lowest number first."""
         return self._all(self._stub.ListJobs, pb.ListJobsRequest(), JobView)
@@ -93,6 +100,21 @@ class Client:
     def restart(self, job: int) -> None:
         """Give a running job a new round."""
         self._once(self._stub.RestartJob, pb.RestartJobRequest(request_id=_new_id(), job=job))
+
+    def scale(self, job: int, nodes_min: int, nodes_max: int, *, role: str = "", within_s: float = 0.0) -> None:
+        """Change how many nodes a role's gangs may have; a checkpoint of what runs is waited for up to `within_s`."""
+        request = pb.ScaleJobRequest(
+            request_id=_new_id(), job=job, role=role, nodes_min=nodes_min, nodes_max=nodes_max, within_s=within_s
+        )
+        self._once(self._stub.ScaleJob, request)
+
+    def suspend(self, job: int, *, within_s: float = 0.0) -> None:
+        """Have a job stopped and kept, its nodes free; a checkpoint of it is waited for up to `within_s`."""
+        self._once(self._stub.SuspendJob, pb.SuspendJobRequest(request_id=_new_id(), job=job, within_s=within_s))
+
+    def resume(self, job: int) -> None:
+        """Let a suspended job go on, once there are nodes for it."""
+        self._once(self._stub.ResumeJob, pb.ResumeJobRequest(request_id=_new_id(), job=job))
 
     def drill(
         self,
@@ -162,6 +184,56 @@ class Client:
     def confirm_down(self, node: str) -> None:
         """Say that a node which is not heard is down: nothing runs there any more."""
         self._once(self._stub.ConfirmDown, pb.ConfirmDownRequest(request_id=_new_id(), node=node))
+
+    def node(self, node: str) -> NodeDetail:
+        """Give one node with its holds, devices and history."""
+        return from_proto(self._once(self._stub.GetNode, pb.GetNodeRequest(node=node)), NodeDetail)
+
+    def hold(
+        self,
+        nodes: Iterable[str],
+        kind: HoldKind,
+        *,
+        reason: str,
+        owner: str = "",
+        mode: DrainMode = DrainMode.FINISH,
+        deadline_s: float = 0.0,
+        reboot: bool = False,
+        until_checked: bool = False,
+    ) -> str:
+        """Take nodes out of use; gives the request, by which `release` can take it back."""
+        wanted = HoldRequest(
+            request_id=_new_id(),
+            nodes=tuple(nodes),
+            kind=kind,
+            mode=mode,
+            reason=reason,
+            owner=owner,
+            deadline_s=deadline_s,
+            reboot=reboot,
+            until_checked=until_checked,
+        )
+        self._once(self._stub.HoldNodes, to_proto(wanted, pb.HoldNodesRequest))
+        return wanted.request_id
+
+    def release(self, nodes: Iterable[str], *, owner: str = "", kind: HoldKind | None = None, undo: str = "") -> None:
+        """Let go of nodes in one owner's name: of all it holds there, of one kind, or what request `undo` set."""
+        request = pb.ReleaseNodesRequest(
+            request_id=_new_id(), nodes=nodes, owner=owner, kind=kind.value if kind else "", undo=undo
+        )
+        self._once(self._stub.ReleaseNodes, request)
+
+    def pause_automation(self, reason: str) -> None:
+        """Stop what automation does by itself; jobs are restarted as ever."""
+        self._once(self._stub.PauseAutomation, pb.PauseAutomationRequest(request_id=_new_id(), reason=reason))
+
+    def resume_automation(self) -> None:
+        """Let automation act again."""
+        self._once(self._stub.ResumeAutomation, pb.ResumeAutomationRequest(request_id=_new_id()))
+
+    def automation(self) -> AutomationView:
+        """Tell what automation may do, did lately and would do."""
+        return from_proto(self._once(self._stub.GetAutomation, pb.GetAutomationRequest()), AutomationView)
 
     def events(
         self,

@@ -85,7 +85,7 @@ def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
     dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=partial)
     if dist.get_rank() == 0:
         partial.rename(folder / f"step-{step}")
-        print(f"saved step {step}", flush=True)
+        print(f"saved checkpoint at step {step}", flush=True)
         for old in complete_steps(folder)[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(folder / f"step-{old}")
 

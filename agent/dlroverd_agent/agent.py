@@ -5,6 +5,7 @@ waits for none of it. Decisions are the core's.
 """
 
 import asyncio
+import os
 import re
 import signal
 import time
@@ -17,30 +18,35 @@ from uuid import uuid4
 import structlog
 
 from dlroverd.config.agent import AgentConfig
-from dlroverd.model.fault import SHUT_DOWN
+from dlroverd.model.environment import rank_environment
+from dlroverd.model.fault import LEASE_RAN_OUT, SHUT_DOWN
 from dlroverd.model.ids import RankKey
-from dlroverd.model.job import DEFAULT_PROGRESS_PATTERN, RankState
+from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
 from dlroverd.model.world import Assignment, Desired, JobDescriptor, RankObservation
 from dlroverd.protocol import notify
-from dlroverd.protocol.messages import Ack, Beat, Hello, LogPiece, LogRequest, Welcome
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import core, retention
 from dlroverd_agent.devices.grant import device_nodes
 from dlroverd_agent.devices.monitor import DeviceMonitor, DevicesUnknownError
 from dlroverd_agent.drills import Drills
-from dlroverd_agent.environment import rank_environment
 from dlroverd_agent.facts import going_down, with_addresses
+from dlroverd_agent.launchers import lease
 from dlroverd_agent.launchers.choice import make_launcher
 from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.launchers.interface import LaunchOrder
 from dlroverd_agent.link import Link
 from dlroverd_agent.logs import RankLogs
+from dlroverd_agent.master_ports import MasterPorts
 from dlroverd_agent.network import interface_towards
+from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
-from dlroverd_agent.progress import ProgressWatch, step_pattern
+from dlroverd_agent.progress import Patterns, ProgressWatch
+from dlroverd_agent.reboot import reboot
 from dlroverd_agent.state import FollowedFile
+from dlroverd_agent.survey import Surveys
 
 TICK_S = 1.0
 LEAVE_S = 2.0
@@ -60,17 +66,23 @@ class Agent:
         self._launcher = make_launcher(config, self._seen.put_nowait)
         self._file = FollowedFile(state_dir)
         self._core = core.AgentCore(config.node, self._file.load())
+        self._master_ports = MasterPorts()
+        self._master_ports.note(self._core.followed.held)
         self._unsaved = False
         self._facts: NodeFacts | None = None
         self._actions: asyncio.Queue[core.Action] = asyncio.Queue()
         self._starting: dict[RankKey, asyncio.Task[None]] = {}
         self._instance = uuid4().hex
+        self._greeted_at = 0.0
+        self._session_log = ""
         self._link = Link(config.daemon, self, config.tls.files() if config.tls else None)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
+        self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed)
+        self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def recover(self) -> int:
@@ -87,7 +99,8 @@ class Agent:
         self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
-        tasks = [asyncio.create_task(each) for each in (self._act(), self._tick(), self._sweep(), *watches)]
+        own = (self._act(), self._tick(), self._sweep(), self._surveys.run())
+        tasks = [asyncio.create_task(each) for each in (*own, *watches)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +121,7 @@ class Agent:
         """Say all that the daemon at an address needs to know of this node."""
         if self._facts is None:
             raise RuntimeError("run() comes before the first hello")
+        self._greeted_at = lease.clock()
         facts = await asyncio.to_thread(with_addresses, self._facts, self._config, address)
         followed = self._core.followed
         return Hello(
@@ -129,22 +143,29 @@ class Agent:
             applied_log_id=followed.log_id,
             applied_position=followed.position,
             observed_version=self._core.version,
+            asked_at=lease.clock() if self._core.has_leases else 0.0,
         )
 
     def welcomed(self, hello: Hello, welcome: Welcome) -> None:
         """Take a new session."""
         notify.status("connected")
         self._progress.beat_s = welcome.beat_interval_s
-        self._feed(core.Connected(hello.observed.version))
+        self._session_log = welcome.log_id
+        known = welcome.log_id == self._core.followed.log_id
+        self._feed(core.Connected(hello.observed.version, asked_at=self._greeted_at if known else 0.0))
         self._progress.repeat()
 
-    def received(self, message: Desired | Ack) -> None:
+    def received(self, message: Desired | Ack | Heard) -> None:
         """Take what the daemon says."""
         match message:
             case Desired():
                 self._feed(core.DesiredArrived(message))
             case Ack():
                 self._feed(core.Acked(message.observed_version))
+            case Heard() if self._session_log == self._core.followed.log_id:
+                self._feed(core.BeatHeard(message.asked_at))
+            case Heard():
+                pass  # of a daemon that does not know what runs here
 
     def parted(self) -> None:
         """Go on without the daemon."""
@@ -158,7 +179,7 @@ class Agent:
     # ---- inputs
 
     def _feed(self, item: core.Input) -> None:
-        for action in self._core.handle(item, asyncio.get_running_loop().time()):
+        for action in self._core.handle(item, lease.clock()):
             self._actions.put_nowait(action)
 
     async def _watch_ranks(self) -> None:
@@ -168,6 +189,7 @@ class Agent:
             self._feed(core.RankChanged(seen))
             if seen.state is RankState.GONE:
                 self._devices.look_soon()
+                self._begin(self._master_ports.look(seen.key))
 
     def _saw_devices(self, devices: tuple[DeviceObservation, ...]) -> None:
         self._feed(core.DevicesSeen(devices))
@@ -180,7 +202,9 @@ class Agent:
         if known is not None and known.exit is not None:
             step, lost = known.exit.step, known.exit.lost
         else:
-            step, lost = await self._progress.last_step(seen.key, self._pattern(seen.key)), seen.exit.lost
+            step, lost = await self._progress.last_step(seen.key, self._patterns(seen.key)), seen.exit.lost
+            if seen.exit.signal == signal.SIGKILL and self._core.out_of_lease(seen.key, lease.clock()):
+                lost = LEASE_RAN_OUT
             # Systemd sends it to all that runs when the host goes down, which is no fault of the job.
             if seen.exit.signal == signal.SIGTERM and not seen.exit.requested and await asyncio.to_thread(going_down):
                 lost = SHUT_DOWN
@@ -188,18 +212,18 @@ class Agent:
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:
-            self._progress.watch(seen.key, self._pattern(seen.key))
+            self._progress.watch(seen.key, self._patterns(seen.key))
             self._outputs.watch(seen.key)
 
-    def _pattern(self, key: RankKey) -> re.Pattern[bytes]:
+    def _patterns(self, key: RankKey) -> Patterns:
         """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
         for each in self._core.followed.held.jobs:
             if each.job == key.job:
                 try:
-                    return step_pattern(each.spec.progress_pattern)
+                    return Patterns.of(each.spec.progress_pattern, each.spec.checkpoint_pattern)
                 except re.error as error:
-                    _log.warning("progress_pattern is not usable; the default is used", job=key.job, error=str(error))
-        return step_pattern(DEFAULT_PROGRESS_PATTERN)
+                    _log.warning("a job's patterns are not usable; the default is used", job=key.job, error=str(error))
+        return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
     def _running(self) -> tuple[RankKey, ...]:
         return tuple(seen.key for seen in self._core.observed().ranks if seen.state is RankState.RUNNING)
@@ -222,6 +246,7 @@ class Agent:
         while True:
             match action := await self._actions.get():
                 case core.SaveFollowed():
+                    self._master_ports.note(action.followed.held)
                     await self._save(action.followed)
                 case core.Check():
                     self._begin(self._peers.check(action.assignment, action.spec))
@@ -231,12 +256,26 @@ class Agent:
                     self._begin(self._peers.ask(action))
                 case core.Start():
                     self._starting[action.key] = self._begin(self._start(action))
+                case core.Renew():
+                    self._begin(self._renew(action))
+                case core.AskNow():
+                    self._link.send(self.beat())
                 case core.Stop():
                     self._begin(self._stop(action))
+                case core.Tell():
+                    self._begin(self._notices.tell(action))
                 case core.Forget():
                     self._forget(action.key)
+                case core.FindEnd():
+                    self._begin(self._launcher.find_end(action.key))
+                case core.EndLeft():
+                    self._begin(self._end_left(action.key))
+                case core.SurveyAgain():
+                    self._surveys.again()
                 case core.CarryOut():
                     self._begin(self._drills.carry_out(action.drill))
+                case core.Reboot():
+                    self._begin(reboot(action.boot))
                 case core.SendObserved():
                     self._link.send(action.observed)
                 case core.Reconnect():
@@ -274,14 +313,16 @@ class Agent:
                 assignment,
                 key.rank - assignment.first_rank,
                 node=self._config.node,
-                error_file=files.error,
-                progress_file=files.progress,
+                error_file=str(files.error),
+                progress_file=str(files.progress),
+                notice_file=str(files.notice),
                 interface=interface,
             ),
             uid=spec.user.uid,
             gid=spec.user.gid,
             grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
             resources=role.resources,
+            lease_until=action.lease_until,
         )
 
     async def _start(self, action: core.Start) -> None:
@@ -306,11 +347,24 @@ class Agent:
             return ""
         return await asyncio.to_thread(interface_towards, assignment.master_addr, assignment.master_port)
 
+    async def _renew(self, action: core.Renew) -> None:
+        for key, until in action.until:
+            try:
+                await asyncio.to_thread(lease.renew, os.fspath(self._launcher.files(key).directory), until)
+            except OSError as error:
+                # It has no keeper yet, and was given a lease of its own for that long; or it has ended.
+                _log.debug("a lease is not renewed", rank=str(key), error=str(error))
+
     async def _stop(self, action: core.Stop) -> None:
         # A launcher knows nothing of a rank before its start has begun, and the stop would be lost.
         if (starting := self._starting.get(action.key)) is not None:
             await asyncio.wait({starting})
+        await self._notices.before(action)
         await self._launcher.stop(action.key, action.evidence_s, action.grace_s)
+
+    async def _end_left(self, key: RankKey) -> None:
+        if await self._launcher.end_left(key):
+            self._surveys.again()
 
     def _forget(self, key: RankKey) -> None:
         try:

@@ -36,6 +36,14 @@ _NO_SCRIPT = re.compile(
     r"\S*python\S*: (?:can't open file '(?P<file>.*)': .*|can't find '__main__' module in '(?P<folder>.*)'"
     r"|No module named .*|Error while finding module specification for .*)"
 )
+# libstdc++'s std::terminate.
+_TERMINATE = re.compile(
+    r"terminate called after throwing an instance of '(?P<type>[^'\n]*)'(?:\s*\n\s*what\(\):\s*(?P<what>.*))?"
+)
+_CHAINED = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +90,27 @@ def _printed(tail: str, *, only_last_word: bool) -> ErrorReport | None:
     last_line = tail.rstrip().rpartition("\n")[2]
     missing = _NO_SCRIPT.fullmatch(last_line)
     if missing is None:
-        return None
+        return _terminated(tail)
     return ErrorReport(
         source="traceback",
         type=MISSING_SCRIPT,
         message=_first_bytes(last_line),
         file=missing["file"] or missing["folder"] or "",
         text=_last_bytes(last_line, _TEXT_BYTES),
+    )
+
+
+def _terminated(tail: str) -> ErrorReport | None:
+    """Read what the C++ library prints of an exception that nobody caught, with which it ends the program."""
+    every = list(_TERMINATE.finditer(tail))
+    if not every:
+        return None
+    found = every[-1]
+    return ErrorReport(
+        source="terminate",
+        type=_first_bytes(found["type"]),
+        message=_first_bytes(found["what"] or ""),
+        text=_first_bytes(found[0]),
     )
 
 
@@ -126,7 +148,8 @@ def _last_traceback(text: str) -> _Found | None:
     start, prefix = _find_start(lines)
     if start < 0:
         return None
-    block = [line.rstrip("\r").removeprefix(prefix) for line in lines[start:]]
+    stripped = [line.rstrip("\r").removeprefix(prefix) for line in lines]
+    block, raised_from = stripped[start:], _raised_from(stripped, start)
     frames: list[tuple[str, int]] = []
     after = 0
     for index, line in enumerate(block):
@@ -149,10 +172,23 @@ def _last_traceback(text: str) -> _Found | None:
         message=_first_bytes(raised[2] or ""),
         file=_first_bytes(file),
         line=line_number,
-        text=_last_bytes("\n".join(block[: index + 1 + _LAST_WORD_LINES]).strip("\n"), _TEXT_BYTES),
+        text=_last_bytes("\n".join((*raised_from, *block[: index + 1 + _LAST_WORD_LINES])).strip("\n"), _TEXT_BYTES),
     )
     followed_by = sum(1 for line in block[index + 1 :] if line.strip())
     return _Found(report, followed_by, whole=index + 1 < len(block))
+
+
+def _raised_from(lines: list[str], start: int) -> list[str]:
+    """Give what the exceptions said that the traceback at `start` was raised from, without their frames."""
+    said: list[str] = []
+    while True:
+        before = next((index for index in range(start - 1, -1, -1) if lines[index].strip()), -1)
+        if before < 0 or lines[before] not in _CHAINED:
+            return said
+        start = next((index for index in range(before - 1, -1, -1) if lines[index] == _HEADER), -1)
+        if start < 0:
+            return said
+        said[:0] = [line for line in lines[start + 1 : before + 1] if line and not line[0].isspace()]
 
 
 def _find_start(lines: list[str]) -> tuple[int, str]:

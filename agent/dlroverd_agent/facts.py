@@ -34,6 +34,8 @@ def node_facts(config: AgentConfig, devices: tuple[Device, ...]) -> NodeFacts:
         port_high=high,
         agent_version=__version__,
         addresses=addresses,
+        keeps_leases=True,
+        labels=config.labels,
     )
 
 

@@ -30,6 +30,7 @@ from dlroverd.protocol.messages import (
     Beat,
     Bye,
     DaemonMessage,
+    Heard,
     Hello,
     LogPiece,
     LogRequest,
@@ -41,7 +42,9 @@ from dlroverd.protocol.version import agree
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
-WELCOME_S = 10.0
+# When a fleet of thousands dials a restarted daemon at once, the last handshakes take their time; who gave up earlier
+# would only dial again, behind all others.
+WELCOME_S = 30.0
 BYE_S = 1.0
 CLOCK_LIMIT_S = 5.0
 
@@ -69,7 +72,7 @@ class Peer(Protocol):
         """The daemon accepted a hello."""
         ...
 
-    def received(self, message: Desired | Ack) -> None:
+    def received(self, message: Desired | Ack | Heard) -> None:
         """The daemon said something."""
         ...
 
@@ -250,7 +253,7 @@ class Link:
         """Take what the daemon says until it ends the call."""
         while True:
             match message := await _next(call):
-                case Desired() | Ack():
+                case Desired() | Ack() | Heard():
                     self._peer.received(message)
                 case LogRequest():
                     push = asyncio.create_task(self._push(stub, message))

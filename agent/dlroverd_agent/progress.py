@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.world import Progress
@@ -29,6 +30,8 @@ _MAGIC = b"DLRVDPRG"
 _VERSION = 1
 _RECORD = struct.Struct("<8sIIqdd")
 _CHECKSUM = struct.Struct("<I")
+_CHECKPOINT_MARK = b"CKPT"
+_CHECKPOINT = struct.Struct("<4sq")
 _MAX_STEP = 1 << 53
 
 _LOOK_BYTES = 256 * 1024
@@ -55,33 +58,66 @@ def read_page(record: bytes) -> Step | None:
     return Step(step, at) if 0 <= step < _MAX_STEP and 0 < at < _MAX_STEP else None
 
 
+def read_checkpoint(record: bytes) -> int:
+    """Read the step of the newest checkpoint that a page tells of; -1 if it tells of none, as older ones do."""
+    start = _RECORD.size + _CHECKSUM.size
+    end = start + _CHECKPOINT.size
+    if len(record) < end + _CHECKSUM.size:
+        return -1
+    mark, step = _CHECKPOINT.unpack_from(record, start)
+    (checksum,) = _CHECKSUM.unpack_from(record, end)
+    if mark != _CHECKPOINT_MARK or zlib.crc32(record[start:end]) != checksum:
+        return -1
+    return int(step) if 0 <= step < _MAX_STEP else -1
+
+
 def step_pattern(pattern: str) -> re.Pattern[bytes]:
-    """Make ready a job's `progress_pattern`; re.error if it is no regular expression with a group, the step."""
+    """Make ready a pattern of a job's; re.error if it is no regular expression with a group, the step."""
     compiled = re.compile(pattern.encode())
     if compiled.groups < 1:
         raise re.error("it has no group for the step")
     return compiled
 
 
-class RankProgress:
-    """One rank's newest step. Blocking, each look bounded: for a thread."""
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """What a job's steps and complete checkpoints look like in its output."""
 
-    def __init__(self, files: RankFiles, pattern: re.Pattern[bytes]) -> None:
+    step: re.Pattern[bytes]
+    checkpoint: re.Pattern[bytes]
+
+    @classmethod
+    def of(cls, progress_pattern: str, checkpoint_pattern: str) -> Self:
+        """Make them ready; re.error as for `step_pattern`."""
+        return cls(step_pattern(progress_pattern), step_pattern(checkpoint_pattern))
+
+
+class RankProgress:
+    """One rank's newest step, and that of its newest checkpoint (-1: none). Blocking, each look bounded: for a thread.
+
+    The page tells both, or what it does not tell is looked for in the output.
+    """
+
+    def __init__(self, files: RankFiles, patterns: Patterns) -> None:
         self._files = files
-        self._pattern = pattern
+        self._patterns = patterns
         self._page: RankFile | None = None
         self._output: RankFile | None = None
         self._offset = 0
         self._rest = b""
+        self._paged: Step | None = None
+        self._paged_checkpoint = -1
         self.newest: Step | None = None
+        self.checkpoint = -1
 
     def look(self, *, final: bool = False) -> None:
-        """Bring `newest` up to date; `final` also takes a last line that has no end."""
+        """Bring both up to date; `final` also takes a last line that has no end."""
         try:
             self._page = self._page or _opened(self._files.progress)
             if self._page is not None:
-                self.newest = read_page(self._page.read(0, PAGE_BYTES)) or self.newest
-                return
+                self._read_page(self._page.read(0, PAGE_BYTES))
+                if self._paged is not None and self._paged_checkpoint >= 0:
+                    return
             self._output = self._output or _opened(self._files.output)
             if self._output is not None:
                 self._read_output(self._output, final=final)
@@ -94,6 +130,12 @@ class RankProgress:
             if file is not None:
                 file.close()
 
+    def _read_page(self, record: bytes) -> None:
+        self._paged = read_page(record) or self._paged
+        self._paged_checkpoint = max(read_checkpoint(record), self._paged_checkpoint)
+        self.newest = self._paged or self.newest
+        self.checkpoint = max(self._paged_checkpoint, self.checkpoint)
+
     def _read_output(self, output: RankFile, *, final: bool) -> None:
         size = output.size()
         if size - self._offset > _LOOK_BYTES:  # only the newest counts
@@ -102,12 +144,20 @@ class RankProgress:
         self._offset += len(new)
         lines = (self._rest + new).replace(b"\r", b"\n").split(b"\n")
         self._rest = b"" if final else lines.pop()[-_LINE_BYTES:]
-        for line in reversed(lines):
-            found = deque(self._pattern.finditer(line[:_LINE_BYTES]), maxlen=1)
-            # Fifteen digits are below _MAX_STEP; more are no step.
-            if found and re.fullmatch(rb"\d{1,15}", found[0][1] or b""):
-                self.newest = Step(int(found[0][1]), time.time())
-                return
+        if self._paged is None and (step := _last(self._patterns.step, lines)) >= 0:
+            self.newest = Step(step, time.time())
+        if self._paged_checkpoint < 0:
+            self.checkpoint = max(self.checkpoint, _last(self._patterns.checkpoint, lines))
+
+
+def _last(pattern: re.Pattern[bytes], lines: list[bytes]) -> int:
+    """Find the last step that some lines name; -1 if they name none."""
+    for line in reversed(lines):
+        found = deque(pattern.finditer(line[:_LINE_BYTES]), maxlen=1)
+        # Fifteen digits are below _MAX_STEP; more are no step.
+        if found and re.fullmatch(rb"\d{1,15}", found[0][1] or b""):
+            return int(found[0][1])
+    return -1
 
 
 def _opened(path: Path) -> RankFile | None:
@@ -123,12 +173,17 @@ class _World:
 
     since: float
     newest: Step | None = None
+    checkpoint: int = -1
     sent: Step | None = None
+    sent_checkpoint: int = -1
     sent_at: float = 0.0
 
 
 class ProgressWatch:
-    """Looks at all ranks that run, and sends each world's highest step: the first at once, then one each beat."""
+    """Looks at all ranks that run, and sends each world's highest step: the first at once, then one each beat.
+
+    A checkpoint is told when it is seen.
+    """
 
     def __init__(self, files: Callable[[RankKey], RankFiles], send: Callable[[Progress], None]) -> None:
         self._files = files
@@ -139,17 +194,17 @@ class ProgressWatch:
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()  # a rank is looked at by one thread at a time
 
-    def watch(self, key: RankKey, pattern: re.Pattern[bytes]) -> None:
+    def watch(self, key: RankKey, patterns: Patterns) -> None:
         """Look at a rank from now on."""
         if key not in self._ranks:
-            self._ranks[key] = RankProgress(self._files(key), pattern)
+            self._ranks[key] = RankProgress(self._files(key), patterns)
             self._worlds.setdefault(key.round_key, _World(asyncio.get_running_loop().time()))
             self._wake.set()
 
-    async def last_step(self, key: RankKey, pattern: re.Pattern[bytes]) -> int:
+    async def last_step(self, key: RankKey, patterns: Patterns) -> int:
         """Look at a rank that ended for the last time; its last step, -1 if it made none."""
         async with self._looking:
-            rank = self._ranks.pop(key, None) or RankProgress(self._files(key), pattern)
+            rank = self._ranks.pop(key, None) or RankProgress(self._files(key), patterns)
             try:
                 await asyncio.to_thread(rank.look, final=True)
             finally:
@@ -186,17 +241,22 @@ class ProgressWatch:
     def _note(self, key: RankKey, rank: RankProgress) -> None:
         """Take what a rank was seen at into its world, and tell it if it is time to."""
         world, step = self._worlds.get(key.round_key), rank.newest
+        if step is None and rank.checkpoint >= 0:
+            step = Step(rank.checkpoint, time.time())  # whose state is saved has been made
         if world is None or step is None:
             return
         if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
             world.newest = step
+        world.checkpoint = max(world.checkpoint, rank.checkpoint)
         due = asyncio.get_running_loop().time() - world.sent_at >= self.beat_s
-        if world.sent is None or (due and world.sent.step < world.newest.step):
+        saved = world.checkpoint > world.sent_checkpoint
+        if world.sent is None or saved or (due and world.sent.step < world.newest.step):
             self._tell(key.round_key, world, world.newest)
 
     def _tell(self, round_: RoundKey, world: _World, step: Step) -> None:
-        world.sent, world.sent_at = step, asyncio.get_running_loop().time()
-        self._send(Progress(round=round_, step=step.step, at=step.at))
+        world.sent, world.sent_checkpoint = step, world.checkpoint
+        world.sent_at = asyncio.get_running_loop().time()
+        self._send(Progress(round=round_, step=step.step, at=step.at, checkpoint=world.checkpoint))
 
 
 def _look_all(ranks: tuple[RankProgress, ...]) -> None:

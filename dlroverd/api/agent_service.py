@@ -65,7 +65,7 @@ class AgentService(AgentServiceServicer):
                 known.heard(session)
                 match AGENT_MESSAGE.unwrap(message):
                     case Beat() as beat:
-                        session.beat(beat)
+                        known.beat(session, beat)
                     case Observed() as observed:
                         known.report(session, observed)
                     case Progress() as progress:

@@ -6,14 +6,16 @@ from typing import Any
 import grpc.aio
 
 from dlroverd.api import specs
+from dlroverd.api.node_views import automation_view, node_detail
 from dlroverd.api.views import job_view, node_view
+from dlroverd.core.dry_run import dry_run
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.job import FINAL_JOB_STATES, JobSpec
-from dlroverd.model.view import JobView
+from dlroverd.model.view import JobView, NodeDetail
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, LogSource
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogSource
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
 from dlroverd.runtime.events import EventFilter, read_events
@@ -43,6 +45,15 @@ class ControlService(ControlServiceServicer):
         specs.check(spec)
         job = await self._runtime.ask(inp.Submit(request_id=request.request_id, spec=spec))
         return pb.SubmitJobReply(job=job)
+
+    async def DryRun(self, request: pb.DryRunRequest, context: Context) -> pb.DryRunView:
+        """See the proto."""
+        if not request.HasField("spec"):
+            raise CallError(Reason.INVALID, "The request holds no spec; add one.")
+        spec = from_proto(request.spec, JobSpec)
+        specs.check(spec)
+        limits = self._runtime.limits
+        return to_proto(await self._runtime.loop.look(lambda state: dry_run(state, limits, spec)), pb.DryRunView)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> AsyncIterator[pb.JobView]:
         """See the proto."""
@@ -76,6 +87,36 @@ class ControlService(ControlServiceServicer):
         _check_request_id(request.request_id)
         await self._runtime.ask(inp.Restart(request_id=request.request_id, job=request.job, actor=self._actor))
         return pb.RestartJobReply()
+
+    async def ScaleJob(self, request: pb.ScaleJobRequest, context: Context) -> pb.ScaleJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        scale = inp.Scale(
+            request_id=request.request_id,
+            job=request.job,
+            actor=self._actor,
+            role=request.role,
+            nodes_min=request.nodes_min,
+            nodes_max=request.nodes_max,
+            within_s=specs.within(request.within_s),
+        )
+        await self._runtime.ask(scale)
+        return pb.ScaleJobReply()
+
+    async def SuspendJob(self, request: pb.SuspendJobRequest, context: Context) -> pb.SuspendJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        within_s = specs.within(request.within_s)
+        await self._runtime.ask(
+            inp.Suspend(request_id=request.request_id, job=request.job, actor=self._actor, within_s=within_s)
+        )
+        return pb.SuspendJobReply()
+
+    async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.ResumeJobReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.Resume(request_id=request.request_id, job=request.job, actor=self._actor))
+        return pb.ResumeJobReply()
 
     async def JobLogs(self, request: pb.JobLogsRequest, context: Context) -> AsyncIterator[pb.JobLogsReply]:
         """See the proto."""
@@ -115,6 +156,56 @@ class ControlService(ControlServiceServicer):
         await self._runtime.ask(inp.ConfirmDown(node=request.node, actor=self._actor))
         return pb.ConfirmDownReply()
 
+    async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.NodeDetail:
+        """See the proto."""
+
+        def at(state: State) -> NodeDetail | None:
+            record = state.nodes.get(request.node)
+            return node_detail(state, self._runtime.sessions, record) if record is not None else None
+
+        detail = await self._runtime.loop.look(at)
+        if detail is None:
+            raise CallError(Reason.NOT_FOUND, f"There is no node {request.node:.253}; see `dlroverctl node list`.")
+        return to_proto(detail, pb.NodeDetail)
+
+    async def HoldNodes(self, request: pb.HoldNodesRequest, context: Context) -> pb.HoldNodesReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(specs.hold(from_proto(request, HoldRequest), self._actor))
+        return pb.HoldNodesReply()
+
+    async def ReleaseNodes(self, request: pb.ReleaseNodesRequest, context: Context) -> pb.ReleaseNodesReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(
+            inp.ReleaseNodes(
+                request_id=request.request_id,
+                nodes=tuple(request.nodes),
+                owner=request.owner or self._actor,
+                actor=self._actor,
+                kind=specs.hold_kind(request.kind),
+                request=request.undo,
+            )
+        )
+        return pb.ReleaseNodesReply()
+
+    async def PauseAutomation(self, request: pb.PauseAutomationRequest, context: Context) -> pb.PauseAutomationReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.PauseAutomation(actor=self._actor, reason=request.reason[:500]))
+        return pb.PauseAutomationReply()
+
+    async def ResumeAutomation(self, request: pb.ResumeAutomationRequest, context: Context) -> pb.ResumeAutomationReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.ask(inp.ResumeAutomation(actor=self._actor))
+        return pb.ResumeAutomationReply()
+
+    async def GetAutomation(self, request: pb.GetAutomationRequest, context: Context) -> pb.AutomationView:
+        """See the proto."""
+        limits = self._runtime.limits.automation
+        return to_proto(await self._runtime.loop.look(lambda state: automation_view(state, limits)), pb.AutomationView)
+
     async def OrderDrill(self, request: pb.OrderDrillRequest, context: Context) -> pb.OrderDrillReply:
         """See the proto."""
         _check_request_id(request.request_id)
@@ -147,13 +238,20 @@ class ControlService(ControlServiceServicer):
     def _job(self, number: int, *, with_spec: bool = False) -> Callable[[State], JobView | None]:
         def at(state: State) -> JobView | None:
             record = state.jobs.get(number)
-            sessions = self._runtime.sessions
-            return job_view(state, sessions, record, with_spec=with_spec) if record is not None else None
+            sessions, now = self._runtime.sessions, self._runtime.clock.now()
+            return (
+                job_view(state, sessions, record, now, self._runtime.limits, with_spec=with_spec)
+                if record is not None
+                else None
+            )
 
         return at
 
     def _all_jobs(self, state: State) -> list[JobView]:
-        return [job_view(state, self._runtime.sessions, state.jobs[number]) for number in sorted(state.jobs)]
+        sessions, now = self._runtime.sessions, self._runtime.clock.now()
+        return [
+            job_view(state, sessions, state.jobs[number], now, self._runtime.limits) for number in sorted(state.jobs)
+        ]
 
 
 def _given(request: Any, field: str) -> Any:

@@ -5,20 +5,25 @@ These are the bounds that the core and the agents rely on; whether the fleet can
 
 import math
 import re
+import signal
 from collections.abc import Iterator
 
+from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
-from dlroverd.model.input import OrderDrill
+from dlroverd.model.input import HoldNodes, OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import DrillRequest
+from dlroverd.protocol.messages import DrillRequest, HoldRequest
 
 # Names become parts of unit and file names, 255 bytes at most.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_RANKS = 100_000
 _LONGEST_DRILL_S = 3600.0
+_LONGEST_WAIT_S = 7 * 86400.0
+_LONGEST_REASON, _LONGEST_OWNER = 500, 64
+_LONGEST_HOLD_S = 365 * 86400.0
 _DURATIONS = (
     "restart_window_s",
     "time_limit_s",
@@ -26,6 +31,8 @@ _DURATIONS = (
     "queue_timeout_s",
     "restart_grace_s",
     "cancel_grace_s",
+    "preempt_grace_s",
+    "replace_wait_s",
 )
 
 
@@ -33,6 +40,13 @@ def check(spec: JobSpec) -> None:
     """CallError(INVALID) with one sentence for the first rule that a spec breaks."""
     for problem in _problems(spec):
         raise CallError(Reason.INVALID, f"The job cannot be taken: {problem}.")
+
+
+def within(seconds: float) -> float:
+    """Give back how long a stop may wait for a checkpoint; CallError(INVALID) where that is no time to wait."""
+    if not 0 <= seconds <= _LONGEST_WAIT_S:
+        raise CallError(Reason.INVALID, f"A checkpoint can be waited for 0 to {_LONGEST_WAIT_S:g} s, not {seconds:g}.")
+    return seconds
 
 
 def drill(wanted: DrillRequest, actor: str) -> OrderDrill:
@@ -53,6 +67,47 @@ def drill(wanted: DrillRequest, actor: str) -> OrderDrill:
     )
 
 
+def hold(wanted: HoldRequest, actor: str) -> HoldNodes:
+    """Give what the core is asked; CallError(INVALID) where a hold names no node, no reason, or what does not fit."""
+    problem = ""
+    if not wanted.nodes:
+        problem = "it names no node"
+    elif not wanted.reason.strip() or len(wanted.reason) > _LONGEST_REASON:
+        problem = f"it needs a reason of 1 to {_LONGEST_REASON} characters"
+    elif len(wanted.owner) > _LONGEST_OWNER:
+        problem = f"the owner's name is longer than {_LONGEST_OWNER} characters"
+    elif not 0 <= wanted.deadline_s <= _LONGEST_HOLD_S:
+        problem = f"its deadline is 0 to {_LONGEST_HOLD_S:g} s from now, not {wanted.deadline_s:g}"
+    elif wanted.kind is not HoldKind.MAINTENANCE and (wanted.reboot or wanted.until_checked):
+        problem = f"a {wanted.kind} reboots and checks nothing; use maintenance"
+    elif wanted.kind in (HoldKind.CORDON, HoldKind.QUARANTINE) and (
+        wanted.deadline_s or wanted.mode is not DrainMode.FINISH
+    ):
+        problem = f"a {wanted.kind} moves no job; use drain"
+    if problem:
+        raise CallError(Reason.INVALID, f"The nodes cannot be held: {problem}.")
+    return HoldNodes(
+        request_id=wanted.request_id,
+        nodes=wanted.nodes,
+        kind=wanted.kind,
+        owner=wanted.owner or actor,
+        actor=actor,
+        reason=wanted.reason.strip(),
+        mode=wanted.mode,
+        deadline_s=wanted.deadline_s,
+        reboot=wanted.reboot,
+        until_checked=wanted.until_checked,
+    )
+
+
+def hold_kind(word: str) -> HoldKind | None:
+    """Read the kind of hold that a request names, None for all; CallError(INVALID) if there is no such kind."""
+    try:
+        return HoldKind(word) if word else None
+    except ValueError:
+        raise CallError(Reason.INVALID, f"No hold is of kind {word!r:.40}; there are {', '.join(HoldKind)}.") from None
+
+
 def _problems(spec: JobSpec) -> Iterator[str]:
     if not _NAME.fullmatch(spec.name):
         yield f"its name {spec.name!r:.80} must be 1 to 63 of a-z, 0-9 and '-'"
@@ -71,11 +126,14 @@ def _problems(spec: JobSpec) -> Iterator[str]:
     for name in _DURATIONS:
         if getattr(spec, name) < 0:
             yield f"{name} is {getattr(spec, name):g}; use 0 or more"
-    try:
-        if re.compile(spec.progress_pattern).groups != 1:
-            yield "progress_pattern must have one group, the step"
-    except re.error as error:
-        yield f"progress_pattern is not a regular expression ({error})"
+    for name in ("progress_pattern", "checkpoint_pattern"):
+        try:
+            if re.compile(getattr(spec, name)).groups != 1:
+                yield f"{name} must have one group, the step"
+        except re.error as error:
+            yield f"{name} is not a regular expression ({error})"
+    if spec.notice_signal and f"SIG{spec.notice_signal}" not in signal.Signals.__members__:
+        yield f"notice_signal {spec.notice_signal!r:.40} is no signal; use a name such as USR1"
 
 
 def _role_problems(role: RoleSpec, names: list[str]) -> Iterator[str]:

@@ -1,18 +1,25 @@
 """What clients are shown of the state. Pure; computes nothing that the core has not decided."""
 
 import signal
-from itertools import pairwise
 
-from dlroverd.core import reasons
+from dlroverd.api.goodput import goodput_view
+from dlroverd.core import out_of_use, reasons
 from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.model.fault import ExitInfo, Incident
-from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
+from dlroverd.model.job import GangState
+from dlroverd.model.limits import Limits
+from dlroverd.model.node_view import HoldView
+from dlroverd.model.phases import cost_node_s, phases
+from dlroverd.model.plan import Plan
+from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, PlanView, RankView, RoleView
 from dlroverd.runtime.sessions import Sessions
 
 
-def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: bool = False) -> JobView:
-    """Give one job as it is now."""
+def job_view(
+    state: State, sessions: Sessions, job: JobRecord, now: float, limits: Limits, *, with_spec: bool = False
+) -> JobView:
+    """Give one job as it is `now`."""
     gangs = state.gangs_of(job.id)
     since = state.m.now - job.spec.restart_window_s
     return JobView(
@@ -20,7 +27,7 @@ def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: boo
         name=job.spec.name,
         user=job.spec.user.name,
         state=job.state.value,
-        reason=reasons.current(state, job.id),
+        reason=reasons.current(state, job.id, limits),
         restarts=job.restarts,
         restarts_in_window=sum(at > since for at in job.spent),
         submitted_at=job.submitted_at,
@@ -34,9 +41,17 @@ def job_view(state: State, sessions: Sessions, job: JobRecord, *, with_spec: boo
             )
             for role in job.spec.roles
         ),
-        incidents=tuple(_incident(incident) for incident in state.incidents_of(job.id)),
+        incidents=tuple(_incident(incident, now) for incident in state.incidents_of(job.id)),
         spec=job.spec if with_spec else None,
+        goodput=goodput_view(state, job, now),
+        plan=_plan(job.plan) if job.plan is not None else None,
+        priority=job.spec.priority,
+        project=job.spec.project,
     )
+
+
+def _plan(plan: Plan) -> PlanView:
+    return PlanView(kind=plan.kind.value, reason=plan.reason, by=plan.by, stopping=plan.stopping)
 
 
 def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
@@ -52,6 +67,10 @@ def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
         network=gang.network,
         step=max(steps),
         ranks=tuple(_rank(rank) for rank in ranks),
+        nodes_max=state.jobs[gang.key.job].spec.role(gang.key.role).nodes_max,
+        room=gang.room,
+        growth=gang.reason if gang.state is GangState.RUNNING and gang.deadline else "",
+        spares=tuple(sorted(state.gang_spares.get(gang.key, ()))),
     )
 
 
@@ -78,7 +97,7 @@ def exit_text(exit_: ExitInfo) -> str:
     return str(exit_.code) if exit_.code is not None else f"not known: {exit_.lost}"
 
 
-def _incident(incident: Incident) -> IncidentView:
+def _incident(incident: Incident, now: float) -> IncidentView:
     return IncidentView(
         id=incident.id,
         role=incident.gang.role,
@@ -92,37 +111,19 @@ def _incident(incident: Incident) -> IncidentView:
         cause=incident.cause,
         victims=incident.victims,
         drill=incident.drill,
+        nodes=incident.nodes,
+        reached=incident.reached,
+        cost_node_s=cost_node_s(incident, now),
+        domain=incident.domain,
     )
 
 
 def phases_view(incident: Incident) -> PhasesView:
-    """Give an incident's phases; with `unknown` they add up to `total`, which is known once it is closed."""
-    marks = [
-        incident.began_at,
-        incident.detected_at,
-        incident.stopped_at,
-        incident.placed_at,
-        incident.started_at,
-        incident.stepped_at,
-    ]
-    # Whole microseconds, since the parts are to add up to the total.
-    offsets_us = [round((mark - incident.began_at) * 1e6) if mark else None for mark in marks]
-    spans_us = [None if before is None or after is None else after - before for before, after in pairwise(offsets_us)]
-    total = unknown = None
-    if incident.closed_at:
-        total_us = round((incident.closed_at - incident.began_at) * 1e6)
-        total = total_us / 1e6
-        unknown = (total_us - sum(span for span in spans_us if span is not None)) / 1e6
-    detected, stopped, placed, started, first_step = (None if span is None else span / 1e6 for span in spans_us)
-    return PhasesView(
-        detected=detected,
-        stopped=stopped,
-        placed=placed,
-        started=started,
-        first_step=first_step,
-        unknown=unknown,
-        total=total,
-    )
+    """Give an incident's phases in seconds; the whole is known once it is closed."""
+    parts = phases(incident)
+    spans = {name: span_us / 1e6 for name, span_us in parts}
+    total = sum(span_us for _, span_us in parts) / 1e6 if incident.closed_at else None
+    return PhasesView(**spans, total=total)
 
 
 def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
@@ -144,4 +145,19 @@ def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
             *(f"device {each.uuid} is {each.state}: {each.detail}" for each in node.devices),
             *(f"{each.key} cannot be ended: {', '.join(each.processes)}; reboot the node" for each in node.stuck),
         ),
+        holds=tuple(
+            HoldView(
+                owner=hold.owner,
+                kind=hold.kind.value,
+                reason=hold.reason,
+                since=hold.since,
+                mode=hold.mode.value if hold.kind in out_of_use.EMPTIES else "",
+                deadline=hold.deadline,
+                request=hold.request,
+            )
+            for hold in node.holds
+        ),
+        progress=out_of_use.progress(state, node),
+        doubt=node.doubt,
+        labels=node.facts.labels,
     )

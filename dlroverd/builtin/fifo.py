@@ -1,18 +1,27 @@
-"""The default scheduler: the built-in rule of placement, for one job at a time in the order of submission."""
+"""The default scheduler: the built-in rule, for one job at a time, by priority and then in the order of submission."""
 
 from collections.abc import Callable
 
-from dlroverd.plugin_api import FreeIndex, NoFit, Placement, PlacementView, Scheduler, hookimpl, place
+from dlroverd.plugin_api import (
+    FreeIndex,
+    NoFit,
+    Placement,
+    PlacementView,
+    Preempt,
+    Scheduler,
+    hookimpl,
+    place_or_preempt,
+)
 
 DLROVERD_API = 1
 
 
 class FifoScheduler:
-    """Places by `place`."""
+    """Places by `place_or_preempt`."""
 
-    def place(self, view: PlacementView) -> Placement | NoFit:
-        """Answer from the free nodes of the view alone."""
-        return place(FreeIndex(view.nodes), view.request)
+    def place(self, view: PlacementView) -> Placement | NoFit | Preempt:
+        """Answer from the view alone; nobody overtakes."""
+        return place_or_preempt(FreeIndex(view.nodes), view.request, view.running)
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from dlroverd.cli.groups import LazyGroup
 from dlroverd.cli.options import root_address
 
 _COMMANDS = {
-    **{name: f"dlroverd.cli.{name}" for name in ("job", "node", "event", "plugin", "config")},
+    **{name: f"dlroverd.cli.{name}" for name in ("job", "node", "event", "plugin", "automation", "config", "sim")},
     "run": "dlroverd.cli.job.run",
     "submit": "dlroverd.cli.job.submit",
     "ps": "dlroverd.cli.job.list",

@@ -31,13 +31,15 @@ _STEP_DELAY_S = 0.05  # so that there is something to see, and to kill in the mi
 _LEAST_ACCURACY = 0.95
 _UNKNOWN_SHARE = 0.05
 _MEANINGS = {
-    "detected": "until the daemon knew that the rank had died",
-    "stopped": "until the other rank had been heard and was gone",
-    "placed": "until it was decided where the new ranks go",
-    "started": "until both new processes ran",
-    "first_step": "imports, the checkpoint, the first step of training",
+    "detect": "until the daemon knew that the rank had died",
+    "stop": "until the other rank had been heard and was gone",
+    "decide": "until it was decided what follows",
+    "wait": "until it was known where the new ranks go",
+    "start": "until both new processes ran",
+    "load": "imports, the checkpoint, the first step of training",
+    "recompute": "until training was where it had been",
     "unknown": "what could not be seen",
-    "total": "from the kill to the first step after it",
+    "total": "from the kill until training was where it had been",
 }
 
 
@@ -120,7 +122,7 @@ class _Demo:
             text = line.decode(errors="replace")
             if found := re.fullmatch(r"epoch \d+ step (\d+) loss (\S+)", text):
                 self._progress.at(int(found[1]), f"training, loss {found[2]}, step")
-            elif found := re.fullmatch(r"saved step (\d+)", text):
+            elif found := re.fullmatch(r"saved checkpoint at step (\d+)", text):
                 if self.killed is None and int(found[1]) >= self._kill_after:
                     self._kill()
             elif found := re.fullmatch(r"resumed from step (\d+)", text):

@@ -43,7 +43,7 @@ def first_start(client: "Client", job: int) -> FirstStart | None:
             running_at = event.time
         if formed_at and running_at and stepped_at:
             # A rank may step before the last of the others runs.
-            return FirstStart(started=running_at - formed_at, first_step=max(0.0, stepped_at - running_at))
+            return FirstStart(start=running_at - formed_at, load=max(0.0, stepped_at - running_at))
     return None
 
 
@@ -93,10 +93,9 @@ class Drilling:
     def _restarted(self, view: "JobView", incident: "IncidentView", order: "EventView") -> Outcome | None:
         """Tell of a job that had an incident, once that is over."""
         phases, measured = incident.phases, _measured(incident, order)
-        stepped = phases.first_step is not None and not incident.open
-        if stepped:
+        if incident.step >= 0:
             said = f"job {view.id} made its first step after the fault {measured['total']:.2f} s after the order"
-        elif phases.started is not None and (not self._steps_are_seen or view.state == "succeeded"):
+        elif phases.start is not None and (not self._steps_are_seen or view.state == "succeeded"):
             said = f"the ranks of job {view.id} run again; no step of it was seen"
         elif view.state in sentences.FINAL_STATES:
             return Outcome(
@@ -167,9 +166,11 @@ class _Pause:
 
 def _measured(incident: "IncidentView", order: "EventView") -> dict[str, float]:
     """Give an incident's phases that were reached, and before them how long the fault was not noticed."""
-    noticed = max(0.0, incident.began_at - order.time)
-    spans = {name: getattr(incident.phases, name) for name in sentences.PHASES}
+    # The last that was heard of a lost node is its first sign, and may be from just before the order.
+    noticed, early = max(0.0, incident.began_at - order.time), max(0.0, order.time - incident.began_at)
+    spans = {name: getattr(incident.phases, name) for name in sentences.RECOVERY}
     reached = {name: span for name, span in spans.items() if span is not None}
-    if "total" in reached:
-        reached["total"] += noticed
+    reached["detect"] = max(0.0, reached.get("detect", 0.0) - early)
+    if incident.step >= 0 or not incident.open:
+        reached["total"] = noticed + sentences.recovery_s(incident.phases) - early
     return {NOTICED: noticed, **reached}

@@ -27,6 +27,37 @@ yes = click.option("--yes", is_flag=True, help="Do not ask.")
 job = click.argument("job", type=click.IntRange(min=1))
 
 
+def within(function: F) -> F:
+    """Add --within and --now: how long a job's next checkpoint is waited for, `within_s` seconds."""
+    help_ = "How long its next checkpoint is waited for, if it tells of them."
+    wait = click.option(
+        "--within", "within_s", metavar="DURATION", default="10m", show_default=True, callback=_seconds, help=help_
+    )
+    # Eager, so that it is known when --within is read.
+    now = click.option(
+        "--now", is_flag=True, is_eager=True, expose_value=False, callback=_at_once, help="Wait for no checkpoint."
+    )
+    return wait(now(function))
+
+
+_AT_ONCE = "dlroverd.at_once"
+
+
+def _at_once(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_AT_ONCE] = value
+
+
+def _seconds(context: click.Context, _: click.Parameter, value: str) -> float:
+    from dlroverd.config.durations import parse_duration
+
+    if context.meta[_AT_ONCE]:
+        return 0.0
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}") from None
+
+
 def output(*formats: str) -> Callable[[F], F]:
     """Add -o with its formats; the first is the default."""
     return click.option(

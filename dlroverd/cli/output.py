@@ -141,6 +141,19 @@ def clock(at: float) -> str:
     return time.strftime("%H:%M:%S" if moment[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", moment)
 
 
+def span(seconds: float) -> str:
+    """Give a length of time in its two largest units: 0.3s, 42.0s, 5m12s, 3h07m, 2d04h."""
+    # Adding zero takes the sign from a negative one, which rounding can leave.
+    tenths = round(seconds * 10) + 0
+    if tenths < 600:
+        return f"{tenths / 10:.1f}s"
+    whole_s = tenths // 10
+    for unit, size_s, small, small_s in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
+        if whole_s >= size_s:
+            return f"{whole_s // size_s}{unit}{whole_s % size_s // small_s:02d}{small}"
+    return f"{whole_s // 60}m{whole_s % 60:02d}s"
+
+
 def age(since: float) -> str:
     """Give the time since then in its largest unit: 12s, 3m, 2h, 5d."""
     passed_s = max(0.0, time.time() - since)

@@ -8,7 +8,6 @@ import click
 
 from dlroverd.cli import endings
 from dlroverd.cli.app import root
-from dlroverd.cli.groups import LazyGroup
 
 _SHORT_CUTS = {"ps": "job list", "run": "job run", "submit": "job submit", "logs": "job logs", "why": "job why"}
 _CODES = {
@@ -41,12 +40,12 @@ def page() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _helps(group: LazyGroup, path: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+def _helps(group: click.Group, path: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
     """Yield each command's path and help, those of short cuts under their full name only."""
     with click.Context(group, info_name=path.rpartition(" ")[2], parent=parent, terminal_width=110) as context:
         for name in group.list_commands(context):
             command = group.get_command(context, name)
-            if isinstance(command, LazyGroup):
+            if isinstance(command, click.Group):
                 yield from _helps(command, f"{path} {name}", context)
             elif command is not None and (parent is not None or name not in _SHORT_CUTS):
                 own = click.Context(command, info_name=name, parent=context, terminal_width=110)

@@ -14,7 +14,7 @@ LASTING = (DrillKind.FREEZE_RANK, DrillKind.HANG_RANK, DrillKind.LOSE_NODE)
 # Phases that are no part of an incident: from the order to the first sign of the fault, and where none came of it,
 # from the order until the agent said hello anew, and the longest time in which no step was seen.
 NOTICED, AGENT_BACK, PAUSE = "noticed", "agent_back", "pause"
-PHASES = (AGENT_BACK, PAUSE, NOTICED, "detected", "stopped", "placed", "started", "first_step", "unknown", "total")
+PHASES = (AGENT_BACK, PAUSE, NOTICED, "detect", "stop", "decide", "wait", "start", "load", "unknown", "total")
 _PATIENCE_S = 60.0
 
 
@@ -34,8 +34,8 @@ class Fault:
 class FirstStart:
     """How long a job's first world took to start its ranks, and then to its first step. Seconds."""
 
-    started: float
-    first_step: float
+    start: float
+    load: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,8 @@ def plan(job: "JobView", fault: Fault, around: Surroundings) -> Plan:
             follows = "The job restarts in place, at no cost to its restarts."
             phases = (
                 Expectation(phase=NOTICED, seconds=0.0, source="its agent learns of the end at once"),
-                Expectation(phase="detected", seconds=0.0, source="and tells the daemon at once"),
-                *_restart(job, around, Expectation(phase="placed", seconds=0.0, source="in place: nobody is asked")),
+                Expectation(phase="detect", seconds=0.0, source="and tells the daemon at once"),
+                *_restart(job, around, Expectation(phase="wait", seconds=0.0, source="in place: nobody is asked")),
             )
         case DrillKind.FREEZE_RANK | DrillKind.HANG_RANK:
             follows = (
@@ -141,15 +141,14 @@ def _lost_node(job: "JobView", fault: Fault, around: Surroundings) -> tuple[str,
         return "What the job has there may be its only copy, so nothing restarts before the node is back.", (
             _pause(fault),
         )
-    silent_s = around.limit_s("unreachable_after")
     placed = Expectation(
-        phase="placed",
+        phase="wait",
         seconds=around.limit_s("placing"),
         source=f"at most: limits.placing, if others have room, else it waits for {fault.node}",
     )
     return "The job restarts without it, at no cost to its restarts.", (
-        Expectation(phase=NOTICED, seconds=silent_s, source="limits.unreachable_after"),
-        Expectation(phase="detected", seconds=given_up_s - silent_s, source=source),
+        Expectation(phase=NOTICED, seconds=0.0, source="the last that is heard of it is the first sign"),
+        Expectation(phase="detect", seconds=given_up_s, source=source),
         *_restart(job, around, placed),
     )
 
@@ -171,20 +170,20 @@ def _worlds(job: "JobView") -> Iterator[set[str]]:
 
 def _restart(job: "JobView", around: Surroundings, placed: Expectation) -> tuple[Expectation, ...]:
     """Expect what a restart costs as the last one that came to a step, or as the first start did."""
-    last = next((each for each in reversed(job.incidents) if each.phases.first_step is not None), None)
+    last = next((each for each in reversed(job.incidents) if each.step >= 0), None)
     return (
         _stopped(job, around, last),
         placed,
-        *(_as_before(phase, last, around.first_start) for phase in ("started", "first_step")),
+        *(_as_before(phase, last, around.first_start) for phase in ("start", "load")),
     )
 
 
 def _stopped(job: "JobView", around: Surroundings, last: "IncidentView | None") -> Expectation:
     if last is not None:
-        return Expectation(phase="stopped", seconds=last.phases.stopped, source=f"incident {last.id}")
+        return Expectation(phase="stop", seconds=last.phases.stop, source=f"incident {last.id}")
     grace_s = job.spec.restart_grace_s if job.spec is not None else 0.0
     source = "at most: limits.evidence and the job's restart_grace"
-    return Expectation(phase="stopped", seconds=around.limit_s("evidence") + grace_s, source=source)
+    return Expectation(phase="stop", seconds=around.limit_s("evidence") + grace_s, source=source)
 
 
 def _as_before(phase: str, last: "IncidentView | None", first: FirstStart | None) -> Expectation:

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from dlroverd.cli.output import clock, notice, plain
+from dlroverd.cli.output import clock, notice, plain, span
 
 if TYPE_CHECKING:
     from dlroverd.model.fault import Cause
     from dlroverd.model.view import IncidentView, JobView, PhasesView, RankView
 
-PHASES = ("detected", "stopped", "placed", "started", "first_step", "unknown", "total")
+PHASES = ("detect", "stop", "decide", "wait", "start", "load", "recompute", "unknown", "total")
+# What a job does with its time (model/ledger.py).
+CATEGORIES = ("productive", "checkpointing", "redone", "starting", "restarting", "stopping", "waiting", "unknown")
+# What lies between a fault and the first step after it.
+RECOVERY = ("detect", "stop", "decide", "wait", "start", "load", "unknown")
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 
 
@@ -57,18 +61,74 @@ def head(job: "JobView") -> str:
             return f"{said} succeeded at {clock(job.finished_at)}: {facts or job.reason}."
         case "failed" | "cancelled":
             return f"{said} {_ended(job)} at {clock(job.finished_at)}: {job.reason.removeprefix('failed: ')}."
-    return f"{said} is {job.state}: {job.reason}."
+    return f"{said} {to_come(job)}."
 
 
 def about(job: "JobView") -> Iterator[str]:
-    """Say how a job is, then why it is so if that is not said yet, and why its masters have their addresses."""
+    """Say how a job is, then why it is so if that is not said yet, why its masters are where they are, its goodput."""
     yield head(job)
     if job.state == "running":
-        yield f"{job.reason[:1].upper()}{job.reason[1:]}."
+        said = f"It {reason(job)}" if job.plan is not None else f"{job.reason[:1].upper()}{job.reason[1:]}"
+        yield f"{said}."
+        yield from growth(job)
     for role in job.roles:
         for gang in role.gangs:
             if gang.network and len({rank.node for rank in gang.ranks}) > 1:
                 yield f"Network of {role.name} gang {gang.gang}: {gang.network}."
+    if said := goodput(job):
+        yield said
+
+
+def goodput(job: "JobView") -> str:
+    """Say how much of its time a job has used for steps that count, and where the rest went; "" if it had no nodes."""
+    spent = job.goodput
+    if spent is None or not spent.placed_s:
+        return ""
+    times = [(name, getattr(spent.times, name)) for name in CATEGORIES]
+    parts = ", ".join(f"{name} {span(seconds)}" for name, seconds in times if seconds)
+    if spent.goodput is None:
+        return f"Goodput is not known, as no step of it was seen: {parts}."
+    return f"Goodput {share(spent.goodput)} of the {span(spent.placed_s)} since it had its nodes: {parts}."
+
+
+def share(part: float) -> str:
+    """Give a share as 93.1 %."""
+    return f"{part * 100:.1f} %"
+
+
+def cost(incident: "IncidentView") -> str:
+    """Say what an incident cost; "" if that is not known."""
+    if not incident.nodes:
+        return ""
+    steps = incident.reached - incident.step + 1 if incident.step >= 0 else 0
+    again = f", {_count(steps, 'step')} done again" if steps > 0 else ""
+    return f"It cost {incident.cost_node_s:.1f} node-seconds on {_count(incident.nodes, 'node')}{again}."
+
+
+def to_come(job: "JobView") -> str:
+    """Say whether and when a job is stopped on purpose, else how it is; without its number, to follow "job 3"."""
+    plan = job.plan
+    if plan is None:
+        return f"is {job.state}: {job.reason}"
+    if plan.stopping or job.state != "running":
+        return f"is being stopped: {plan.reason}"
+    return f"stops at its next checkpoint, at {clock(plan.by)} at the latest: {plan.reason}"
+
+
+def reason(job: "JobView") -> str:
+    """Say why a job is in its state, with the time of a stop that is planned."""
+    return to_come(job) if job.plan is not None else job.reason
+
+
+def growth(job: "JobView") -> Iterator[str]:
+    """Say of each gang that has fewer nodes or spares than it may have why that is so."""
+    for role in job.roles:
+        for gang in role.gangs:
+            if gang.growth and gang.growth != job.reason:
+                yield f"{role.name} gang {gang.gang} {gang.growth}."
+            if gang.spares:
+                kept = _count(len(gang.spares), "spare")
+                yield f"{kept} kept for {role.name} gang {gang.gang}: {', '.join(_few(list(gang.spares)))}."
 
 
 def ending(job: "JobView") -> str:
@@ -96,10 +156,13 @@ def drill(incident: "IncidentView") -> str:
 
 def recovery(phases: "PhasesView") -> str:
     """Say how long a recovery took, and where the time went."""
-    spent = ", ".join(
-        f"{name.replace('_', ' ')} {text}" for name, text in timed(phases) if name != "total" and text != "-"
-    )
-    return f"recovered in {phases.total or 0.0:.2f} s: {spent}"
+    spent = ", ".join(f"{name} {text}" for name, text in timed(phases) if name in RECOVERY and text != "-")
+    return f"recovered in {recovery_s(phases):.2f} s: {spent}"
+
+
+def recovery_s(phases: "PhasesView") -> float:
+    """Give the seconds between a fault and the first step after it, as far as it got."""
+    return sum(getattr(phases, name) or 0.0 for name in RECOVERY)
 
 
 def timed(phases: "PhasesView") -> list[tuple[str, str]]:
@@ -124,18 +187,22 @@ class Notices:
         self._tell = tell
         self._told: set[tuple[int, str]] = set()
         self._reason = ""
+        self._planned = ""
 
     def __call__(self, job: "JobView") -> None:
         """Take the next view of the job."""
         if job.state == "queued" and job.reason != self._reason:
             self._reason = job.reason
             self._tell(f"job {job.id} waits: {job.reason}")
+        planned = job.plan is not None or job.state == "suspended"
+        if planned and (said := to_come(job)) != self._planned:
+            self._tell(f"job {job.id} {said}")
+        self._planned = to_come(job) if planned else ""
         for incident in job.incidents:
             # Final is what is said once the stop has ended, which is when something is done about it.
             if incident.action and self._first(incident.id, "fault"):
                 self._tell(fault(incident))
-            stepped = incident.phases.first_step is not None and incident.phases.total is not None
-            if stepped and self._first(incident.id, "recovery"):
+            if incident.step >= 0 and self._first(incident.id, "recovery"):
                 self._tell(recovery(incident.phases))
 
     def _first(self, incident: int, what: str) -> bool:

@@ -12,6 +12,7 @@ from dlroverd.config.durations import shown
 from dlroverd.config.schema import MAX_COUNT, AbsolutePath, Duration, Section, Size, limit, setting
 from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
+from dlroverd.model.constraints import DEVICE, LABEL_NAME
 from dlroverd.model.node import NodeFacts
 from dlroverd.protocol.channel import host_port
 
@@ -45,12 +46,24 @@ def _fleet(value: str) -> str:
     return value
 
 
+def _label(value: str) -> str:
+    if value == DEVICE:
+        raise ValueError(f"{DEVICE} is no name for a label: jobs ask for devices' models by it; choose another")
+    if not re.fullmatch(LABEL_NAME, value):
+        raise ValueError(
+            f"a label's name is 1 to 63 letters, digits, '.', '_', '/' and '-', such as gpu, unlike {shown(value)}"
+        )
+    return value
+
+
 def _peer_listen(value: str) -> str:
     if value not in ("auto", "none"):
         host_port(value)
     return value
 
 
+LabelValue = Annotated[str, BeforeValidator(lambda value: value or "")]
+LabelName = Annotated[str, AfterValidator(_label)]
 Slots = Annotated[
     int | None,
     BeforeValidator(_slots),
@@ -106,6 +119,9 @@ class AgentConfig(Section):
         "the plugin that reads this host's accelerators; auto is nvidia where its driver is loaded, else none",
         example="nvidia",
     )
+    labels: dict[LabelName, LabelValue] = setting(
+        {}, "what jobs may ask for in a node, by `require`; a feature has no value", example="{gpu: h100, ssd: }"
+    )
     address: str = setting("auto", "where other nodes reach this one; auto finds it", example="10.0.0.7")
     port_range: PortRange = setting(
         (_FACTS.port_low, _FACTS.port_high),
@@ -123,6 +139,13 @@ class AgentConfig(Section):
         "how long an orderly stop of the agent may last, at most 10m counts; none is announced when the host goes down",
         fires="the node counts as silent, as after `unreachable_after` without an announcement",
         example="60s",
+    )
+    survey_interval: Duration = limit(
+        60.0,
+        "how long between two surveys of what really runs on the host",
+        fires="what differs from the agent's records is mended, and is an event (docs/self-repair.md)",
+        example="60s",
+        gt=0,
     )
     log_limit: Size = setting(
         1024**3,

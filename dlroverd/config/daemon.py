@@ -6,7 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.durations import format_duration
+from dlroverd.config.scheduling import SchedulingConfig
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
 from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
@@ -47,12 +49,52 @@ class LimitsConfig(Section):
         fires="the node is lost; jobs with ranks elsewhere go on without it, one wholly on it waits",
         example="10m",
     )
+    lease_margin: Duration = limit(
+        _LIMITS.lease_margin_s,
+        "silence of a node beyond the lease of its ranks (`fence: lease`) until they count as ended",
+        fires="the ranks count as gone, and their job goes on elsewhere",
+        example="5s",
+        gt=0,
+    )
+    settle: Duration = limit(
+        _LIMITS.settle_s,
+        "how close together nodes that share a switch, a PDU or a mount fall silent for one reason",
+        fires="no more of them are waited for, and their jobs start anew",
+        example="5s",
+        gt=0,
+    )
+    domain_avoid: Duration = limit(
+        _LIMITS.domain_avoid_s,
+        "how long after that nothing is placed on what is left, if half of those that share it is silent",
+        fires="the nodes that are left are used again",
+        example="1m",
+        gt=0,
+    )
     placing: Duration = limit(
         _LIMITS.placing_s,
         "how long the scheduler plugin may take to answer",
         fires="the built-in rule places the job instead",
         example="2s",
         gt=0,
+    )
+    grow_settle: Duration = limit(
+        _LIMITS.grow_settle_s,
+        "how long free nodes must be seen before a job that may have more takes them",
+        fires="the job plans to take them, at its next checkpoint or as its `grow` says",
+        example="30s",
+    )
+    grow_cooldown: Duration = limit(
+        _LIMITS.grow_cooldown_s,
+        "how long a world runs before its job may take more nodes, and between two looks for some",
+        fires="the job is held against what is free",
+        example="5m",
+        gt=0,
+    )
+    checkpoint_wait: Duration = limit(
+        _LIMITS.checkpoint_wait_s,
+        "how long a planned stop waits for the next checkpoint of a job that tells of them",
+        fires="the job is stopped without one: its ranks get TERM and preempt_grace",
+        example="10m",
     )
     avoid: Duration = limit(
         _LIMITS.avoid_s,
@@ -80,6 +122,13 @@ class LimitsConfig(Section):
         "how long the survivors of a fault may take to say why they fail",
         fires="survivors that said nothing are sent TERM",
         example="500ms",
+    )
+    audit_interval: Duration = limit(
+        _LIMITS.audit_interval_s,
+        "how long between two audits of a connected node",
+        fires="it is told all that it should run and tells all that it sees; a difference is mended and is an event",
+        example="5m",
+        gt=0,
     )
     job_retention: Duration = limit(
         _LIMITS.job_retention_s,
@@ -179,8 +228,19 @@ class DaemonConfig(Section):
     plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")
     plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")
     scheduler: str = setting("fifo", "the plugin that places jobs", example="fifo")
+    topology: AbsolutePath | None = setting(
+        None,
+        "the file that says which nodes share a rack, a switch and so on (see docs/placement.md); read at start",
+        example="/etc/dlroverd/topology.yaml",
+    )
     sinks: list[SinkConfig] = setting([], "where events are sent", example="[{plugin: file}]")
     limits: LimitsConfig = setting(LimitsConfig(), "time limits and bounds", example="{lost_after: 15s}")
+    scheduling: SchedulingConfig = setting(
+        SchedulingConfig(), "quotas, preemption and nodes kept back", example="{spare_nodes: 2}"
+    )
+    automation: AutomationConfig = setting(
+        AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
+    )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
         1024**3,
@@ -188,6 +248,17 @@ class DaemonConfig(Section):
         example="1GiB",
     )
     log: LogConfig = setting(LogConfig(), "the daemon's own log lines", example="{format: json}")
+
+    def core_limits(self) -> Limits:
+        """Give all that the core decides by."""
+        return replace(
+            self.limits.to_model(),
+            quotas=self.scheduling.quotas_model(),
+            preemption=self.scheduling.preemption,
+            preempt_cooldown_s=self.scheduling.preempt_cooldown,
+            spare_nodes=self.scheduling.spare_nodes,
+            automation=self.automation.to_model(),
+        )
 
     @model_validator(mode="after")
     def _tcp_is_safe(self) -> Self:

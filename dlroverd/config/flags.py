@@ -166,8 +166,8 @@ TORCHRUN_FLAGS = (
 )
 
 OWN_FLAGS = tuple(
-    Flag(names=(name,), metavar=metavar, effect=Effect.JOB, key=key, help=text)
-    for name, metavar, key, text in (
+    Flag(names=tuple(names.split()), metavar=metavar, effect=Effect.JOB, key=key, help=text)
+    for names, metavar, key, text in (
         ("-N", "N|MIN:MAX", "nnodes", "the same as --nnodes"),
         ("--node-unit", "N", "node_unit", "nodes come and go in multiples of it"),
         ("--name", "NAME", "name", "the job's label; else made from what runs"),
@@ -182,6 +182,18 @@ OWN_FLAGS = tuple(
             "progress_pattern",
             "finds the training step in the output; one group",
         ),
+        ("--checkpoint-pattern", "REGEX", "checkpoint_pattern", "finds the step of a complete checkpoint; one group"),
+        ("--priority", "N", "priority", "a higher one is placed first, and may have lower ones stopped"),
+        ("--project", "NAME", "project", "who pays: quotas may be set for it"),
+        ("--spares", "N", "spares", "nodes kept beside its own, for when one is lost"),
+        ("--grow", "checkpoint|now|never", "grow", "when it takes more nodes, up to MAX (default checkpoint)"),
+        ("--replace-wait", "DURATION", "replace_wait", "how long it rather waits for nodes than shrinks (default 60s)"),
+        ("--preempt-grace", "DURATION", "preempt_grace", "from TERM to KILL when it makes room (default 60s)"),
+        ("--notice-signal", "NAME", "notice_signal", "sent to its ranks when a stop is planned, such as USR1"),
+        ("-w --nodelist", "NODE,...", "nodelist", "the only nodes it may have"),
+        ("-x --exclude", "NODE,...", "exclude", "nodes it must not have"),
+        ("-C --constraint --require", "LABEL=VALUE,...", "require", "what its nodes' labels and devices must be"),
+        ("--spread", "KIND", "spread", "take its nodes evenly over domains of a kind, such as rack"),
         ("--allow-mismatch", "", "allow_mismatch", "start even if its nodes have different code"),
     )
 )

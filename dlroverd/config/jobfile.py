@@ -4,6 +4,7 @@
 """
 
 import re
+import signal
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -20,9 +21,11 @@ from pydantic import (
 
 from dlroverd.config.document import Document
 from dlroverd.config.durations import shown
+from dlroverd.config.failure_rules import FailureRuleFile
 from dlroverd.config.schema import MAX_COUNT, Count, Duration, Name, Section, Size, Text, check_name, limit, setting
 from dlroverd.config.validation import validate
-from dlroverd.model.job import JobSpec, RoleSpec, User
+from dlroverd.config.where import WhereFile, disagreement
+from dlroverd.model.job import GrowWhen, JobSpec, RoleSpec, User
 
 # The defaults live in the model; these two only carry them here.
 _JOB = JobSpec(name="", user=User(uid=0, gid=0, name=""), roles=())
@@ -33,7 +36,8 @@ _COUNT = r"[1-9]\d{0,6}"
 Nproc: TypeAlias = int | Literal["gpu", "cpu", "auto"]
 
 
-def _nodes(value: object) -> tuple[int, int]:
+def parse_nodes(value: object) -> tuple[int, int]:
+    """Read N or MIN:MAX; ValueError, with what is wrong, if it is neither."""
     match = re.fullmatch(rf"({_COUNT})(?::({_COUNT}))?", str(value))
     if isinstance(value, tuple):
         low, high = value
@@ -66,6 +70,13 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _signal(value: str) -> str:
+    name = value.upper().removeprefix("SIG")
+    if name in ("KILL", "STOP") or (name and f"SIG{name}" not in signal.Signals.__members__):
+        raise ValueError(f"must be a signal that a script can handle, by name, such as USR1, not {shown(value)}")
+    return name
+
+
 def _numbers(value: str) -> str:
     ranges = [re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part) for part in value.split(",")] if value else []
     if not all(each and int(each[1]) <= int(each[2] or each[1]) for each in ranges):
@@ -89,7 +100,7 @@ def _without_nul(value: str) -> str:
 
 NodeRange = Annotated[
     tuple[int, int],
-    PlainValidator(_nodes),
+    PlainValidator(parse_nodes),
     PlainSerializer(lambda nodes: f"{nodes[0]}:{nodes[1]}", when_used="json"),
     WithJsonSchema({"type": ["string", "integer"], "pattern": rf"^{_COUNT}(:{_COUNT})?$", "minimum": 1}),
 ]
@@ -132,7 +143,7 @@ class ResourcesFile(Section):
     )
 
 
-class RoleFile(Section):
+class RoleFile(WhereFile):
     """One role: what runs, and where."""
 
     script: Argument = setting("", "a Python script, from the working directory", example="train.py")
@@ -157,7 +168,26 @@ class RoleFile(Section):
     resources: ResourcesFile = setting(
         ResourcesFile(), "limits and places of its ranks on a node", example="{memory: 500GiB, cpus: 0-31}"
     )
+    fence: Literal["collective", "lease"] = setting(
+        "collective",
+        "what keeps ranks on a lost node from going on beside new ones: their collective group, or a lease, for ranks "
+        "that do things outside of it",
+        example="lease",
+    )
+    lease: Duration = limit(
+        30.0,
+        "with `fence: lease`, how long ranks may run without the daemon hearing of their node",
+        fires="the ranks on that node are killed, and the job may go on elsewhere",
+        example="30s",
+        gt=0,
+    )
     gangs: Count = Field(1, ge=1, description="how many such worlds the role has", examples=["1"])
+    spares: Count = Field(
+        _ROLE.spares,
+        ge=0,
+        description="nodes kept for each gang beside its own; one takes the place of a node that is lost",
+        examples=["1"],
+    )
     restart_with: list[Text] = setting(["*"], "roles whose restart this one joins; '*' is all", example="[trainer]")
 
     @field_validator("node_unit")
@@ -228,6 +258,51 @@ class JobFile(RoleFile):
         "finds the training step in the ranks' output: a regular expression with one group",
         example=r"step (\d+)",
     )
+    checkpoint_pattern: Annotated[Text, AfterValidator(_pattern)] = setting(
+        _JOB.checkpoint_pattern,
+        "finds the step of a complete checkpoint in the ranks' output: a regular expression with one group",
+        example=r"checkpoint (\d+) is complete",
+    )
+    priority: Count = Field(
+        _JOB.priority,
+        ge=-MAX_COUNT,
+        description="a higher one is placed first, and may have lower ones stopped for it",
+        examples=["10"],
+    )
+    project: Label = setting(_JOB.project, "who pays: quotas may be set for it", example="vision")
+    grow: GrowWhen = setting(
+        _JOB.grow,
+        "when a job that runs on fewer nodes than it may takes more; one that tells of no checkpoint waits for ever",
+        example="checkpoint",
+    )
+    replace_wait: Duration = limit(
+        _JOB.replace_wait_s,
+        "how long a job that lost nodes waits for ones that are coming, rather than go on with fewer",
+        fires="the job goes on with as many nodes as there are, if its range allows that",
+        example="60s",
+    )
+    preempt_grace: Duration = limit(
+        _JOB.preempt_grace_s,
+        "from TERM to KILL when the job makes room, moves, is suspended or scaled, and has made no checkpoint for it",
+        fires="what is left of the ranks is killed",
+        example="60s",
+    )
+    notice_signal: Annotated[Text, AfterValidator(_signal)] = setting(
+        _JOB.notice_signal,
+        "sent to each rank when such a stop is planned, before it begins; the script must handle it",
+        example="USR1",
+    )
+    on_failure: list[FailureRuleFile] = setting(
+        [],
+        "your own rules for failures; the first that matches the root cause counts, else docs/failures.md",
+        example="[{exit_code: 3, verdict: abort}]",
+    )
+    no_progress_restarts: Count = Field(
+        _JOB.no_progress_restarts,
+        ge=0,
+        description="after so many restarts in a row that got no further than the best step the job fails; 0 never",
+        examples=["5"],
+    )
     allow_mismatch: bool = setting(
         _JOB.allow_mismatch,
         "start even if interpreter, packages or script differ between its nodes",
@@ -241,12 +316,15 @@ class JobFile(RoleFile):
         flat = [key for key in of_a_role if key in self.model_fields_set]
         if self.roles and flat:
             raise ValueError(f"{flat[0]} belongs inside a role when roles is given; move it there")
-        names = [*(self.roles or [self.role]), "*"]
+        names = [*(self.roles or [self.role])]
         for path, role in self.named_roles():
             for name in role.restart_with:
-                if name not in names:
+                if name not in (*names, "*"):
                     key = ".".join([*path, "restart_with"])
-                    raise ValueError(f"{key} names '{name}', which is no role of the job; use {', '.join(names)}")
+                    raise ValueError(f"{key} names '{name}', which is no role of the job; use {', '.join(names)}, *")
+            key, problem = disagreement(path[-1] if path else self.role, role, names)
+            if problem:
+                raise ValueError(f"{'.'.join([*path, key])} {problem}")
         return self
 
     def named_roles(self) -> list[tuple[tuple[str, ...], RoleFile]]:

@@ -123,7 +123,16 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         restart_grace_s=job.restart_grace,
         cancel_grace_s=job.cancel_grace,
         progress_pattern=job.progress_pattern,
+        on_failure=tuple(each.rule() for each in job.on_failure),
+        no_progress_restarts=job.no_progress_restarts,
         allow_mismatch=job.allow_mismatch,
+        priority=job.priority,
+        project=job.project,
+        preempt_grace_s=job.preempt_grace,
+        grow=job.grow,
+        replace_wait_s=job.replace_wait,
+        checkpoint_pattern=job.checkpoint_pattern,
+        notice_signal=job.notice_signal,
     )
 
 
@@ -158,6 +167,13 @@ class _Role:
             node_unit=role.node_unit,
             nproc_per_node=self._nproc(role.nproc_per_node),
             restart_with=tuple(role.restart_with),
+            spares=role.spares,
+            require=tuple(role.require),
+            nodelist=tuple(role.nodelist),
+            exclude=tuple(role.exclude),
+            spread=role.spread,
+            apart_from=tuple(role.apart_from),
+            together_with=tuple(role.together_with),
             resources=Resources(
                 memory_bytes=role.resources.memory,
                 tasks_max=role.resources.tasks,
@@ -165,6 +181,7 @@ class _Role:
                 numa_nodes=role.resources.numa_nodes,
                 oom_score_adjust=role.resources.oom_score_adjust,
             ),
+            lease_s=role.lease if role.fence == "lease" else 0.0,
         )
 
     def _refuse(self, key: str, text: str) -> ConfigError:

@@ -82,7 +82,7 @@ def _sentence(details: ErrorDetails, document: Document, schema: type[BaseModel]
             text = f"must be at most {context['le']}, not {given}"
         case "too_short" | "string_too_short":
             text = f"must not be empty{example}"
-        case "literal_error":
+        case "literal_error" | "enum":
             text = f"must be {context['expected']}, not {given}"
         case _:
             expected = _KINDS.get(kind.split("_")[0])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import jobs, nodes, worlds
+from dlroverd.core.folds import holds, jobs, ledgers, nodes, plans, reputation, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -15,6 +15,7 @@ from dlroverd.model import event as ev
 def apply(state: State, event: ev.Event) -> None:
     """Change the state as `event` says."""
     _APPLIERS[type(event)](state, event)
+    ledgers.account(state, event)
 
 
 def begin_turn(state: State, position: int, now: float) -> None:
@@ -45,10 +46,19 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.StepSeen: worlds.step_seen,
     ev.RestartSpent: jobs.restart_spent,
     ev.RestartCounted: jobs.restart_counted,
+    ev.RestartDelayed: jobs.restart_delayed,
     ev.IncidentOpened: jobs.incident_opened,
     ev.IncidentAttributed: jobs.incident_attributed,
     ev.IncidentPhaseReached: jobs.incident_phase_reached,
     ev.IncidentClosed: jobs.incident_closed,
+    ev.WorldCaughtUp: worlds.world_caught_up,
+    ev.StopPlanned: plans.stop_planned,
+    ev.StopCalledOff: plans.stop_called_off,
+    ev.CheckpointSeen: plans.checkpoint_seen,
+    ev.JobScaled: plans.job_scaled,
+    ev.RoomSeen: plans.room_seen,
+    ev.RoomAsked: plans.room_asked,
+    ev.SparesKept: plans.spares_kept,
     ev.NodeJoined: nodes.node_joined,
     ev.NodeMoved: nodes.node_moved,
     ev.SuspectNamed: nodes.suspect_named,
@@ -59,7 +69,21 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.DrillOrdered: nodes.drill_ordered,
     ev.DrillsEnded: nodes.drills_ended,
     ev.OrphansSeen: nodes.orphans_seen,
+    ev.DifferenceSeen: nodes.difference_seen,
+    ev.TopologyChanged: nodes.topology_changed,
+    ev.DomainFailed: nodes.domain_failed,
+    ev.DomainSettled: nodes.domain_settled,
+    ev.DomainCleared: nodes.domain_cleared,
     ev.NodeAdopted: nodes.node_adopted,
+    ev.NodeHeld: holds.node_held,
+    ev.NodeReleased: holds.node_released,
+    ev.EvidenceSeen: reputation.evidence_seen,
+    ev.StandingChanged: reputation.standing_changed,
+    ev.FindingMade: reputation.finding_made,
+    ev.FindingEnded: reputation.finding_ended,
+    ev.NodeRemoved: reputation.node_removed,
+    ev.AutomationPaused: reputation.automation_paused,
+    ev.AutomationResumed: reputation.automation_resumed,
     ev.JobAdopted: nodes.job_adopted,
     ev.RanksAdopted: nodes.ranks_adopted,
     ev.StorageSpaceChanged: jobs.storage_space_changed,

@@ -1,10 +1,11 @@
 """What a node should run: a function of the state, whole each time, numbered by log position."""
 
+from dlroverd.core import out_of_use
 from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model.node import NodeState
-from dlroverd.model.world import Assignment, Desired, JobDescriptor, Peer
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, Peer
 
 
 def desired(state: State, node: str) -> Desired:
@@ -31,11 +32,12 @@ def desired(state: State, node: str) -> Desired:
         tombstones=tuple(state.tombstones[node, key].tombstone for key in sorted(state.node_tombstones.get(node, ()))),
         suspects=tuple(_peer(state, name) for name in sorted(state.asked.get(node, ()))),
         drills=tuple(each.drill for each in record.drills) if record is not None else (),
+        reboot=out_of_use.boot_to_end(state, record) if record is not None else "",
     )
 
 
 def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
-    grant = state.grants[node, gang.key]
+    grant, plan = state.grants[node, gang.key], state.jobs[gang.key.job].plan
     return Assignment(
         round=gang.key.at(gang.round),
         world_size=gang.world_size,
@@ -50,6 +52,7 @@ def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
         checking=gang.checking,
         master=_peer(state, gang.nodes[0]) if len(gang.nodes) > 1 else None,
         peers=tuple(_peer(state, name) for name in _neighbours(gang, grant.group_rank)),
+        notice=Notice(reason=plan.reason, by=plan.by + plan.grace_s) if plan is not None else None,
     )
 
 

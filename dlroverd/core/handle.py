@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import drills, jobs, nodes
-from dlroverd.core.passes import deadlines, finish, membership, placement, restart
+from dlroverd.core.intake import audit, drills, holds, jobs, nodes, scaling, topology
+from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
 from dlroverd.model import event as ev
@@ -46,6 +46,7 @@ def handle(state: State, inputs: Sequence[inp.Input], now: float, limits: Limits
             _settle(turn)
             if len(turn.events) > before:
                 effective.append(item)
+        outages.notice(turn)
         before = len(turn.events)
         deadlines.run(turn)
         _settle(turn)
@@ -81,6 +82,7 @@ def _settle(turn: Turn) -> None:
         for job in touched:
             restart.decide(turn, job)
             finish.conclude(turn, job)
+            growth.arm(turn, job)
     placement.ask(turn)
 
 
@@ -92,14 +94,25 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.Submit: jobs.submit,
     inp.Cancel: jobs.cancel,
     inp.Restart: jobs.restart,
+    inp.Suspend: scaling.suspend,
+    inp.Resume: scaling.resume,
+    inp.Scale: scaling.scale,
     inp.GangStepped: jobs.stepped,
+    inp.GangCheckpointed: scaling.checkpointed,
     inp.PlacementAnswered: placement.answered,
     inp.NodeHello: nodes.hello,
     inp.NodeReport: nodes.report,
     inp.NodeSilent: nodes.silent,
+    inp.StillSilent: nodes.still_silent,
     inp.AdoptNode: nodes.adopt,
     inp.ConfirmDown: nodes.confirm_down,
+    inp.HoldNodes: holds.hold,
+    inp.ReleaseNodes: holds.release,
+    inp.PauseAutomation: holds.pause,
+    inp.ResumeAutomation: holds.resume,
     inp.OrderDrill: drills.order,
     inp.StorageChanged: jobs.storage,
+    inp.TopologySet: topology.take,
+    inp.DifferenceFound: audit.found,
     inp.Tick: _tick,
 }

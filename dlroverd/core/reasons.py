@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from dlroverd.core.passes import outages, queue
 from dlroverd.core.records import RankRecord
 from dlroverd.core.state import State
 from dlroverd.model.job import GangState, JobState
+from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
 
 
@@ -24,15 +26,25 @@ def ranks_on(ranks: Iterable[RankRecord]) -> str:
     return ", ".join(listed[:4]) + more
 
 
-def current(state: State, job: int) -> str:
+def current(state: State, job: int, limits: Limits) -> str:
     """Say why a job is in its state, as of now: what nothing has happened to may still have become untrue."""
     record = state.jobs[job]
     if record.state is JobState.QUEUED:
-        return waiting(state, job)
-    for gang in state.gangs_of(job):
+        return queue.why(state, limits, job)
+    gangs = state.gangs_of(job)
+    if record.plan is not None and not record.plan.stopping and record.state is JobState.RUNNING:
+        return f"stops at its next checkpoint: {record.plan.reason}"
+    falling = outages.unsettled(state, gangs) if record.state is JobState.RESTARTING else ""
+    if falling and all(gang.state is not GangState.STOPPING for gang in gangs):
+        return f"nodes of {falling} fall silent; it starts anew when no more do: {record.reason}"
+    for gang in gangs:
         lost = [name for name in gang.nodes if state.nodes[name].state is NodeState.LOST]
         live = gang.state in (GangState.STARTING, GangState.RUNNING, GangState.STOPPING)
-        if live and len(lost) == len(gang.nodes):
+        lease_s = record.spec.role(gang.key.role).lease_s
+        if lost and lease_s and all(state.nodes[name].facts.keeps_leases for name in lost):
+            if gang.state is GangState.STOPPING or (live and len(lost) == len(gang.nodes)):
+                return f"node {lost[0]} is lost; the job goes on once the lease of its ranks ({lease_s:g} s) is over"
+        elif live and len(lost) == len(gang.nodes):
             return (
                 f"node {lost[0]} is lost and may still run the only copy of {gang.key}; "
                 f"if it is down: `dlroverctl node confirm-down {lost[0]}`"
@@ -40,14 +52,3 @@ def current(state: State, job: int) -> str:
         if gang.checking and gang.state is GangState.STARTING:
             return "its nodes are being checked"
     return record.reason
-
-
-def waiting(state: State, job: int) -> str:
-    """Say why a queued job waits, as of now."""
-    record = state.jobs[job]
-    ahead = state.waiting[0] if state.waiting else job
-    placing = min(state.placing, default=job)
-    first = min(ahead, placing)
-    if first >= job:
-        return record.reason
-    return f"waits behind job {first}, which was submitted earlier and {state.jobs[first].reason}"

@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
+from dlroverd.model.hold import Hold
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
+from dlroverd.model.plan import Plan
+from dlroverd.model.reputation import AutomationStage, Evidence, Standing
 from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 NodeGang = tuple[str, GangKey]
 JobIncident = tuple[int, int]
+# A kind (switch, rack, pdu, mount ...) and the name of one.
+Domain = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +25,11 @@ class JobRecord:
     `question` is the open question to the scheduler (0: none); `asked_capacity` the free capacity
     (`Meta.capacity`) that the last one looked at: while it has not grown, asking again is pointless.
     `queued_at` is when it last began to wait for nodes: a question in between does not start the wait anew.
-    `avoid` holds nodes it is not placed on, until when, and why.
+    `avoid` holds nodes it is not placed on, until when, and why. `plan` is a stop on purpose that is to come;
+    `checkpoints`: it has told of one, so it will of others. `preempted_at`: when it last made room for another, and
+    `made_room_at` when others (`victims`) were last asked to for it. Before `not_before` it is not placed or
+    started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how many worlds
+    in a row got no further.
     """
 
     id: int
@@ -39,10 +49,18 @@ class JobRecord:
     question: int = 0
     asked_capacity: int = -1
     restarts: int = 0
-    port_retries: int = 0
+    best_step: int = -1
+    fruitless: int = 0
     spent: tuple[float, ...] = ()
     next_incident: int = 1
     avoid: tuple[tuple[str, float, str], ...] = ()
+    plan: Plan | None = None
+    checkpoints: bool = False
+    preempted_at: float = 0.0
+    suspended_s: float = 0.0
+    made_room_at: float = 0.0
+    victims: tuple[int, ...] = ()
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +69,9 @@ class GangRecord:
 
     `step` is the first training step seen of this world, -1 before that. `checking`: no rank starts before every
     node was found fit; `network` says why the master has its address; `proven` are the nodes that were found fit.
+    `checkpoint` is the step of its newest checkpoint, -1 before the first; `room` how many more nodes it could use were
+    free at the last look. `redo_to` is the step up to which it does again what an older world had done, -1 if it does
+    not.
     """
 
     key: GangKey
@@ -69,11 +90,14 @@ class GangRecord:
     checking: bool = False
     network: str = ""
     proven: tuple[str, ...] = ()
+    checkpoint: int = -1
+    room: int = 0
+    redo_to: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankRecord:
-    """A rank of a gang's current world."""
+    """A rank of a gang's current world. `ended_at` is when its end reached the daemon, by the daemon's clock."""
 
     key: RankKey
     local_rank: int
@@ -82,6 +106,7 @@ class RankRecord:
     pid: int = 0
     started_at: float = 0.0
     exit: ExitInfo | None = None
+    ended_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +122,13 @@ class GrantRecord:
     first_rank: int
     released: bool = False
     check: NodeCheck | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpareRecord:
+    """What is kept for a gang of a node that it has no ranks on."""
+
+    slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +155,8 @@ class NodeRecord:
 
     While it is silent, the agents of `askers` call it; `suspects` is what its own agent says of silent nodes.
     `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
+    `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
+    when it was last heard before it fell silent the last time. `differences` are the newest found there.
     """
 
     id: str
@@ -142,11 +176,79 @@ class NodeRecord:
     devices: tuple[DeviceObservation, ...] = ()
     stuck: tuple[StuckRank, ...] = ()
     drills: tuple[DrillRecord, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    doubt: float = 0.0
+    heard_at: float = 0.0
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def hold_deadline(self) -> float:
+        """When the first of its holds is looked at again; 0: never."""
+        return min((hold.deadline for hold in self.holds if hold.deadline), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageRecord:
+    """The nodes of a domain that fell silent together, and when the first and the last of them was heard.
+
+    `settled`: at `deadline` what is left of the domain is used again; before that, it is when no more are waited for.
+    """
+
+    nodes: tuple[str, ...]
+    began_at: float
+    last_at: float
+    deadline: float
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReputationRecord:
+    """What speaks against a host or device: `score` at time `at`, and the last of the evidence behind it.
+
+    `node` is where it was seen last. At `deadline` it is looked at again; 0: never. On `probation` work without a fault
+    proves it.
+    """
+
+    node: str
+    standing: Standing = Standing.PROVEN
+    reason: str = ""
+    since: float = 0.0
+    score: float = 0.0
+    at: float = 0.0
+    doubt: float = 0.0
+    deadline: float = 0.0
+    probation: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRecord:
+    """That automation would take a node out of use, and which brake holds it back ("": none does)."""
+
+    node: str
+    stage: AutomationStage
+    sentence: str
+    held_back: str
+    since: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomationRecord:
+    """What automation did lately, and who paused it ("": nobody). `removals` are (when, node)."""
+
+    paused_by: str = ""
+    reason: str = ""
+    since: float = 0.0
+    removals: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """What belongs to no one. `capacity` rises whenever room appears; `now` never decreases."""
+    """What belongs to no one. `capacity` rises whenever room appears; `now` never decreases.
+
+    `pack_by` are the kinds of domains by which gangs are packed, narrow ones first.
+    """
 
     position: int = 0
     now: float = 0.0
@@ -155,3 +257,5 @@ class Meta:
     next_drill: int = 1
     capacity: int = 0
     storage_low: bool = False
+    pack_by: tuple[str, ...] = ()
+    automation: AutomationRecord = field(default_factory=AutomationRecord)

@@ -11,6 +11,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from dlroverd.core.records import (
+    Domain,
+    FindingRecord,
     GangRecord,
     GrantRecord,
     JobIncident,
@@ -18,16 +20,23 @@ from dlroverd.core.records import (
     Meta,
     NodeGang,
     NodeRecord,
+    OutageRecord,
     RankRecord,
+    ReputationRecord,
+    SpareRecord,
     TombstoneRecord,
 )
 from dlroverd.model.fault import Incident
+from dlroverd.model.free_index import FreeIndex
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobState, RankState
+from dlroverd.model.ledger import Ledger
 from dlroverd.model.node import NodeState
-from dlroverd.model.placement import FreeIndex
+from dlroverd.model.placement import NodeTraits, Pairs
+from dlroverd.model.reputation import Subject
 
 _PLACEABLE = frozenset({NodeState.READY})
+_SILENT = frozenset({NodeState.UNREACHABLE, NodeState.LOST})
 
 
 class State:
@@ -43,26 +52,60 @@ class State:
         self.nodes: dict[str, NodeRecord] = {}
         self.grants: dict[NodeGang, GrantRecord] = {}
         self.tombstones: dict[NodeGang, TombstoneRecord] = {}
+        self.spares: dict[NodeGang, SpareRecord] = {}
         self.incidents: dict[JobIncident, Incident] = {}
         self.requests: dict[str, int] = {}
+        self.domains: dict[str, Pairs] = {}
+        self.outages: dict[Domain, OutageRecord] = {}
+        self.ledgers: dict[int, Ledger] = {}
+        self.reputations: dict[Subject, ReputationRecord] = {}
+        self.findings: dict[str, FindingRecord] = {}
         # Derived from the tables above, by put alone.
         self.tally: dict[GangKey, Counter[RankState]] = {}
+        self.left: dict[GangKey, Counter[str]] = {}  # ranks not seen gone, by node
+        self.unchecked: Counter[GangKey] = Counter()  # grants whose node has not said what it found
+        self.unfit: dict[GangKey, set[str]] = {}  # nodes that found something wrong
         self.node_gangs: dict[str, set[GangKey]] = {}
+        self.gang_spares: dict[GangKey, set[str]] = {}
         self.node_tombstones: dict[str, set[GangKey]] = {}
         self.gang_tombstones: dict[GangKey, set[str]] = {}
         self.job_gangs: dict[int, set[GangKey]] = {}
-        self.waiting: list[int] = []
+        self.waiting: list[tuple[int, int]] = []
         self.placing: set[int] = set()
+        self.preempting: set[int] = set()
         self.unfinished: set[int] = set()
         self.used: Counter[str] = Counter()
+        self.job_slots: Counter[int] = Counter()
+        self.slots_of: Counter[tuple[str, str]] = Counter()
+        self.jobs_of: Counter[tuple[str, str]] = Counter()
         self.free = FreeIndex()
+        self.usable: set[str] = set()
+        self.silent: set[str] = set()
+        self.held: set[str] = set()
+        self.in_domain: dict[Domain, set[str]] = {}
         self.sizes: Counter[int] = Counter()
         self.asked: dict[str, set[str]] = {}
         self._heap: list[tuple[float, str, str, Any]] = []
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
-    TABLES = ("meta", "jobs", "gangs", "ranks", "nodes", "grants", "tombstones", "incidents", "requests")
+    TABLES = (
+        "meta",
+        "jobs",
+        "gangs",
+        "ranks",
+        "nodes",
+        "grants",
+        "tombstones",
+        "spares",
+        "incidents",
+        "requests",
+        "domains",
+        "outages",
+        "ledgers",
+        "reputations",
+        "findings",
+    )
 
     @property
     def m(self) -> Meta:
@@ -82,6 +125,9 @@ class State:
             self._index_rank(key, old, value)
         elif table is self.grants:
             self._index_grant(key, old, value)
+        elif table is self.spares:
+            _member(self.gang_spares, key[1], key[0], present=value is not None)
+            self._use(key, (value.slots if value else 0) - (old.slots if old else 0))
         elif table is self.tombstones:
             _member(self.node_tombstones, key[0], key[1], present=value is not None)
             _member(self.gang_tombstones, key[1], key[0], present=value is not None)
@@ -89,13 +135,25 @@ class State:
             _member(self.job_gangs, key.job, key, present=value is not None)
             self._push("gangs", key, old, value)
         elif table is self.jobs:
-            self._index_job(key, value)
+            self._index_job(key, old, value)
             self._push("jobs", key, old, value)
         elif table is self.nodes:
             self._index_size(old, value)
             self._index_askers(key, old, value)
+            self._describe(key)
             self._index_node(key)
             self._push("nodes", key, old, value)
+            self._push_hold(key, old, value)
+        elif table is self.domains:
+            for domain in {*(old or ()), *(value or ())}:
+                _member(self.in_domain, domain, key, present=domain in (value or ()))
+            self._describe(key)
+        elif table is self.outages:
+            self._push("outages", key, old, value)
+        elif table is self.reputations:
+            self._push("reputations", key, old, value)
+        elif table is self.findings:
+            self._push("findings", key, old, value)
 
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
@@ -112,6 +170,10 @@ class State:
             self.put(table, key, old)
         for entry in self._taken:
             heappush(self._heap, entry)
+
+    def queue(self) -> Iterator[int]:
+        """The jobs that wait for nodes: higher priority first, of these the first submitted."""
+        return (job for _, job in self.waiting)
 
     def next_deadline(self) -> float | None:
         """When the earliest deadline is due, None if there is none."""
@@ -137,6 +199,15 @@ class State:
             if record is not None:
                 yield record
 
+    def ranks_on(self, gang: GangRecord, node: str) -> Iterator[RankRecord]:
+        """The known ranks of a gang's current world on one node, by rank; of a large world the cost of one node."""
+        grant = self.grants.get((node, gang.key))
+        at = gang.key.at(gang.round)
+        for number in range(grant.first_rank, grant.first_rank + grant.slots) if grant is not None else ():
+            rank = self.ranks.get(at.rank(number))
+            if rank is not None and rank.node == node:  # else the grant is of an older world
+                yield rank
+
     def gangs_of(self, job: int) -> list[GangRecord]:
         """The gangs of a job in order."""
         return [self.gangs[key] for key in sorted(self.job_gangs.get(job, ()))]
@@ -152,30 +223,59 @@ class State:
         return [self.incidents[job, n] for n in numbers if (job, n) in self.incidents]
 
     def _index_rank(self, key: RankKey, old: RankRecord | None, new: RankRecord | None) -> None:
-        tally = self.tally.setdefault(key.gang_key, Counter())
-        if old is not None:
-            tally[old.state] -= 1
-            if not tally[old.state]:
-                del tally[old.state]
-        if new is not None:
-            tally[new.state] += 1
-        if not tally:
-            del self.tally[key.gang_key]
+        gang = key.gang_key
+        for rank, more in ((old, -1), (new, 1)):
+            if rank is not None:
+                _count(self.tally, gang, rank.state, more)
+                if rank.state is not RankState.GONE:
+                    _count(self.left, gang, rank.node, more)
 
     def _index_grant(self, key: NodeGang, old: GrantRecord | None, new: GrantRecord | None) -> None:
         node, gang = key
         _member(self.node_gangs, node, gang, present=new is not None)
-        self.used[node] += (new.slots if new else 0) - (old.slots if old else 0)
-        if not self.used[node]:
-            del self.used[node]
+        asked = [grant is not None and not grant.released and grant.check is None for grant in (old, new)]
+        _add(self.unchecked, gang, asked[1] - asked[0])
+        check = new.check if new is not None else None
+        _member(self.unfit, gang, node, present=check is not None and bool(check.problem or check.mismatch))
+        self._use(key, (new.slots if new else 0) - (old.slots if old else 0))
+
+    def _use(self, key: NodeGang, more: int) -> None:
+        node, job = key[0], self.jobs[key[1].job]
+        before = self.job_slots[job.id]
+        _add(self.used, node, more)
+        _add(self.job_slots, job.id, more)
+        begins = bool(self.job_slots[job.id]) - bool(before)
+        for whose in (("user", job.spec.user.name), ("project", job.spec.project)):
+            _add(self.slots_of, whose, more)
+            _add(self.jobs_of, whose, begins)
         self._index_node(node)
 
     def _index_node(self, node: str) -> None:
         record = self.nodes.get(node)
-        if record is not None and record.state in _PLACEABLE and not record.stuck:
+        usable = record is not None and record.state in _PLACEABLE and not record.stuck and not record.holds
+        (self.usable.add if usable else self.usable.discard)(node)
+        silent = record is not None and record.state in _SILENT
+        (self.silent.add if silent else self.silent.discard)(node)
+        (self.held.add if record is not None and record.holds else self.held.discard)(node)
+        if record is not None and usable:
             self.free.set(node, max(0, record.facts.slots - self.used[node] - self._unusable(record)))
         else:
             self.free.remove(node)
+
+    def _describe(self, node: str) -> None:
+        """Tell the index what a node is."""
+        record = self.nodes.get(node)
+        if record is None:
+            self.free.describe(node, None)
+            return
+        traits = NodeTraits(
+            slots=record.facts.slots,
+            labels=tuple(sorted(record.facts.labels.items())),
+            domains=self.domains.get(node, ()),
+            model=", ".join(dict.fromkeys(device.model for device in record.facts.devices)),
+            doubt=record.doubt,
+        )
+        self.free.describe(node, traits)
 
     def _unusable(self, node: NodeRecord) -> int:
         """Count the slots of devices that cannot be granted; those of granted ones are used already."""
@@ -197,18 +297,24 @@ class State:
         if new is not None:
             self.sizes[new.facts.slots] += 1
 
-    def _index_job(self, job: int, new: JobRecord | None) -> None:
-        at = bisect_left(self.waiting, job)
-        listed = at < len(self.waiting) and self.waiting[at] == job
+    def _index_job(self, job: int, old: JobRecord | None, new: JobRecord | None) -> None:
+        known = new or old
+        place = (-known.spec.priority if known is not None else 0, job)
+        at = bisect_left(self.waiting, place)
+        listed = at < len(self.waiting) and self.waiting[at] == place
         queued = new is not None and new.state is JobState.QUEUED
         if queued and not listed:
-            insort(self.waiting, job)
+            insort(self.waiting, place)
         elif listed and not queued:
             del self.waiting[at]
         if new is not None and new.state is JobState.PLACING:
             self.placing.add(job)
         else:
             self.placing.discard(job)
+        if new is not None and new.victims:
+            self.preempting.add(job)
+        else:
+            self.preempting.discard(job)
         if new is not None and not new.state.final:
             self.unfinished.add(job)
         else:
@@ -218,9 +324,32 @@ class State:
         if record is not None and record.deadline and (old is None or old.deadline != record.deadline):
             heappush(self._heap, (record.deadline, table, str(key), key))
 
+    def _push_hold(self, node: str, old: NodeRecord | None, new: NodeRecord | None) -> None:
+        at = new.hold_deadline if new is not None else 0.0
+        if at and (old is None or old.hold_deadline != at):
+            heappush(self._heap, (at, "holds", node, node))
+
     def _deadline(self, table: str, key: Any) -> float | None:
+        if table == "holds":
+            node = self.nodes.get(key)
+            return node.hold_deadline if node is not None else None
         record = getattr(self, table).get(key)
         return record.deadline if record is not None else None
+
+
+def _add(counter: Counter[Any], key: Any, more: int) -> None:
+    counter[key] += more
+    if not counter[key]:
+        del counter[key]
+
+
+def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
+    counter = index.get(key)
+    if counter is None:
+        counter = index[key] = Counter()
+    _add(counter, what, more)
+    if not counter:
+        del index[key]
 
 
 def _member(index: dict[Any, set[Any]], key: Any, member: Any, *, present: bool) -> None:

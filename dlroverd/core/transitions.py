@@ -21,12 +21,14 @@ JOB: dict[tuple[J, str], J] = {
     # Waited longer than its queue_timeout.
     (J.QUEUED, "expired"): J.FAILED,
     (J.QUEUED, "cancelled"): J.CANCELLED,
+    (J.QUEUED, "suspended"): J.SUSPENDED,
     # While it waits for nodes some of its gangs may still run (roles that do not join the restart).
     (J.QUEUED, "stop_ordered"): J.STOPPING,
     (J.QUEUED, "fault"): J.RESTARTING,
     (J.PLACING, "placed"): J.STARTING,
     (J.PLACING, "no_room"): J.QUEUED,
     (J.PLACING, "cancelled"): J.CANCELLED,
+    (J.PLACING, "suspended"): J.SUSPENDED,
     (J.PLACING, "stop_ordered"): J.STOPPING,
     (J.PLACING, "fault"): J.RESTARTING,
     (J.STARTING, "all_running"): J.RUNNING,
@@ -36,11 +38,23 @@ JOB: dict[tuple[J, str], J] = {
     (J.RUNNING, "fault"): J.RESTARTING,
     (J.RUNNING, "all_succeeded"): J.SUCCEEDED,
     (J.RUNNING, "stop_ordered"): J.STOPPING,
+    # A stop on purpose: it makes room, moves, is suspended, or goes on with another number of nodes.
+    (J.QUEUED, "planned_stop"): J.RESTARTING,
+    (J.PLACING, "planned_stop"): J.RESTARTING,
+    (J.STARTING, "planned_stop"): J.RESTARTING,
+    (J.RUNNING, "planned_stop"): J.RESTARTING,
+    # Some of its gangs had stopped for a fault already.
+    (J.RESTARTING, "planned_stop"): J.RESTARTING,
+    (J.RESTARTING, "suspended"): J.SUSPENDED,
+    (J.SUSPENDED, "resumed"): J.QUEUED,
+    (J.SUSPENDED, "cancelled"): J.CANCELLED,
     # A restart in place: the same nodes, a new round.
     (J.RESTARTING, "reformed"): J.STARTING,
     # Its nodes are gone or not ready: back to the queue, ahead of all that came later.
     (J.RESTARTING, "needs_nodes"): J.QUEUED,
     (J.RESTARTING, "gave_up"): J.FAILED,
+    # It was done before it was told to stop.
+    (J.RESTARTING, "all_succeeded"): J.SUCCEEDED,
     # Given up, while gangs that did not join the restart still run.
     (J.RESTARTING, "stop_ordered"): J.STOPPING,
     (J.STOPPING, "succeeded"): J.SUCCEEDED,
@@ -59,6 +73,8 @@ GANG: dict[tuple[G, str], G] = {
     # Ordered again, with a shorter grace.
     (G.STOPPING, "stopping"): G.STOPPING,
     (G.STOPPING, "all_gone"): G.STOPPED,
+    # It was done before it was told to stop.
+    (G.STOPPING, "all_succeeded"): G.SUCCEEDED,
 }
 
 RANK: dict[tuple[R, str], R] = {
@@ -102,7 +118,8 @@ FOLLOW_UPS: dict[StrEnum, str] = {
     J.PLACING: "placing: the built-in rule decides instead of the scheduler plugin",
     J.STARTING: "start_timeout of its gangs: a fault, the world is stopped and formed anew",
     J.RUNNING: "time_limit: the job is stopped and fails; without one, review: still running is noted",
-    J.RESTARTING: "stop_margin: the ranks that have not confirmed their stop are named",
+    J.RESTARTING: "stop_margin: the ranks that have not confirmed their stop are named; a restart that waits begins",
+    J.SUSPENDED: "review: still suspended is noted; `job resume` ends it",
     J.STOPPING: "stop_margin: the job ends; unconfirmed ranks keep their nodes' slots until seen gone",
     G.WAITING: "the job's queue_timeout",
     G.STARTING: "start_timeout: a fault",

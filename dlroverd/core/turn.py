@@ -48,6 +48,7 @@ class Turn:
         self.dirty_nodes: set[str] = set()
         self.touched_gangs: set[GangKey] = set()
         self.touched_jobs: set[int] = set()
+        self.silenced: set[str] = set()
 
     def emit(self, event: ev.Event) -> None:
         """Check, apply and collect one event; raises IllegalTransitionError and changes nothing."""
@@ -92,12 +93,16 @@ def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
             return state.gangs[event.round.gang_key].nodes
         case ev.GangStopping():
             return event.nodes
+        case ev.StopPlanned() | ev.StopCalledOff():
+            return [node for gang in state.gangs_of(event.job) if gang.state in LIVE_GANG for node in gang.nodes]
         case ev.GangReleased():
             return state.gangs[event.gang].nodes
         case ev.GangMoved() if event.to not in LIVE_GANG:
             return state.gangs[event.gang].nodes
         case ev.SuspectNamed() | ev.NodeMoved():
             return state.nodes[event.node].askers if event.node in state.nodes else ()
+        case ev.NodeHeld() | ev.NodeReleased():
+            return (event.node,)
         case ev.StaleRanksSeen() | ev.TombstoneCleared() | ev.NodeAdopted() | ev.NodeJoined() | ev.DrillOrdered():
             return (event.node,)
         case _:

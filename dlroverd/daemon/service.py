@@ -1,6 +1,7 @@
 """One life of the daemon: everything opened in order, served, and closed in order."""
 
 import asyncio
+import gc
 import os
 import pwd
 import signal
@@ -15,14 +16,16 @@ from dlroverd import __version__
 from dlroverd.api.server import build
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
+from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
+from dlroverd.model.input import TopologySet
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
 from dlroverd.protocol.certificates import check, date_problem
 from dlroverd.protocol.channel import DAEMON_NAME, is_tcp
 from dlroverd.protocol.messages import DaemonInfo
-from dlroverd.runtime.inbox import closing
+from dlroverd.runtime.inbox import Entry, closing
 from dlroverd.runtime.runtime import Runtime, Settings
 from dlroverd.store.sqlite import SqliteStore
 
@@ -36,20 +39,26 @@ async def serve(config: DaemonConfig) -> None:
 
     Raises:
         AddressError: a socket cannot be had.
+        ConfigError: the topology file cannot be used.
         CertificateError: its certificate files cannot work.
         StoreError: the log cannot be used, or its disk failed.
     """
     _check_certificate(config)
+    topology = load_topology(config.topology)
     for address in config.listen:
         if not is_tcp(address):
             sockets.prepare(address)
     store = SqliteStore(Path(config.state_dir), reserve_bytes=config.store.reserve)
     async with AsyncExitStack() as undo:
         undo.callback(store.close)
+        # What is known of a large fleet is a million objects that stay. By Python's own thresholds a fifth of the time
+        # in which a world forms would go into looking them through for garbage, which there is none of to speak of.
+        gc.set_threshold(10_000, 20, 50)
         watchdog = _Watchdog()
         runtime = Runtime(store, PluginHost(plugins(config)), _settings(config), watchdog.turned)
         undo.pop_all()
         undo.push_async_callback(runtime.close)
+        _take_topology(runtime, topology)
         tls = config.tls.files() if config.tls else None
         for server in build(runtime, config.listen, tls, _informer(runtime, config), _user_name()):
             await server.start()
@@ -78,6 +87,16 @@ def _check_certificate(config: DaemonConfig) -> None:
             _LOG.error(f"agents will not trust this daemon: {problem}")
 
 
+def _take_topology(runtime: Runtime, topology: TopologySet) -> None:
+    runtime.inbox.put(Entry(topology))
+    strangers = [each.node for each in topology.nodes if each.node not in runtime.state.nodes]
+    if strangers:
+        _LOG.warning(
+            f"the topology file names {len(strangers)} nodes that have not joined yet, such as {strangers[0]}; "
+            "if they should have, compare the names with `dlroverctl node list`"
+        )
+
+
 def plugins(config: DaemonConfig) -> list[PluginConfig]:
     """Give the plugins to run: one of each that is enabled, and where it is a sink, one for each of those."""
     sinks = [
@@ -101,7 +120,7 @@ def _settings(config: DaemonConfig) -> Settings:
     return Settings(
         output_dir=Path(config.state_dir) / "output",
         output_bytes=config.output_limit,
-        limits=config.limits.to_model(),
+        limits=config.core_limits(),
         scheduler=config.scheduler,
         sinks=[sink.label for sink in config.sinks],
         snapshot_every=config.store.snapshot_every,

@@ -3,15 +3,36 @@
 An event says what became so, in the past tense, and carries all that `apply` needs: no policy is left to it.
 """
 
-# ruff: noqa: PLC0414, I001 # the events of node_event.py are part of this vocabulary
+# ruff: noqa: PLC0414, I001 # the events of the other *_event.py are part of this vocabulary
 
 from dataclasses import dataclass
 
-from dlroverd.model.fault import Cause, Incident
+from dlroverd.model.audit_event import DifferenceSeen as DifferenceSeen
+from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
+from dlroverd.model.incident_event import (
+    IncidentAttributed as IncidentAttributed,
+    IncidentClosed as IncidentClosed,
+    IncidentOpened as IncidentOpened,
+    IncidentPhaseReached as IncidentPhaseReached,
+    WorldCaughtUp as WorldCaughtUp,
+)
 from dlroverd.model.job import GangState, JobSpec, JobState
+from dlroverd.model.job_event import (
+    CheckpointSeen as CheckpointSeen,
+    JobScaled as JobScaled,
+    RoomAsked as RoomAsked,
+    RoomSeen as RoomSeen,
+    SparesKept as SparesKept,
+    RestartDelayed as RestartDelayed,
+    StopCalledOff as StopCalledOff,
+    StopPlanned as StopPlanned,
+)
 from dlroverd.model.node_event import (
     DevicesSeen as DevicesSeen,
+    DomainCleared as DomainCleared,
+    DomainFailed as DomainFailed,
+    DomainSettled as DomainSettled,
     DrillOrdered as DrillOrdered,
     DrillsEnded as DrillsEnded,
     NodeAdopted as NodeAdopted,
@@ -22,6 +43,16 @@ from dlroverd.model.node_event import (
     StuckSeen as StuckSeen,
     SuspectNamed as SuspectNamed,
     SuspectsSeen as SuspectsSeen,
+    TopologyChanged as TopologyChanged,
+)
+from dlroverd.model.reputation_event import (
+    AutomationPaused as AutomationPaused,
+    AutomationResumed as AutomationResumed,
+    EvidenceSeen as EvidenceSeen,
+    FindingEnded as FindingEnded,
+    FindingMade as FindingMade,
+    NodeRemoved as NodeRemoved,
+    StandingChanged as StandingChanged,
 )
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
@@ -230,51 +261,14 @@ class RestartSpent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartCounted:
-    """A job was restarted, whoever pays."""
+    """A job is restarted, whoever pays. `best_step` is the furthest it ever got, -1 if no step was seen.
+
+    `fruitless` counts the worlds in a row that got no further.
+    """
 
     job: int
-    port_retries: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentOpened:
-    """The first sign of a fault."""
-
-    job: int
-    incident: Incident
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentAttributed:
-    """The stop has ended: the root cause is named, and what follows."""
-
-    job: int
-    incident: int
-    cause: Cause
-    victims: tuple[Cause, ...]
-    stopped_at: float
-    action: str
-    reached: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentPhaseReached:
-    """An incident got further: `phase` is placed, started or stepped (`step` with the last)."""
-
-    job: int
-    incident: int
-    phase: str
-    at: float
-    step: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentClosed:
-    """An incident is over."""
-
-    job: int
-    incident: int
-    at: float
+    best_step: int = -1
+    fruitless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,10 +328,12 @@ Event = (
     | StepSeen
     | RestartSpent
     | RestartCounted
+    | RestartDelayed
     | IncidentOpened
     | IncidentAttributed
     | IncidentPhaseReached
     | IncidentClosed
+    | WorldCaughtUp
     | NodeJoined
     | NodeMoved
     | SuspectNamed
@@ -348,7 +344,28 @@ Event = (
     | DrillOrdered
     | DrillsEnded
     | OrphansSeen
+    | DifferenceSeen
+    | TopologyChanged
+    | DomainFailed
+    | DomainSettled
+    | DomainCleared
     | NodeAdopted
+    | NodeHeld
+    | NodeReleased
+    | EvidenceSeen
+    | StandingChanged
+    | FindingMade
+    | FindingEnded
+    | NodeRemoved
+    | AutomationPaused
+    | AutomationResumed
+    | StopPlanned
+    | StopCalledOff
+    | CheckpointSeen
+    | JobScaled
+    | RoomSeen
+    | RoomAsked
+    | SparesKept
     | JobAdopted
     | RanksAdopted
     | StorageSpaceChanged

@@ -9,14 +9,15 @@ PORT_TAKEN = "port_taken"
 REBOOTED = "the host was rebooted"
 SHUT_DOWN = "the host was shut down"
 CONFIRMED_DOWN = "its host was confirmed down"
+LEASE_RAN_OUT = "its lease ran out: the daemon had not heard of its node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorReport:
     """What a rank said of its own failure.
 
-    `source` is "error_file" (torchelastic's, written under @record) or "traceback" (read from its output).
-    `text` is the tail of it, at most 4 KiB.
+    `source` is "error_file" (torchelastic's, written under @record), "traceback" or "terminate" (Python's and C++'s,
+    read from its output). `text` is the tail of it, at most 4 KiB, with what it was raised from.
     """
 
     source: str
@@ -33,7 +34,7 @@ class ExitInfo:
 
     `requested`: we had sent it a signal before it ended. `launch_error`: it never ran, and why
     (PORT_TAKEN, or a sentence). `lost`: how it ended could not be learnt, and why ("the host was rebooted"); or its
-    host took it along when it went down (SHUT_DOWN).
+    host took it along when it went down (SHUT_DOWN), or it ended with its lease (LEASE_RAN_OUT).
     `step` is the last training step seen of it, -1 if none. `output_tail` is its last lines, at most 2 KiB.
     `result` is systemd's word for the end of the unit ("oom-kill", "signal" ...), "" where there is no unit.
     """
@@ -51,7 +52,11 @@ class ExitInfo:
 
 
 class CauseKind(StrEnum):
-    """What kind of thing ended a world. The class decides whose budget pays and what follows."""
+    """What kind of thing ended a world. The class decides whose budget pays and what follows.
+
+    DEVICE_LOST is the agent's finding; DEVICE_ERROR is what a rank was told by its device or driver; DEVICE_CRASH what
+    either its code or its device did. HOST_LIMIT: open files, processes or shared memory ran out.
+    """
 
     LAUNCH = "launch"
     PORT_TAKEN = "port_taken"
@@ -72,6 +77,16 @@ class CauseKind(StrEnum):
     CHECK_FAILED = "check_failed"
     STOPPED = "stopped"
     REQUESTED = "requested"
+    PREEMPTED = "preempted"
+    HANG = "hang"
+    DISK_FULL = "disk_full"
+    DEVICE_ERROR = "device_error"
+    DEVICE_CRASH = "device_crash"
+    DEVICE_OUT_OF_MEMORY = "device_out_of_memory"
+    NETWORK = "network"
+    HOST_LIMIT = "host_limit"
+    PERMISSION = "permission"
+    BAD_ARGUMENTS = "bad_arguments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +105,11 @@ class Cause:
 class Incident:
     """From the first sign of a fault to the first step after it. All times are absolute seconds, 0 if not seen.
 
-    `cause` and `victims` are provisional until `stopped_at`: attribution happens when the stop has ended.
+    `cause` and `victims` are provisional until `decided_at`: attribution happens when the stop has ended.
     `reached` is the last step seen of the world that failed, `step` the first one of the next; -1 and 0 if none.
-    `stepped_at` stays 0 while no progress was seen; `closed_at` ends the incident either way. `drill` says who had
-    the fault made, "" if nobody did.
+    `stepped_at` stays 0 while no progress was seen, `caught_up_at` until the new world is where the old one was;
+    `closed_at` ends the incident either way. `nodes` is how many its gang had. `drill` says who had the fault made,
+    `domain` what the lost nodes have in common ("switch s3"); "" if nobody did, or nothing.
     """
 
     id: int
@@ -112,3 +128,7 @@ class Incident:
     victims: tuple[Cause, ...] = ()
     action: str = ""
     drill: str = ""
+    nodes: int = 0
+    decided_at: float = 0.0
+    caught_up_at: float = 0.0
+    domain: str = ""

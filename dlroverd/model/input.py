@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from dlroverd.model.difference import DifferenceKind
+from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node import NodeFacts
-from dlroverd.model.placement import NoFit, Placement
+from dlroverd.model.node import NodeDomains, NodeFacts
+from dlroverd.model.placement import NoFit, Placement, Preempt
 from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
@@ -33,6 +35,45 @@ class Restart:
     request_id: str
     job: int
     actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend:
+    """A person wants a job stopped and kept; at its next checkpoint within `within_s`, if it tells of any."""
+
+    request_id: str
+    job: int
+    actor: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """A person wants a suspended job to go on."""
+
+    request_id: str
+    job: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A person changes how many nodes a role's gangs may have; a role of "" is the job's only one."""
+
+    request_id: str
+    job: int
+    actor: str
+    role: str
+    nodes_min: int
+    nodes_max: int
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangCheckpointed:
+    """A gang's world told of a newer checkpoint than the state knows."""
+
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +109,10 @@ class NodeSilent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GangStepped:
-    """The first training step that a gang's world was seen at; later steps are telemetry and never come here."""
+    """The first training step that a gang's world was seen at, or the first that it does not do again.
+
+    Others are telemetry and never come here.
+    """
 
     progress: Progress
 
@@ -84,8 +128,16 @@ class PlacementAnswered:
 
     job: int
     question: int
-    answer: Placement | NoFit | None
+    answer: Placement | NoFit | Preempt | None
     failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillSilent:
+    """Nothing has been heard of a silent node for so long; told again and again while it may run ranks with a lease."""
+
+    node: str
+    silent_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +153,53 @@ class ConfirmDown:
     """A person says that a node which is not heard is down: nothing runs there any more."""
 
     node: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldNodes:
+    """A person takes nodes out of use, in the name of `owner`.
+
+    Jobs leave them by `mode`, and at once when `deadline_s` have passed (0: never). `reboot` and `until_checked` are
+    for maintenance: see `Maintenance`.
+    """
+
+    request_id: str
+    nodes: tuple[str, ...]
+    kind: HoldKind
+    owner: str
+    actor: str
+    reason: str
+    mode: DrainMode = DrainMode.FINISH
+    deadline_s: float = 0.0
+    reboot: bool = False
+    until_checked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseNodes:
+    """A person lets go of nodes in the name of `owner`: of one `kind`, or of what one `request` set, or of all."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    owner: str
+    actor: str
+    kind: HoldKind | None = None
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAutomation:
+    """A person stops what automation does by itself."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAutomation:
+    """A person lets automation act again."""
+
     actor: str
 
 
@@ -125,6 +224,24 @@ class StorageChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopologySet:
+    """The whole inventory as it is configured now. `pack_by` are the kinds of domains to pack by, narrow ones first."""
+
+    pack_by: tuple[str, ...] = ()
+    nodes: tuple[NodeDomains, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceFound:
+    """An audit of a node found a difference; see `Difference`."""
+
+    node: str
+    kind: DifferenceKind
+    what: str
+    mended: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time passed: a deadline may be due."""
 
@@ -133,14 +250,25 @@ Input = (
     Submit
     | Cancel
     | Restart
+    | Suspend
+    | Resume
+    | Scale
+    | GangCheckpointed
     | NodeHello
     | NodeReport
     | NodeSilent
+    | StillSilent
     | GangStepped
     | PlacementAnswered
     | AdoptNode
     | ConfirmDown
+    | HoldNodes
+    | ReleaseNodes
+    | PauseAutomation
+    | ResumeAutomation
     | OrderDrill
     | StorageChanged
+    | TopologySet
+    | DifferenceFound
     | Tick
 )

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 # `step 12`, `step: 12`, `step=12`, `iteration 12/500` (Megatron's form), `global_step 12`.
 DEFAULT_PROGRESS_PATTERN = r"(?i)\b(?:global_)?(?:step|iter|iteration)\b\s*[:=#]?\s*(\d+)"
+# `saved checkpoint at step 12`, `successfully saved checkpoint from iteration 500` (Megatron's form).
+DEFAULT_CHECKPOINT_PATTERN = r"(?i)\bsaved checkpoint\b.*?\b(?:step|iter|iteration)\b\s*[:=#]?\s*(\d+)"
 
 
 class JobState(StrEnum):
@@ -16,6 +18,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     RESTARTING = "restarting"
     STOPPING = "stopping"
+    SUSPENDED = "suspended"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -50,6 +53,14 @@ class RankState(StrEnum):
     GONE = "gone"
 
 
+class GrowWhen(StrEnum):
+    """When a job that runs on fewer nodes than it may takes more."""
+
+    CHECKPOINT = "checkpoint"
+    NOW = "now"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Whom a job runs as."""
@@ -80,7 +91,15 @@ class RoleSpec:
 
     `argv` is complete (interpreter, its options, script, arguments) and absolute in its first word.
     `nodes_min..nodes_max` counts nodes of one gang, in multiples of `node_unit`; each runs `nproc_per_node` ranks.
-    `restart_with` names the roles whose restart this one joins; `("*",)` is all of them.
+    `restart_with` names the roles whose restart this one joins; `("*",)` is all of them. `lease_s`: its ranks end once
+    the daemon has not heard of their node for so long, so that a new world need not wait for the node's return; 0:
+    they go on, and the old world is over when its collective group is. `spares` more nodes are
+    kept for it, and run nothing until one of its nodes is lost.
+
+    Where it goes: `require` are constraints on a node's labels (`label`, `label=value`, `!label`, `label!=value`,
+    `device=PATTERN`), `nodelist` the only nodes it may have ("" of them: any), `exclude` nodes it must not have;
+    `spread` a kind of domain (rack, switch ...) over which its nodes are taken evenly; `apart_from` and
+    `together_with` roles whose nodes it must not or must share.
     """
 
     name: str = "trainer"
@@ -94,6 +113,41 @@ class RoleSpec:
     nproc_per_node: int = 1
     restart_with: tuple[str, ...] = ("*",)
     resources: Resources = field(default_factory=Resources)
+    spares: int = 0
+    require: tuple[str, ...] = ()
+    nodelist: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    spread: str = ""
+    apart_from: tuple[str, ...] = ()
+    together_with: tuple[str, ...] = ()
+    lease_s: float = 0.0
+
+
+class FailureVerdict(StrEnum):
+    """What a user's rule has follow: ranks restart in place, on another node, the whole job restarts, or it fails."""
+
+    PROCESS = "process"
+    NODE = "node"
+    JOB = "job"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRule:
+    """One line of a user's own policy. It matches a root cause if all that it names does; () names nothing.
+
+    `exit_codes` and `signals` are numbers, `exceptions` class names with or without their module, `outputs` texts that
+    stand in one line of the rank's last words, `kinds` are CauseKind values; `*` in the middle two is any text.
+    `free`: a restart by this rule costs the job's budget nothing.
+    """
+
+    verdict: FailureVerdict
+    exit_codes: tuple[int, ...] = ()
+    signals: tuple[int, ...] = ()
+    exceptions: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +158,13 @@ class JobSpec:
     the job itself costs, within a sliding window of `restart_window_s`. `progress_pattern` is a regular
     expression with one group, the step, that finds progress in the output of a script that knows nothing of us.
     `allow_mismatch`: start it even where its nodes have different code.
+    `priority`: a higher one is placed first, and may have lower ones stopped for it; `project` is who pays (quotas).
+    `preempt_grace_s` follows the TERM by which a job makes room. `grow`: when it takes more nodes, up to `nodes_max`;
+    after losing some it waits up to `replace_wait_s` for ones that are coming before it goes on with fewer.
+    `checkpoint_pattern` finds the step of a complete checkpoint in the output; `notice_signal` (a name such as USR1, ""
+    for none) tells the ranks that a stop is planned.
+    `on_failure` is the user's own policy, the first rule that matches counts. After `no_progress_restarts` restarts in
+    a row that got no further than the best before them the job fails; 0 never does that.
     `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
@@ -120,6 +181,15 @@ class JobSpec:
     cancel_grace_s: float = 30.0
     progress_pattern: str = DEFAULT_PROGRESS_PATTERN
     allow_mismatch: bool = False
+    on_failure: tuple[FailureRule, ...] = ()
+    no_progress_restarts: int = 5
+    priority: int = 0
+    project: str = ""
+    preempt_grace_s: float = 60.0
+    grow: GrowWhen = GrowWhen.CHECKPOINT
+    replace_wait_s: float = 60.0
+    checkpoint_pattern: str = DEFAULT_CHECKPOINT_PATTERN
+    notice_signal: str = ""
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

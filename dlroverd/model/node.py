@@ -1,6 +1,6 @@
 """Hosts: what is known of them and the states they go through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -45,13 +45,22 @@ class DeviceObservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDomains:
+    """Which domains a node is in, as kinds and names: (("rack", "r1"), ("switch", "s1")). It need not be known yet."""
+
+    node: str
+    domains: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What an agent says of its host at hello.
 
     `slots` is how many ranks fit at once: its devices, else its CPUs, unless the agent's configuration
     says otherwise. `port_low..port_high` (inclusive) is where MASTER_PORT comes from. `address` is the first of
     `addresses`, all by which other nodes may reach this one, the likeliest first. `peer_port` is where its agent
-    answers those of other nodes; 0: it answers none, and takes part in no check of a world.
+    answers those of other nodes; 0: it answers none, and takes part in no check of a world. `keeps_leases`: its agent
+    knows them (`RoleSpec.lease_s`). `labels` are what its configuration says of it; a feature has the value "".
     """
 
     hostname: str
@@ -65,3 +74,5 @@ class NodeFacts:
     agent_version: str = ""
     addresses: tuple[str, ...] = ()
     peer_port: int = 0
+    keeps_leases: bool = False
+    labels: dict[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dlroverd.model.ids import RankKey
-from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
+from dlroverd.model.node import DeviceObservation, NodeDomains, NodeFacts, NodeState
 from dlroverd.model.world import Drill, Held, StuckRank, SuspectSeen
 
 
@@ -19,13 +19,14 @@ class NodeJoined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeMoved:
-    """A node changed state: row (state, `on`) of the node table."""
+    """A node changed state: row (state, `on`) of the node table. `heard_at`: when a silent one was last heard."""
 
     node: str
     on: str
     to: NodeState
     reason: str
     deadline: float = 0.0
+    heard_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,46 @@ class OrphansSeen:
     node: str
     orphans: tuple[RankKey, ...]
     held: Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopologyChanged:
+    """The inventory says otherwise of `nodes` which domains they are in; `pack_by` are the kinds to pack by."""
+
+    pack_by: tuple[str, ...]
+    nodes: tuple[NodeDomains, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainFailed:
+    """Nodes that share a switch, a PDU or a mount (`kind` and `name`) fell silent together.
+
+    `began_at` and `last_at` are when the first and the last of them was heard; until `deadline` more may follow.
+    """
+
+    kind: str
+    name: str
+    nodes: tuple[str, ...]
+    began_at: float
+    last_at: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainSettled:
+    """No more nodes of a domain fell silent. Until `deadline` what is left of it is not used if half is silent."""
+
+    kind: str
+    name: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainCleared:
+    """What is left of a domain that failed is used again."""
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

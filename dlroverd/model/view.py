@@ -1,9 +1,13 @@
 """What a client is shown. Field names are the names of `-o json`; times are absolute seconds, durations end in _s."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dlroverd.model.difference import Difference
+from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.job import JobSpec
+from dlroverd.model.node_view import DeviceView, HoldView, ReputationView
+from dlroverd.model.placement import GangPlacement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +26,8 @@ class RankView:
 class GangView:
     """One gang and its current world. `step` is the last training step seen, -1 if none was.
 
-    `network` says why the master has that address.
+    `network` says why the master has that address. It may have up to `nodes_max` nodes; `growth` says in one sentence
+    why it has not, and `room` how many more were free at the last look. `spares` are nodes kept for it.
     """
 
     gang: int
@@ -33,6 +38,23 @@ class GangView:
     network: str = ""
     step: int = -1
     ranks: tuple[RankView, ...] = ()
+    nodes_max: int = 0
+    room: int = 0
+    growth: str = ""
+    spares: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """A stop on purpose that is to come, or under way (`stopping`): preempt, drain, suspend, scale or grow.
+
+    It begins at the job's next checkpoint, and at `by` at the latest.
+    """
+
+    kind: str
+    reason: str
+    by: float
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +67,29 @@ class RoleView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhasesView:
-    """An incident's parts in seconds; None where that part has not been reached or was not seen.
+    """An incident's parts in seconds, as model/phases.py has them; None where that part has not been reached.
 
-    They add up: detected + stopped + placed + started + first_step + unknown == total.
+    They add up: detect + stop + decide + wait + start + load + recompute + unknown == total, if that is known.
     """
 
-    detected: float | None = None
-    stopped: float | None = None
-    placed: float | None = None
-    started: float | None = None
-    first_step: float | None = None
+    detect: float | None = None
+    stop: float | None = None
+    decide: float | None = None
+    wait: float | None = None
+    start: float | None = None
+    load: float | None = None
+    recompute: float | None = None
     unknown: float | None = None
     total: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentView:
-    """One fault and what followed. `step` is the first training step seen after it, -1 if none."""
+    """One fault and what followed. `step` is the first training step seen after it, `reached` the last before; or -1.
+
+    `cost_node_s` is what it cost, the `nodes` of its gang times its time, in node-seconds. `domain` is what the nodes
+    that were lost have in common ("switch s3").
+    """
 
     id: int
     role: str
@@ -75,6 +103,42 @@ class IncidentView:
     cause: Cause | None = None
     victims: tuple[Cause, ...] = ()
     drill: str = ""
+    nodes: int = 0
+    reached: int = -1
+    cost_node_s: float = 0.0
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimesView:
+    """What time went to (model/ledger.py), in seconds or node-seconds.
+
+    `checkpointing` is None while nothing tells of it: then it is within `productive`.
+    """
+
+    productive: float
+    checkpointing: float | None = None
+    redone: float
+    starting: float
+    restarting: float
+    stopping: float
+    waiting: float
+    unknown: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodputView:
+    """Where a job's time went. `times` add up to `wall_s`, the time since it was submitted, or up to its end.
+
+    `goodput` is the productive share of `placed_s`, the time since it first had its nodes; None while no step was seen.
+    `node_times` are the same times the nodes that it held.
+    """
+
+    goodput: float | None = None
+    wall_s: float
+    placed_s: float
+    times: TimesView
+    node_times: TimesView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +159,44 @@ class JobView:
     roles: tuple[RoleView, ...] = ()
     incidents: tuple[IncidentView, ...] = ()
     spec: JobSpec | None = None
+    goodput: GoodputView | None = None
+    plan: PlanView | None = None
+    priority: int = 0
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """A limit of the daemon's by its name in the configuration, and its seconds."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRunView:
+    """What would become of a job now. `refused`: it would not be taken, and why; "" if it would.
+
+    `placed` are the nodes that it would get at once; if none, `reason` says why it would wait, behind `ahead` jobs, and
+    `preempts` which jobs would make room. `rejected` are the nodes that no gang of it can have. `limits` are those
+    of the daemon that its recovery goes by.
+    """
+
+    refused: str = ""
+    placed: tuple[GangPlacement, ...] = ()
+    reason: str = ""
+    ahead: int = 0
+    preempts: tuple[int, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    limits: tuple[LimitView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """One node. `orphans` are ranks it runs that this daemon's log does not know.
 
-    `notes` are sentences about devices that cannot be granted.
+    `notes` are sentences about devices that cannot be granted. `progress` says how far it is on its way to be empty,
+    "" if nobody wants it so; `doubt` how likely it is bad, 0 to 1.
     """
 
     id: str
@@ -116,6 +211,26 @@ class NodeView:
     jobs: tuple[int, ...] = ()
     orphans: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    holds: tuple[HoldView, ...] = ()
+    progress: str = ""
+    doubt: float = 0.0
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDetail:
+    """One node with all that is known of it. `why` says in one sentence whether it is used, and if not why."""
+
+    node: NodeView
+    why: str
+    hostname: str
+    boot_id: str
+    cpus: int
+    memory_bytes: int
+    addresses: tuple[str, ...] = ()
+    devices: tuple[DeviceView, ...] = ()
+    reputations: tuple[ReputationView, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.job import JobSpec, RankState
@@ -28,13 +29,21 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Tells ranks that they will be stopped, why, and when at the latest (the daemon's wall clock, seconds)."""
+
+    reason: str
+    by: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One gang's part on one node in one round: ranks `first_rank .. first_rank + nproc - 1`.
 
     Members are never listed to each other (linear work): a rank finds the others at the master. `checking`: no rank
     is to be started yet; the node says by a `NodeCheck` whether they could be, and by which of the addresses of
     `master` (the node of rank 0) it reaches that. `peers` are few other nodes of the world: who is cut off from
-    the daemon asks them whether the world still counts.
+    the daemon asks them whether the world still counts. `notice`: its ranks are to save what they have.
     """
 
     round: RoundKey
@@ -50,6 +59,7 @@ class Assignment:
     checking: bool = False
     master: Peer | None = None
     peers: tuple[Peer, ...] = ()
+    notice: Notice | None = None
 
     def ranks(self) -> tuple[RankKey, ...]:
         """The ranks this node runs, in order of local rank."""
@@ -107,7 +117,8 @@ class Desired:
 
     What is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a
     person has said that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to
-    call and to say of whether they answer.
+    call and to say of whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be
+    rebooted, once. `audit` counts the audits of a session: when it changes, all that is seen is to be told again.
     """
 
     log_id: str
@@ -118,6 +129,8 @@ class Desired:
     tombstones: tuple[Tombstone, ...] = ()
     suspects: tuple[Peer, ...] = ()
     drills: tuple[Drill, ...] = ()
+    reboot: str = ""
+    audit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +185,8 @@ class Observed:
 
     `version` rises with each change; `position` is that of the desired state it had applied, so that a rank
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
-    that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here.
+    that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
+    `differences` are the newest that the agent found.
     """
 
     version: int
@@ -181,6 +195,7 @@ class Observed:
     checks: tuple[NodeCheck, ...] = ()
     suspects: tuple[SuspectSeen, ...] = ()
     devices: tuple[DeviceObservation, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +208,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds)."""
+    """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
+
+    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first.
+    """
 
     round: RoundKey
     step: int
     at: float
+    checkpoint: int = -1

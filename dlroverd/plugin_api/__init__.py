@@ -4,8 +4,9 @@ A plugin is a module behind an entry point of the group `dlroverd.plugins`. It s
 implements hooks marked with `hookimpl`, which hand objects to the host. Must not import anything but the model.
 """
 
+from dlroverd.model.free_index import FreeIndex
+from dlroverd.model.place import place
 from dlroverd.model.placement import (
-    FreeIndex,
     FreeNode,
     GangPlacement,
     GangRequest,
@@ -13,8 +14,10 @@ from dlroverd.model.placement import (
     Placement,
     PlacementRequest,
     PlacementView,
-    place,
+    Preempt,
+    RunningJob,
 )
+from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
@@ -38,8 +41,11 @@ __all__ = [
     "Placement",
     "PlacementRequest",
     "PlacementView",
+    "Preempt",
+    "RunningJob",
     "Scheduler",
     "Sink",
     "hookimpl",
     "place",
+    "place_or_preempt",
 ]

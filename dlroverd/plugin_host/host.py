@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from dlroverd.model.placement import NoFit, Placement, PlacementView
+from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView, PluginView
 from dlroverd.plugin_api import DeviceReading
 from dlroverd.plugin_host import wire
@@ -47,13 +47,13 @@ class PluginHost:
         """Wait until each plugin is up or has been given up for now."""
         await asyncio.gather(*(plugin.settled() for plugin in self._plugins.values()))
 
-    async def schedule(self, name: str, view: PlacementView, timeout_s: float) -> Placement | NoFit:
+    async def schedule(self, name: str, view: PlacementView, timeout_s: float) -> Placement | NoFit | Preempt:
         """Ask a scheduler. The answer has the right types; that it may be carried out is for the core to check.
 
         PluginTimeoutError, or PluginError, with one sentence.
         """
         answer = await self._plugin(name).call(wire.Place(view=view), timeout_s)
-        if not isinstance(answer, Placement | NoFit):
+        if not isinstance(answer, Placement | NoFit | Preempt):
             raise PluginError(f"plugin {name}: place() answered what is no placement")
         return answer
 

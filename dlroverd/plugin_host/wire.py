@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from dlroverd.model.placement import NoFit, Placement, PlacementView
+from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceReading
 
@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 Kind = Literal["scheduler", "sink", "device"]
 # What a call may return; a sink's return nothing.
-Value = Placement | NoFit | tuple[DeviceReading, ...] | None
+Value = Placement | Preempt | NoFit | tuple[DeviceReading, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

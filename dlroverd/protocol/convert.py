@@ -20,6 +20,8 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from dlroverd.model.job import JobSpec
+
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
@@ -30,6 +32,13 @@ _SCALARS: dict[object, int] = {
     str: FieldDescriptor.TYPE_STRING,
     bytes: FieldDescriptor.TYPE_BYTES,
 }
+
+
+# The same value goes to every node of a world, and is large: its message is made once. Kept with its value, so that no
+# other value has its id.
+_SHARED = frozenset({JobSpec})
+_KEPT: dict[int, tuple[object, Message]] = {}
+_KEPT_LIMIT = 16
 
 
 class ProtocolError(ValueError):
@@ -164,7 +173,9 @@ def _add(plan: _Plan, field: "dataclasses.Field[Any]", hint: object, wire: Field
                 plan.absent[name] = field.default_factory()
             plan.messages.append((name, _plan(typing.cast(type, hint), wire.message_type), name not in plan.absent))
         case _ if isinstance(hint, type) and issubclass(hint, StrEnum):
-            _expect(not wire.has_presence and field.default is dataclasses.MISSING, "an enum must be required")
+            _expect(not wire.has_presence, "an enum is absent when it is its zero, not by `optional`")
+            if field.default is not dataclasses.MISSING:  # an older peer does not know the field
+                plan.absent[name] = field.default
             plan.enums.append((name, *_enum_tables(hint, typing.cast(EnumDescriptor, wire.enum_type))))
         case _:
             _add_scalar(plan, field, hint, nullable=nullable, wire=wire)
@@ -217,7 +228,10 @@ def _write(value: object, message: Message, plan: _Plan) -> None:
             if (part := getattr(value, name)) is not None:
                 message_part = getattr(message, name)
                 message_part.SetInParent()
-                _write(part, message_part, inner)
+                if inner.cls in _SHARED:
+                    message_part.CopyFrom(_shared(part, message_part, inner))
+                else:
+                    _write(part, message_part, inner)
         for name in plan.lists:
             getattr(message, name).extend(getattr(value, name))
         for field, inner in plan.message_lists:
@@ -235,6 +249,18 @@ def _write(value: object, message: Message, plan: _Plan) -> None:
         raise ProtocolError(f"cannot be sent: {error}", name) from error
 
 
+def _shared(value: object, like: Message, plan: _Plan) -> Message:
+    """Give the message of a value, like `like`: the one made before if it is among the last few."""
+    kept = _KEPT.get(id(value))
+    if kept is None:
+        made = type(like)()
+        _write(value, made, plan)
+        while len(_KEPT) >= _KEPT_LIMIT:
+            _KEPT.pop(next(iter(_KEPT)), None)
+        kept = _KEPT[id(value)] = value, made
+    return kept[1]
+
+
 def _read(message: Message, plan: _Plan) -> object:
     values = plan.absent.copy()
     name = ""
@@ -248,6 +274,8 @@ def _read(message: Message, plan: _Plan) -> object:
             if (number := values[name]) is not None and not math.isfinite(typing.cast(float, number)):
                 raise ProtocolError("is not a finite number")
         for name, _, members in plan.enums:
+            if name in plan.absent and not getattr(message, name):
+                continue
             if (member := members.get(getattr(message, name))) is None:
                 kind = type(next(iter(members.values()))).__name__
                 raise ProtocolError(f"{getattr(message, name)} is no {kind} known to this version")

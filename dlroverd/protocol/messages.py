@@ -6,6 +6,7 @@ What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
 from dataclasses import dataclass, field
 from typing import get_args
 
+from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
@@ -35,11 +36,12 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """A sign of life, and how far the agent is."""
+    """A sign of life, and how far the agent is. `asked_at`: the agent's clock, to be told back by `Heard`; 0: not."""
 
     applied_log_id: str
     applied_position: int
     observed_version: int
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,13 @@ class Ack:
     """All that was observed up to `observed_version` is durable."""
 
     observed_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """The beat that said `asked_at` was heard."""
+
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +131,21 @@ class DrillRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRequest:
+    """Nodes to be taken out of use, in the name of `owner` ("": the caller's); see `model.input.HoldNodes`."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    kind: HoldKind
+    mode: DrainMode
+    reason: str
+    owner: str = ""
+    deadline_s: float = 0.0
+    reboot: bool = False
+    until_checked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonInfo:
     """The daemon itself. `settings` is its configuration in force, a dotted name and its value, without secrets."""
 
@@ -134,7 +158,7 @@ class DaemonInfo:
 
 
 AgentMessage = Hello | Observed | Beat | Progress | Bye
-DaemonMessage = Welcome | Desired | Ack | LogRequest
+DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
 LogPiece = LogOpen | LogChunk | LogFailed
 JobLogsReply = LogChunk | LogFailed
 

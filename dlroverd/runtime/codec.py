@@ -20,6 +20,9 @@ from dlroverd.model.event import Event
 from dlroverd.model.fault import Incident
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.input import Input
+from dlroverd.model.ledger import Ledger
+from dlroverd.model.placement import Pairs
+from dlroverd.model.reputation import Subject
 from dlroverd.store.interface import StoreUnreadable
 
 T = TypeVar("T")
@@ -73,8 +76,14 @@ _ROWS: Final[dict[str, _Shape]] = {
     "nodes": _Shape(tuple[str, records.NodeRecord]),
     "grants": _Shape(tuple[records.NodeGang, records.GrantRecord]),
     "tombstones": _Shape(tuple[records.NodeGang, records.TombstoneRecord]),
+    "spares": _Shape(tuple[records.NodeGang, records.SpareRecord]),
     "incidents": _Shape(tuple[records.JobIncident, Incident]),
     "requests": _Shape(tuple[str, int]),
+    "domains": _Shape(tuple[str, Pairs]),
+    "outages": _Shape(tuple[records.Domain, records.OutageRecord]),
+    "ledgers": _Shape(tuple[int, Ledger]),
+    "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
+    "findings": _Shape(tuple[str, records.FindingRecord]),
 }
 
 
@@ -168,7 +177,7 @@ def decode_state(text: str, log_id: str) -> State:
     state = State(log_id)
     for name in State.TABLES:
         table = getattr(state, name)
-        for row in snapshot["tables"][name]:
+        for row in snapshot["tables"].get(name, ()):  # an older release has fewer tables
             key, record = _ROWS[name].read(row, f"the snapshot's {name}")
             state.put(table, key, record)
     return state

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from dlroverd.model import event as ev
+from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.view import EventView
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
@@ -25,14 +26,11 @@ def jobs_of(event: ev.Event) -> frozenset[int]:
             return frozenset({event.tombstone.round.job})
         case ev.NodeChecked():
             return frozenset({event.check.round.job})
-        case ev.WorldFormed() | ev.WorldCleared() | ev.StepSeen() | ev.RanksAdopted():
-            return frozenset({event.round.job})
-        case ev.GangMoved() | ev.GangReleased() | ev.GangStopOverdue() | ev.TombstoneCleared():
-            return frozenset({event.gang.job})
         case ev.OrphansSeen():
             return frozenset(key.job for key in event.orphans)
         case _:
-            job = getattr(event, "job", 0)
+            where = getattr(event, "round", None) or getattr(event, "gang", None)
+            job = where.job if isinstance(where, RoundKey | GangKey) else getattr(event, "job", 0)
             return frozenset({job} if job else ())
 
 

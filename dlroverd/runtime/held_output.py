@@ -1,20 +1,24 @@
 """The newest output of every rank, held at the daemon for when the rank's node is away. Bounded, and soft state.
 
-Nothing here is synced and nothing waits for it: the truth is the file at the node. Each rank has a folder of
-segments, `<job>/<role,gang,round,rank>/<number>`; a segment is frames of (offset, time, length) and data, so a gap
-shows as offsets that do not meet, and what a crash tore off is noticed by its length. The oldest segments go first,
-of one rank beyond `RANK_BYTES`, and of all ranks beyond the whole store's limit.
+Nothing here is synced and nothing waits for it: the truth is the file at the node. Each round has a folder,
+`<job>/<role,gang,round>`. In it are `ranks`, a journal of what is known of its ranks (all of a node begin in one line,
+since tens of thousands begin at once), and for each rank that has written a folder of segments, `<rank>/<number>`. A
+segment is frames of (offset, time, length) and data, so a gap shows as offsets that do not meet, and what a crash
+tore off is noticed by its length. The oldest segments go first, of one rank beyond `RANK_BYTES`, and of all ranks
+beyond the whole store's limit.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import struct
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote, unquote
 
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
@@ -25,9 +29,9 @@ T = TypeVar("T")
 RANK_BYTES = 1024 * 1024
 _SEGMENT_BYTES = RANK_BYTES // 2
 _FRAME = struct.Struct("<QdI")
-# About what a rank takes on disk that has written nothing.
+# About what a rank takes on disk that has written little.
 _FOLDER_BYTES = 8192
-_NODE, _COMPLETE = "node", "complete"
+_JOURNAL = "ranks"
 # The disk is the log's as well, and that comes first.
 LEAVE_FREE = 0.05
 
@@ -57,7 +61,7 @@ class _Rank:
 
     @property
     def bytes(self) -> int:
-        return _FOLDER_BYTES + sum(self.sizes.values())
+        return _FOLDER_BYTES + (sum(self.sizes.values()) if self.sizes else 0)
 
 
 class HeldOutput:
@@ -72,6 +76,7 @@ class HeldOutput:
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._ranks: dict[RankKey, _Rank] = {}  # the least recently written first
+        self._known: Counter[RoundKey] = Counter()  # how many of those each round has
         self._bytes = 0
         # One thread: what is asked for happens in order, and nothing in here needs a lock.
         self._thread = ThreadPoolExecutor(1, "held-output")
@@ -91,16 +96,15 @@ class HeldOutput:
         self._thread.shutdown(cancel_futures=True)
 
     def begin(self, node: str, keys: Sequence[RankKey]) -> dict[RankKey, int]:
-        """Note where ranks run; of those that are not held to their ends, how far they are."""
-        for key in keys:
-            if key not in self._ranks:
-                folder = self._folder(key)
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / _NODE).write_text(node, encoding="utf-8")
-                self._ranks[key] = _Rank(node)
-                self._bytes += _FOLDER_BYTES
-                self._make_room()
-        return {key: self.end(key) for key in keys if not self._ranks[key].complete}
+        """Note where ranks of one round run; of those that are not held to their ends, how far they are."""
+        new = [key for key in keys if key not in self._ranks]
+        if new:
+            self._round_folder(new[0].round_key).mkdir(parents=True, exist_ok=True)
+            self._note(new[0].round_key, {"node": node, "ranks": [key.rank for key in new]})
+            for key in new:
+                self._know(key, _Rank(node))
+            self._make_room()
+        return {key: self.end(key) for key in keys if not self.complete(key)}
 
     def add(self, node: str, key: RankKey, piece: Piece) -> None:
         """Hold a piece of a rank's output; NoRoomError, or another OSError, and it is not held."""
@@ -110,6 +114,7 @@ class HeldOutput:
         newest = max(rank.sizes, default=0)
         if not rank.open or rank.sizes[newest] >= _SEGMENT_BYTES:
             self._leave_free()
+            self._folder(key).mkdir(exist_ok=True)
             newest += 1
             rank.sizes[newest] = 0
         # What failed half way, or was torn off by a crash, is never written behind.
@@ -124,17 +129,18 @@ class HeldOutput:
             self._drop_segment(key, rank)
         self._make_room()
 
-    def finish(self, key: RankKey) -> None:
-        """Note that nothing comes after what is held of a rank."""
-        rank = self._ranks.get(key)
-        if rank is not None:
-            (self._folder(key) / _COMPLETE).touch()
-            rank.complete = True
+    def finish(self, keys: Sequence[RankKey]) -> None:
+        """Note that nothing comes after what is held of ranks of one round."""
+        known = [key for key in keys if key in self._ranks]
+        if known:
+            self._note(known[0].round_key, {"complete": [key.rank for key in known]})
+        for key in known:
+            self._ranks[key].complete = True
 
     def forget(self, job: int) -> None:
         """Let go of a job."""
         for key in [key for key in self._ranks if key.job == job]:
-            self._drop(key)
+            self._unknow(key)
         shutil.rmtree(self._directory / str(job), ignore_errors=True)
 
     def where(self, round_: RoundKey) -> dict[RankKey, str]:
@@ -170,8 +176,25 @@ class HeldOutput:
         return pieces
 
     def _folder(self, key: RankKey) -> Path:
-        name = ",".join(map(str, (quote(key.role, safe=""), key.gang, key.round, key.rank)))
-        return self._directory / str(key.job) / name
+        return self._round_folder(key.round_key) / str(key.rank)
+
+    def _round_folder(self, key: RoundKey) -> Path:
+        return self._directory / str(key.job) / ",".join(map(str, (quote(key.role, safe=""), key.gang, key.round)))
+
+    def _note(self, round_: RoundKey, line: dict[str, Any]) -> None:
+        with (self._round_folder(round_) / _JOURNAL).open("a", encoding="utf-8") as file:
+            file.write(f"\n{json.dumps(line)}")  # so a line that a crash tore off spoils no other
+
+    def _know(self, key: RankKey, rank: _Rank) -> None:
+        self._ranks[key] = rank
+        self._bytes += rank.bytes
+        self._known[key.round_key] += 1
+
+    def _unknow(self, key: RankKey) -> None:
+        self._bytes -= self._ranks.pop(key).bytes
+        self._known[key.round_key] -= 1
+        if not self._known[key.round_key]:
+            del self._known[key.round_key]
 
     def _scan(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -179,16 +202,19 @@ class HeldOutput:
         for folder in self._directory.glob("*/*"):
             try:
                 role, *numbers = folder.name.split(",")
-                gang, round_, rank = map(int, numbers)
-                key = GangKey(int(folder.parent.name), unquote(role), gang).at(round_).rank(rank)
-                held = _Rank((folder / _NODE).read_text(encoding="utf-8"), complete=(folder / _COMPLETE).exists())
-            except (ValueError, FileNotFoundError):
-                continue  # no folder of ours, or a crash in the middle of `begin`, which will come again
-            held.sizes = {int(each.name): each.stat().st_size for each in folder.iterdir() if each.name.isdigit()}
-            found.append((folder.stat().st_mtime, key, held))
+                gang, number = map(int, numbers)
+                round_ = GangKey(int(folder.parent.name), unquote(role), gang).at(number)
+                ranks = _read_journal(folder / _JOURNAL)
+            except (ValueError, FileNotFoundError):  # an older release's, or a crash in the middle of `begin`
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for rank, held in ranks.items():
+                own = folder / str(rank)
+                if own.exists():
+                    held.sizes = {int(each.name): each.stat().st_size for each in own.iterdir()}
+                found.append(((own if held.sizes else folder).stat().st_mtime, round_.rank(rank), held))
         for _, key, held in sorted(found, key=lambda each: each[0]):
-            self._ranks[key] = held
-            self._bytes += held.bytes
+            self._know(key, held)
 
     def _make_room(self) -> None:
         while self._bytes > self._limit_bytes and len(self._ranks) > 1:
@@ -200,10 +226,33 @@ class HeldOutput:
         (self._folder(key) / str(oldest)).unlink(missing_ok=True)
 
     def _drop(self, key: RankKey) -> None:
-        self._bytes -= self._ranks.pop(key).bytes
-        shutil.rmtree(self._folder(key), ignore_errors=True)
+        self._unknow(key)
+        if key.round_key in self._known:
+            self._note(key.round_key, {"dropped": key.rank})
+            shutil.rmtree(self._folder(key), ignore_errors=True)
+        else:
+            shutil.rmtree(self._round_folder(key.round_key), ignore_errors=True)
 
     def _leave_free(self) -> None:
         disk = os.statvfs(self._directory)
         if disk.f_bavail < disk.f_blocks * self._leave_free_share:
             raise NoRoomError(f"less than {self._leave_free_share:.0%} of the disk of {self._directory} is free")
+
+
+def _read_journal(path: Path) -> dict[int, _Rank]:
+    """Give what a round's journal says of its ranks."""
+    ranks: dict[int, _Rank] = {}
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue  # torn: what it said comes again
+        match line:
+            case {"node": str(node), "ranks": list(numbers)}:
+                ranks.update({number: _Rank(node) for number in numbers})
+            case {"complete": list(numbers)}:
+                for number in ranks.keys() & numbers:
+                    ranks[number].complete = True
+            case {"dropped": int(number)}:
+                ranks.pop(number, None)
+    return ranks

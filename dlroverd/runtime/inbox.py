@@ -1,6 +1,7 @@
-"""What waits for the next turn. Bounded: a client is refused when it is full, an agent's news is not kept.
+"""What waits for the next turn. Bounded: a client is refused when too much waits, and so is what agents will say again.
 
-Agents' news may be dropped because it is level-triggered: what is not acknowledged is sent again.
+What each session has at most one of, its hello or its newest report, is always kept: to drop it would only have it
+sent again, by everyone at once and when there is most to do.
 """
 
 import asyncio
@@ -11,19 +12,24 @@ from dlroverd.core.turn import Done, Outcome, Refused
 from dlroverd.model.input import Input
 from dlroverd.protocol.errors import CallError, Reason
 
-# A turn of this many takes about a tenth of a second; more waiting would only be more delay.
+# More waiting would only be more delay.
 CAPACITY = 2000
-# What the runtime itself has to say (silence, answers of schedulers) always has room.
+# A turn of this many takes some hundredths of a second; in between, what comes in is read, and what is said is sent.
+TURN = 200
 _REASONS = {reason.value: reason for reason in (Reason.NOT_FOUND, Reason.STORAGE_LOW, Reason.INVALID)}
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One input on its way. `settle` is called once: when what followed from it is durable, or it has failed."""
+    """One input on its way. `settle` is called once: when what followed from it is durable, or it has failed.
+
+    `taken`: it is in a turn. `counted`: it is one of those that the inbox has a limit for.
+    """
 
     input: Input
     settle: Callable[[Outcome | CallError], None] | None = None
     taken: bool = False
+    counted: bool = False
 
 
 class Inbox:
@@ -33,18 +39,25 @@ class Inbox:
         """Begin empty and open."""
         self._capacity = capacity
         self._waiting: list[Entry] = []
+        self._counted = 0
         self._wake = asyncio.Event()
         self._closed = False
 
     def put(self, entry: Entry) -> None:
-        """Add what must not be lost: there are few of these."""
+        """Add what must not be lost: there are few of these, or one for each session."""
+        if self._closed:
+            if entry.settle is not None:
+                entry.settle(closing())
+            return
         self._waiting.append(entry)
         self._wake.set()
 
     def offer(self, entry: Entry) -> bool:
         """Add what its sender will say again if it hears nothing; give whether there was room."""
-        if self._closed or len(self._waiting) >= self._capacity:
+        if self._closed or self._counted >= self._capacity:
             return False
+        entry.counted = True
+        self._counted += 1
         self.put(entry)
         return True
 
@@ -78,17 +91,20 @@ class Inbox:
                 raise error
 
     async def take(self, timeout_s: float) -> list[Entry]:
-        """Wait for entries, up to `timeout_s` or until `wake`; take all there are."""
-        if not self._waiting:
+        """Wait for entries, up to `timeout_s`, and take as many as make a turn."""
+        if self._waiting:
+            await asyncio.sleep(0)  # everyone else has a turn first
+        else:
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._wake.wait()
             except TimeoutError:
                 pass
         self._wake.clear()
-        taken, self._waiting = self._waiting, []
+        taken, self._waiting = self._waiting[:TURN], self._waiting[TURN:]
         for entry in taken:
             entry.taken = True
+            self._counted -= entry.counted
         return taken
 
     def close(self) -> None:

@@ -14,34 +14,35 @@ from typing import ParamSpec
 import structlog
 
 from dlroverd.model.ids import RankKey, RoundKey
-from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Assignment
 from dlroverd.protocol.errors import CallError
 from dlroverd.protocol.messages import LogFailed
 from dlroverd.runtime.held_output import RANK_BYTES, HeldOutput, Piece
 from dlroverd.runtime.output_streams import OutputStreams, rank_of
-from dlroverd.runtime.sessions import Sessions
+from dlroverd.runtime.sessions import Session, Sessions
 
 P = ParamSpec("P")
 
 NODE_BYTES_PER_S = 1024 * 1024
 FLEET_BYTES_PER_S = 32 * 1024 * 1024
+# A call for each node of a world that forms, and the end of one for each when it stops, would hold up the next world.
+NODES_PER_S = 100
 _RETRY_S = 10.0
 _LOG = structlog.get_logger("dlroverd.output")
 
 
 class Pace:
-    """Lets so many bytes a second pass, and a second's worth at once."""
+    """Lets so many a second pass, and a second's worth at once."""
 
-    def __init__(self, bytes_per_s: float) -> None:
+    def __init__(self, per_s: float) -> None:
         """Begin rested."""
-        self._bytes_per_s = bytes_per_s
+        self._per_s = per_s
         self._free_at = 0.0
 
     async def take(self, count: int) -> None:
         """Wait until `count` more bytes may pass."""
         now = asyncio.get_running_loop().time()
-        self._free_at = max(self._free_at, now - 1.0) + count / self._bytes_per_s
+        self._free_at = max(self._free_at, now - 1.0) + count / self._per_s
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)
 
@@ -55,6 +56,7 @@ class OutputCopy:
         self._streams = streams
         self._held = held
         self._fleet_pace = Pace(FLEET_BYTES_PER_S)
+        self._nodes_pace = Pace(NODES_PER_S)
         self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
         self._forgetting: set[asyncio.Task[None]] = set()
         self._said = ""
@@ -65,7 +67,7 @@ class OutputCopy:
             key = (node, each.round)
             if each.checking or key in self._tasks:
                 continue
-            task = asyncio.create_task(self._copy(node, each.ranks()), name=f"copy of {each.round} on {node}")
+            task = asyncio.create_task(self._copy(node, each), name=f"copy of {each.round} on {node}")
             self._tasks[key] = task
             task.add_done_callback(partial(self._done, key))
 
@@ -91,37 +93,48 @@ class OutputCopy:
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("output is not copied any more; please report it", node=key[0], exc_info=error)
 
-    async def _copy(self, node: str, ranks: tuple[RankKey, ...]) -> None:
+    async def _copy(self, node: str, assignment: Assignment) -> None:
         pace = Pace(NODE_BYTES_PER_S)
+        await self._nodes_pace.take(1)
         try:
-            sources = await self._held.run(self._held.begin, node, ranks)
+            sources = await self._held.run(self._held.begin, node, assignment.ranks())
         except OSError as error:
             self._say(error)
             return
         while sources:
             session = await self._sessions.connected(node)
             try:
-                reading = self._streams.read(session, sources, follow=True, lag_bytes=RANK_BYTES)
-                async with aclosing(reading) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, LogFailed):
-                            return  # nothing ever ran there, or nothing can be read; who asks for it is told
-                        await pace.take(len(piece.data))
-                        await self._fleet_pace.take(len(piece.data))
-                        await self._take(node, ranks[0].job, piece, sources)
+                if not await self._follow(session, assignment.round.job, sources, pace):
+                    return  # nothing ever ran there, or nothing can be read; who asks for it is told
             except CallError:
                 await asyncio.sleep(_RETRY_S)  # an agent that lives and does not answer
 
-    async def _take(self, node: str, job: int, chunk: LogChunk, sources: dict[RankKey, int]) -> None:
-        key = rank_of(job, chunk)
-        if key not in sources:
-            return  # not what was asked for
-        if chunk.data:
-            await self._hold(self._held.add, node, key, Piece(chunk.offset, time.time(), chunk.data))
-        sources[key] = chunk.offset + len(chunk.data)
-        if chunk.eof:
-            await self._hold(self._held.finish, key)
-            del sources[key]
+    async def _follow(self, session: Session, job: int, sources: dict[RankKey, int], pace: Pace) -> bool:
+        """Copy from one session until all is read, or it ends, and keep `sources` up to that; False if it cannot."""
+        complete: list[RankKey] = []
+        try:
+            reading = self._streams.read(session, sources, follow=True, lag_bytes=RANK_BYTES)
+            async with aclosing(reading) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, LogFailed):
+                        return False
+                    if (key := rank_of(job, piece)) not in sources:
+                        continue  # not what was asked for
+                    if piece.data:
+                        await pace.take(len(piece.data))
+                        await self._fleet_pace.take(len(piece.data))
+                        held = Piece(piece.offset, time.time(), piece.data)
+                        await self._hold(self._held.add, session.node, key, held)
+                    sources[key] = piece.offset + len(piece.data)
+                    if piece.eof:
+                        if not complete:
+                            await self._nodes_pace.take(1)
+                        complete.append(key)
+                        del sources[key]
+        finally:
+            if complete:
+                await self._hold(self._held.finish, complete)
+        return True
 
     async def _hold(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have the store do something; what it cannot hold is missing from it."""

@@ -16,6 +16,7 @@ from dlroverd.model.limits import Limits
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
+from dlroverd.runtime.audits import Audits
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.events import jobs_of
@@ -62,7 +63,9 @@ class Runtime:
             StoreUnreadable: a newer release wrote some of the log, or it is damaged.
         """
         self.state: State = replay(store)
+        self.clock = Clock(self.state.m.now)
         self.host = host
+        self.limits = settings.limits
         self.inbox = Inbox()
         self.changes = Changes()
         self.journal = Journal(
@@ -80,12 +83,13 @@ class Runtime:
             state=self.state,
             journal=self.journal,
             inbox=self.inbox,
-            clock=Clock(self.state.m.now),
+            clock=self.clock,
             limits=settings.limits,
             release=self._release,
             turned=turned,
         )
-        self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits.placing_s)
+        self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
+        self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
         self._feeds = [Feed(name, self.journal, self.changes, host) for name in settings.sinks]
 
@@ -99,6 +103,7 @@ class Runtime:
                 group.create_task(work, name=name)
                 for name, work in (
                     ("watch", self.sessions.watch()),
+                    ("audits", self._audits.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
                     *((f"sink {feed.name}", feed.run()) for feed in self._feeds),

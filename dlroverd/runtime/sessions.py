@@ -8,28 +8,36 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import count
 
+from dlroverd.core.passes import leases
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome
 from dlroverd.model import input as inp
+from dlroverd.model.difference import DifferenceKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Desired, Observed, Progress
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import Ack, Beat, Hello, LogRequest
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.watch import Watch
 
 # How many beats an agent may be behind before it is told again: one may cross what was sent.
 _PATIENCE_BEATS = 2
+# How often it is told again in vain before it is to begin anew.
+_MOST_REPEATS = 3
 # A session in which this many beats are missing may be the one that a host left behind when it was reset.
 _DOUBTFUL_BEATS = 2
 # The longest absence that an agent may announce: an operator who wants more drains the node.
 _MOST_AWAY_S = 600.0
 _OUTPUT_REQUESTS = 100
-_MOST_BEAT_INTERVAL_S = 1.0
+_MOST_BEAT_INTERVAL_S = 5.0
 _BEATS_IN_LIMIT = 5
 _WATCH_INTERVAL_S = 0.25
+# Leases are looked at once a second.
+_LOOKS_A_LEASE_LOOK = 4
 _REACHABLE = frozenset({NodeState.JOINING, NodeState.READY, NodeState.FOREIGN})
 
 
@@ -45,9 +53,12 @@ class Session:
         self.closed = asyncio.Event()
         self.report: Entry | None = None
         self._desired: Desired | None = None
-        self._last_desired: Desired | None = None
+        self.told: Desired | None = None
+        self._audit = 0
         self._beats_behind = 0
+        self._repeats = 0
         self._acked = -1
+        self._asked_at = 0.0
         self._requests: list[LogRequest] = []
         self._ended = False
         self._why: CallError | None = None
@@ -55,19 +66,34 @@ class Session:
 
     def send(self, wanted: Desired) -> None:
         """Send a desired state in place of any that still waits."""
-        self._desired = self._last_desired = wanted
+        self._desired = self.told = replace(wanted, audit=self._audit)
         self._beats_behind = 0
         self._wake.set()
 
-    def beat(self, beat: Beat) -> None:
-        """Notice that the agent has not got what it was sent, and send it again."""
-        last = self._last_desired
+    def audit(self, wanted: Desired) -> None:
+        """Send a desired state, unless a newer one was sent, and have the agent tell all that it sees."""
+        self._audit += 1
+        newer = self.told is not None and self.told.position > wanted.position
+        self.send(self.told if newer and self.told is not None else wanted)
+
+    def beat(self, beat: Beat) -> bool:
+        """Answer, if it is asked to; notice that the agent has not got what it was sent, and send it again.
+
+        Whether it was sent again so often that only a new session can help. An agent that follows another log refuses
+        what it is sent, and is no case of that.
+        """
+        if beat.asked_at:
+            self._asked_at = beat.asked_at
+            self._wake.set()
+        last = self.told
         if last is None or (beat.applied_log_id == last.log_id and beat.applied_position >= last.position):
-            self._beats_behind = 0
-            return
+            self._beats_behind = self._repeats = 0
+            return False
         self._beats_behind += 1
         if self._beats_behind > _PATIENCE_BEATS:
             self.send(last)
+            self._repeats += beat.applied_log_id in ("", last.log_id)
+        return self._repeats > _MOST_REPEATS
 
     def acknowledge(self, version: int) -> None:
         """Say that all up to a version of what the agent observed is durable."""
@@ -99,7 +125,7 @@ class Session:
             self._ended, self._why = True, why
             self._wake.set()
 
-    async def outgoing(self) -> AsyncIterator[Desired | Ack | LogRequest]:
+    async def outgoing(self) -> AsyncIterator[Desired | Ack | LogRequest | Heard]:
         """Give what is to be sent, as it comes up, until the session ends; CallError if that was from here."""
         while True:
             await self._wake.wait()
@@ -114,6 +140,9 @@ class Session:
             acked, self._acked = self._acked, -1
             if acked >= 0:
                 yield Ack(observed_version=acked)
+            asked_at, self._asked_at = self._asked_at, 0.0
+            if asked_at:
+                yield Heard(asked_at=asked_at)
             requests, self._requests = self._requests, []
             for request in requests:
                 yield request
@@ -129,7 +158,8 @@ class Sessions:
         self._inbox = inbox
         self._limit_s = unreachable_after_s
         reachable = [node.id for node in state.nodes.values() if node.state in _REACHABLE]
-        self._watch = Watch(reachable, time.monotonic(), unreachable_after_s)
+        silent = [node.id for node in state.nodes.values() if node.state not in _REACHABLE]
+        self._watch = Watch(reachable, time.monotonic(), unreachable_after_s, silent)
         self._live: dict[str, Session] = {}
         self._arrival = asyncio.Event()
         self._steps: dict[int, dict[GangKey, tuple[int, int]]] = {}
@@ -164,9 +194,7 @@ class Sessions:
             observed=hello.observed,
             held=hello.held,
         )
-        if not self._inbox.offer(Entry(item, settle)):
-            del self._live[hello.node]
-            raise CallError(Reason.UNAVAILABLE, "The daemon is busy; try again in a moment.")
+        self._inbox.put(Entry(item, settle))
         return session
 
     def _make_way(self, hello: Hello) -> None:
@@ -211,12 +239,37 @@ class Sessions:
 
         A node that thaws says hello anew, so nothing of what it missed has to be made up for.
         """
-        while True:
+        for look in count(1):
             await asyncio.sleep(_WATCH_INTERVAL_S)
             for node in self._watch.silent(time.monotonic(), _WATCH_INTERVAL_S):
                 self._inbox.put(Entry(inp.NodeSilent(node=node)))
                 why = f"Nothing was heard of node {node} for {self._limit_s:g} s; say hello again."
                 self.end(node, CallError(Reason.UNAVAILABLE, why))
+            if look % _LOOKS_A_LEASE_LOOK == 0:
+                self._tell_silences(time.monotonic())
+
+    def _tell_silences(self, now_s: float) -> None:
+        """Tell the core for how long nodes are silent that may run ranks with a lease."""
+        for node, silent_s in self._watch.silences(now_s):
+            if node in self._state.nodes and any(leases.counted(self._state, node)):
+                self._inbox.offer(Entry(inp.StillSilent(node=node, silent_s=silent_s)))
+
+    def beat(self, session: Session, beat: Beat) -> None:
+        """Take a beat; end a session whose agent takes nothing of what it is told, so that it says hello anew."""
+        if session.beat(beat):
+            what = (
+                f"the agent is at position {beat.applied_position} of what it was told, however often it is told more"
+            )
+            mended = "its session is ended, so that it says hello again"
+            kind = DifferenceKind.BEHIND
+            self._inbox.put(Entry(inp.DifferenceFound(node=session.node, kind=kind, what=what, mended=mended)))
+            session.end(
+                CallError(Reason.UNAVAILABLE, f"Node {session.node} takes nothing it is told; say hello again.")
+            )
+
+    def nodes(self) -> list[str]:
+        """List the nodes that have a session."""
+        return list(self._live)
 
     def close(self, session: Session) -> None:
         """Forget a session whose call has ended."""
@@ -247,19 +300,20 @@ class Sessions:
             if isinstance(result, Done) and isinstance(entry.input, inp.NodeReport):
                 session.acknowledge(entry.input.observed.version)
 
-        entry = Entry(item, settle)
-        if self._inbox.offer(entry):
-            session.report = entry
+        entry = session.report = Entry(item, settle)
+        self._inbox.put(entry)
 
     def progress(self, progress: Progress) -> None:
-        """Note a gang's step; the first of a world is news to the core, later ones are telemetry."""
+        """Note a gang's step; the first of a world, and the last it does again, are news to the core."""
         key = progress.round.gang_key
         gang = self._state.gangs.get(key)
         if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
             return
         self._steps.setdefault(key.job, {})[key] = (gang.round, progress.step)
-        if gang.step < 0:
+        if gang.step < 0 or 0 <= gang.redo_to <= progress.step:
             self._inbox.offer(Entry(inp.GangStepped(progress=progress)))
+        if progress.checkpoint > gang.checkpoint:
+            self._inbox.offer(Entry(inp.GangCheckpointed(progress=progress)))
 
     def step(self, key: GangKey) -> int:
         """Give the last step seen of a gang's current world, -1 if none was."""

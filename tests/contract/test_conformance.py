@@ -22,6 +22,7 @@ from dlroverd.plugin_api import (
     NoFit,
     Placement,
     PlacementView,
+    Preempt,
     Scheduler,
 )
 from dlroverd.testing.conformance import DeviceConformance, SchedulerConformance, SinkConformance
@@ -79,7 +80,7 @@ class Moody(FifoScheduler):
     def __init__(self) -> None:
         self._asked = 0
 
-    def place(self, view: PlacementView) -> Placement | NoFit:
+    def place(self, view: PlacementView) -> Placement | NoFit | Preempt:
         self._asked += 1
         return super().place(view) if self._asked % 2 else NoFit(reason="not today")
 

@@ -38,7 +38,7 @@ def test_a_lost_node_is_replaced_and_stops_its_stale_ranks_when_it_is_back(fleet
     assert said["incident"]["drill"] == "lose_node ordered by dlroverd"
     assert said["incident"]["cause"]["node"] == "node2"
     sources = {phase["phase"]: phase["source"] for phase in said["phases"]}
-    assert sources["detected"] == "limits.lost_by_peers: other agents cannot reach it either"
+    assert sources["detect"] == "limits.lost_by_peers: other agents cannot reach it either"
     view = fleet.client.job(job)
     assert [rank.node for rank in gang(view).ranks] == ["node1", "node3"]
     assert (view.restarts, view.restarts_in_window) == (1, 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.conftest import Boot
-from tests.fleet.harness import SCRIPTS, Fleet
+from tests.fleet.harness import AGENT, SCRIPTS, Fleet
 from tests.system.fleet import gang, until
 
 FOR_EVER = 10**9
@@ -20,13 +20,17 @@ def hosts(boot: Boot) -> Fleet:
 
 
 def left(fleet: Fleet, name: str) -> list[str]:
-    """Name what is left of a job on all hosts: its ranks have `name` in their command lines, or ports of their own."""
+    """Name what is left of a job on all hosts: its ranks have `name` in their command lines, or ports of their own.
+
+    Its agent finds the same of the port of its world, and would have said so.
+    """
     found = []
     for node in fleet.nodes:
         found += [f"{node}: {each}" for each in fleet.processes(node) if name in each.argv]
         found += [f"{node}: {path}" for path in Path(fleet.root(node), "dev/shm").iterdir() if name in path.name]
-        listening = fleet.exec(node, "ss", "-Hltn", "sport >= :31000 and sport <= :31009")
+        listening = fleet.exec(node, "ss", "-Hltn", "sport >= :20000 and sport <= :31009")
         found += [f"{node}: {line}" for line in listening.splitlines()]
+        found += [line for line in fleet.journal(node, AGENT, "-o", "cat").splitlines() if "is still taken" in line]
     return found
 
 

@@ -12,7 +12,7 @@ from dlroverd.core import invariants, transitions
 from dlroverd.core.apply import apply, begin_turn
 from dlroverd.core.desired import desired
 from dlroverd.core.handle import Decision, handle
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import preempt, requests
 from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.core.transitions import IllegalTransitionError
@@ -20,23 +20,36 @@ from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
 from dlroverd.model.fault import ErrorReport, ExitInfo
+from dlroverd.model.hold import AUTOMATION, DrainMode, HoldKind
 from dlroverd.model.ids import GangKey, RankKey
-from dlroverd.model.job import GangState, JobSpec, JobState, RankState, RoleSpec, User
+from dlroverd.model.job import (
+    FailureRule,
+    FailureVerdict,
+    GangState,
+    GrowWhen,
+    JobSpec,
+    JobState,
+    RankState,
+    RoleSpec,
+    User,
+)
 from dlroverd.model.limits import Limits
-from dlroverd.model.node import NodeFacts, NodeState
-from dlroverd.model.placement import GangPlacement, NoFit, Placement, place
+from dlroverd.model.node import NodeDomains, NodeFacts, NodeState
+from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
+from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import Held, Observed, Progress, RankObservation, Tombstone
 from dlroverd.runtime import codec
 
 NODES = ("n1", "n2", "n3")
 LIMITS = Limits()
-FACTS = NodeFacts(hostname="h", address="h", cpus=2, memory_bytes=1, slots=2)
+FACTS = NodeFacts(hostname="h", address="h", cpus=2, memory_bytes=1, slots=2, keeps_leases=True)
 
 small = st.integers(0, 3)
 nodes = st.sampled_from(NODES)
 exits = st.builds(
     ExitInfo,
     exited_at=st.floats(0, 2000),
+    step=st.integers(-1, 9),
     code=st.sampled_from((None, 0, 1)),
     requested=st.booleans(),
     launch_error=st.sampled_from(("", "", "port_taken", "no such file")),
@@ -45,7 +58,9 @@ exits = st.builds(
         ErrorReport,
         source=st.just("traceback"),
         type=st.sampled_from(("ValueError", "SyntaxError", "RuntimeError")),
-        message=st.sampled_from(("Connection closed by peer", "x")),
+        message=st.sampled_from(
+            ("Connection closed by peer", "x", "No space left on device", "uncorrectable ECC error")
+        ),
     ),
 )
 roles = st.builds(
@@ -57,7 +72,9 @@ roles = st.builds(
     nodes_min=st.integers(1, 2),
     nodes_max=st.integers(2, 3),
     nproc_per_node=st.integers(1, 2),
+    spares=st.integers(0, 1),
     restart_with=st.sampled_from((("*",), (), ("eval",))),
+    lease_s=st.sampled_from((0.0, 30.0)),
 )
 specs = st.builds(
     JobSpec,
@@ -67,6 +84,12 @@ specs = st.builds(
     max_restarts=small,
     queue_timeout_s=st.sampled_from((50.0, 86400.0)),
     time_limit_s=st.sampled_from((0.0, 100.0)),
+    grow=st.sampled_from(GrowWhen),
+    replace_wait_s=st.sampled_from((0.0, 60.0)),
+    on_failure=st.lists(
+        st.builds(FailureRule, verdict=st.sampled_from(FailureVerdict), kinds=st.just(("exit_code",))), max_size=1
+    ).map(tuple),
+    no_progress_restarts=st.integers(0, 2),
 )
 
 
@@ -173,6 +196,10 @@ class CoreMachine(RuleBasedStateMachine):
     def silent(self, node: str) -> None:
         self.give(inp.NodeSilent(node=node))
 
+    @rule(node=nodes, silent_s=st.sampled_from((1.0, 35.0)))
+    def still_silent(self, node: str, silent_s: float) -> None:
+        self.give(inp.StillSilent(node=node, silent_s=silent_s))
+
     @rule(spec=specs)
     def submit(self, spec: JobSpec) -> None:
         item = inp.Submit(request_id=self.request(), spec=spec)
@@ -188,10 +215,53 @@ class CoreMachine(RuleBasedStateMachine):
     def restart(self, job: int) -> None:
         self.give(inp.Restart(request_id=self.request(), job=job, actor="ann"))
 
-    @rule(data=st.data(), round_=small)
-    def step(self, data: st.DataObject, round_: int) -> None:
+    @rule(job=st.integers(1, 4), within_s=st.sampled_from((0.0, 30.0)))
+    def suspend(self, job: int, within_s: float) -> None:
+        self.give(inp.Suspend(request_id=self.request(), job=job, actor="ann", within_s=within_s))
+
+    @rule(job=st.integers(1, 4))
+    def resume(self, job: int) -> None:
+        self.give(inp.Resume(request_id=self.request(), job=job, actor="ann"))
+
+    @rule(
+        job=st.integers(1, 4),
+        role=st.sampled_from(("", "trainer", "eval")),
+        low=small,
+        high=small,
+        within_s=st.sampled_from((0.0, 30.0)),
+    )
+    def scale(self, job: int, role: str, low: int, high: int, within_s: float) -> None:
+        item = inp.Scale(
+            request_id=self.request(),
+            job=job,
+            actor="ann",
+            role=role,
+            nodes_min=low,
+            nodes_max=high,
+            within_s=within_s,
+        )
+        self.give(item)
+
+    @rule(data=st.data(), step=st.integers(0, 9))
+    def checkpoint(self, data: st.DataObject, step: int) -> None:
+        """Mostly of the current world of a gang that is known."""
         key = data.draw(st.sampled_from([*sorted(self.state.gangs), GangKey(9, "trainer", 0)]))
-        self.give(inp.GangStepped(progress=Progress(round=key.at(round_), step=round_, at=self.now)))
+        gang = self.state.gangs.get(key)
+        round_ = data.draw(st.sampled_from((gang.round, gang.round, max(0, gang.round - 1)))) if gang else 1
+        progress = Progress(round=key.at(round_), step=step, at=self.now, checkpoint=step)
+        self.give(inp.GangCheckpointed(progress=progress))
+
+    @rule(data=st.data(), round_=small, step=st.integers(0, 9), ago_s=st.sampled_from((0.0, 0.3, 500.0)))
+    def step(self, data: st.DataObject, round_: int, step: int, ago_s: float) -> None:
+        key = data.draw(st.sampled_from([*sorted(self.state.gangs), GangKey(9, "trainer", 0)]))
+        current = self.state.gangs[key].round if key in self.state.gangs and data.draw(st.booleans()) else round_
+        self.give(inp.GangStepped(progress=Progress(round=key.at(current), step=step, at=self.now - ago_s)))
+
+    @rule(switch=st.sets(nodes), pdu=st.sets(nodes))
+    def topology(self, switch: set[str], pdu: set[str]) -> None:
+        shared = {node: tuple(d for d, of in (("pdu", pdu), ("switch", switch)) if node in of) for node in NODES}
+        domains = tuple(NodeDomains(node=n, domains=tuple((d, "x") for d in ds)) for n, ds in shared.items())
+        self.give(inp.TopologySet(pack_by=(), nodes=domains))
 
     @rule(
         kind=st.sampled_from(("good", "good", "good", "full", "wrong", "late", "broken")),
@@ -200,7 +270,11 @@ class CoreMachine(RuleBasedStateMachine):
     def answer(self, kind: str, chosen: list[str]) -> None:
         for job in sorted(self.state.placing):
             question = self.state.jobs[job].question
-            given: Placement | NoFit | None = place(self.state.free, placement.request(self.state, job))
+            given: Placement | NoFit | Preempt | None = place_or_preempt(
+                self.state.free,
+                requests.request(self.state, job, LIMITS),
+                preempt.candidates(self.state, LIMITS, self.state.jobs[job]),
+            )
             if kind == "full":
                 given = NoFit(reason="not now")
             elif kind == "wrong":
@@ -212,6 +286,34 @@ class CoreMachine(RuleBasedStateMachine):
     @rule(node=nodes)
     def adopt(self, node: str) -> None:
         self.give(inp.AdoptNode(node=node, actor="ann"))
+
+    @rule(
+        named=st.sets(nodes, min_size=1),
+        kind=st.sampled_from(HoldKind),
+        mode=st.sampled_from(DrainMode),
+        within=st.sampled_from((0.0, 60.0)),
+        reboot=st.booleans(),
+    )
+    def hold(self, named: set[str], kind: HoldKind, mode: DrainMode, within: float, reboot: bool) -> None:
+        item = inp.HoldNodes(
+            request_id=self.request(),
+            nodes=tuple(sorted(named)),
+            kind=kind,
+            owner="ann",
+            actor="ann",
+            reason="r",
+            mode=mode,
+            deadline_s=within,
+            reboot=reboot,
+            until_checked=reboot,
+        )
+        self.give(item)
+        assert self.give(item).events == (), "the same request again"
+
+    @rule(named=st.sets(nodes, min_size=1), owner=st.sampled_from(("ann", AUTOMATION)))
+    def release(self, named: set[str], owner: str) -> None:
+        item = inp.ReleaseNodes(request_id=self.request(), nodes=tuple(sorted(named)), owner=owner, actor="ann")
+        self.give(item)
 
     @rule(low=st.booleans())
     def storage(self, low: bool) -> None:

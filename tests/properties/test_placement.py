@@ -1,147 +1,252 @@
-"""The built-in rule of placement against a brute-force model, and what it costs."""
+"""The built-in rule of placement against brute force on small fleets, and what it costs on large ones."""
 
+from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from dlroverd.model.placement import (
-    FreeIndex,
-    FreeNode,
-    GangRequest,
-    NoFit,
-    Placement,
-    PlacementRequest,
-    broken_rule,
-    place,
-)
+from dlroverd.model.free_index import FreeIndex
+from dlroverd.model.packing import in_rank_order
+from dlroverd.model.place import place
+from dlroverd.model.placement import FreeNode, GangPlacement, GangRequest, NoFit, Placement, PlacementRequest
+from dlroverd.model.placement_check import broken_rule
+from tests.properties.placing import PACK, RACKED, fits, fleets, legal, racks, requests, suits, tight, wishes
+
+Fleet = tuple[FreeNode, ...]
+plain_fleets = fleets(described=False)
+# Time is not what is tested, and a busy machine gives little of it.
+patient = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+one_gang = requests(most_gangs=1, choosy=True)
 
 
-@st.composite
-def gangs(draw: st.DrawFn, number: int, slots: st.SearchStrategy[int]) -> GangRequest:
-    unit = draw(st.integers(1, 2))
-    fewest = draw(st.integers(1, 2)) * unit
-    most = fewest + draw(st.integers(0, 2)) * unit
-    return GangRequest(
-        role=draw(st.sampled_from(["trainer", "ps"])),
-        gang=number,
-        nodes_min=fewest,
-        nodes_max=most,
-        node_unit=unit,
-        slots_per_node=draw(slots),
-    )
+def able(fleet: Fleet, request: PlacementRequest) -> dict[str, FreeNode]:
+    """The nodes that the only gang of a request could have."""
+    (gang,) = request.gangs
+    return {n.node: n for n in fleet if n.free >= gang.slots_per_node and suits(n, request, gang)}
 
 
-def requests(*, most_gangs: int = 3, equal_slots: bool = False) -> st.SearchStrategy[PlacementRequest]:
-    def of(count: int, slots: int) -> st.SearchStrategy[PlacementRequest]:
-        each = st.just(slots) if equal_slots else st.integers(1, 4)
-        return st.builds(
-            PlacementRequest,
-            job=st.just(1),
-            name=st.just("j"),
-            gangs=st.tuples(*(gangs(number, each) for number in range(count))),
-        )
-
-    return st.tuples(st.integers(1, most_gangs), st.integers(1, 3)).flatmap(lambda pair: of(*pair))
+def domain(node: FreeNode, kind: str) -> str:
+    return dict(node.domains).get(kind, "")
 
 
-fleets = st.dictionaries(st.sampled_from([f"n{i}" for i in range(6)]), st.integers(0, 4), max_size=6)
+def tenths(node: FreeNode) -> int:
+    return round(node.doubt * 10)
 
 
-def index_of(fleet: dict[str, int]) -> FreeIndex:
-    return FreeIndex(FreeNode(node=node, slots=4, free=free) for node, free in fleet.items())
+# ---- every answer
 
 
-def contents(index: FreeIndex, fleet: dict[str, int]) -> dict[str, int | None]:
-    return {node: index.free(node) for node in fleet}
-
-
-def fits(fleet: dict[str, int], wanted: list[GangRequest]) -> bool:
-    """Whether all gangs fit with their fewest nodes: every way is tried."""
-    if not wanted:
-        return True
-    gang, rest = wanted[0], wanted[1:]
-    able = [node for node, free in fleet.items() if free >= gang.slots_per_node]
-    return any(
-        fits({n: f - gang.slots_per_node * (n in chosen) for n, f in fleet.items()}, rest)
-        for chosen in combinations(able, gang.fewest)
-    )
-
-
-@given(fleets, requests())
-def test_an_answer_keeps_every_rule_and_leaves_the_index_alone(
-    fleet: dict[str, int], request: PlacementRequest
-) -> None:
-    index = index_of(fleet)
+@patient
+@given(fleets(fewest=3), requests(choosy=True, related=True))
+def test_an_answer_keeps_every_rule_and_leaves_the_index_alone(fleet: Fleet, request: PlacementRequest) -> None:
+    index = FreeIndex(fleet)
     answer = place(index, request)
     if isinstance(answer, Placement):
+        assert legal(fleet, request, answer)
         assert broken_rule(index, request, answer) == ""
-    assert contents(index, fleet) == fleet
-    assert list(index.best_fit(0)) == sorted(fleet, key=lambda node: (fleet[node], node))
+    assert tuple(index.nodes()) == fleet
+    assert [node for level in index.buckets(0) for node in level] == sorted(index.usable(), key=index.order)
 
 
-@given(fleets, requests(most_gangs=1))
-def test_one_gang_gets_the_largest_legal_count_of_the_tightest_nodes(
-    fleet: dict[str, int], request: PlacementRequest
-) -> None:
-    gang = request.gangs[0]
-    able = sorted((free, node) for node, free in fleet.items() if free >= gang.slots_per_node)
-    legal = [n for n in range(gang.nodes_min, gang.nodes_max + 1) if n % gang.node_unit == 0 and n <= len(able)]
-    answer = place(index_of(fleet), request)
-    if not legal:
+@patient
+@given(fleets(fewest=3), requests(choosy=True, related=True), st.data())
+def test_whatever_breaks_a_rule_is_found_out(fleet: Fleet, request: PlacementRequest, data: st.DataObject) -> None:
+    bare = [replace(g, require=(), nodelist=(), exclude=(), apart_from=(), together_with=()) for g in request.gangs]
+    answer = place(FreeIndex(fleet), PlacementRequest(job=1, name="j", gangs=tuple(bare)))
+    if isinstance(answer, NoFit):
+        names = st.lists(st.sampled_from([node.node for node in fleet]), max_size=4).map(tuple)
+        placed = (GangPlacement(role=g.role, gang=g.gang, nodes=data.draw(names)) for g in request.gangs)
+        answer = Placement(gangs=tuple(placed))
+    assert (broken_rule(FreeIndex(fleet), request, answer) == "") is legal(fleet, request, answer)
+
+
+@patient
+@given(fleets(fewest=3), requests(choosy=True, equal_slots=True))
+def test_gangs_of_equal_ranks_fit_exactly_when_any_way_exists(fleet: Fleet, request: PlacementRequest) -> None:
+    assert isinstance(place(FreeIndex(fleet), request), Placement) is fits(fleet, request)
+
+
+@patient
+@given(tight())
+def test_gangs_move_over_where_that_makes_room(case: tuple[Fleet, PlacementRequest]) -> None:
+    fleet, request = case
+    answer = place(FreeIndex(fleet), request)
+    assert isinstance(answer, Placement) is fits(fleet, request)
+    assert isinstance(answer, NoFit) or legal(fleet, request, answer)
+
+
+@patient
+@given(fleets(fewest=3), requests(most_gangs=2, choosy=True, related=True))
+def test_no_fit_is_never_hidden_by_an_answer(fleet: Fleet, request: PlacementRequest) -> None:
+    if not fits(fleet, request):
+        assert isinstance(place(FreeIndex(fleet), request), NoFit)
+
+
+@patient
+@given(fleets(fewest=3), requests(choosy=True, related=True))
+def test_the_answer_does_not_depend_on_how_the_index_came_about(fleet: Fleet, request: PlacementRequest) -> None:
+    worn = FreeIndex(reversed(fleet))
+    for node in fleet:
+        worn.describe(node.node, None)
+        worn.set(node.node, 9)
+        worn.set("gone", node.free)
+    for node in fleet:
+        worn.set(node.node, node.free)
+        worn.describe(node.node, node.traits)
+    worn.remove("gone")
+    worn.remove("gone")
+    assert place(worn, request) == place(FreeIndex(fleet), request)
+
+
+def test_a_large_role_goes_where_a_small_one_that_it_is_together_with_must_be() -> None:
+    fleet = [FreeNode(node=name, slots=8, free=free) for name, free in (("a", 4), ("b", 4), ("x", 8))]
+    trainer = GangRequest(role="trainer", gang=0, nodes_min=2, nodes_max=2, node_unit=1, slots_per_node=4)
+    ps = replace(trainer, role="ps", nodes_min=1, nodes_max=1, slots_per_node=1, nodelist=("x",))
+    request = PlacementRequest(job=1, name="j", gangs=(trainer, replace(ps, together_with=("trainer",))))
+    answer = place(FreeIndex(fleet), request)
+    assert isinstance(answer, Placement)
+    assert [gang.nodes for gang in answer.gangs] == [("a", "x"), ("x",)]
+
+
+# ---- one gang
+
+
+@patient
+@given(fleets(fewest=3), one_gang)
+def test_one_gang_gets_the_largest_legal_count_of_the_least_doubtful(fleet: Fleet, request: PlacementRequest) -> None:
+    (gang,) = request.gangs
+    could = able(fleet, request)
+    answer = place(FreeIndex(fleet), request)
+    doubts = [t for t in range(11) if sum(tenths(n) <= t for n in could.values()) >= gang.fewest]
+    if not doubts:
         assert isinstance(answer, NoFit)
-        have = "node has" if len(able) == 1 else "nodes have"
-        assert f"; {len(able)} {have} {gang.slots_per_node} free" in answer.reason
-    else:
-        assert isinstance(answer, Placement)
-        assert answer.gangs[0].nodes == tuple(sorted(node for _, node in able[: legal[-1]]))
+        have = "node has" if len(could) == 1 else "nodes have"
+        assert f"; {len(could)} {have} {gang.slots_per_node} free" in answer.reason
+        return
+    assert isinstance(answer, Placement)
+    nodes = answer.gangs[0].nodes
+    proven = {name for name, node in could.items() if tenths(node) <= doubts[0]}
+    assert proven.issuperset(nodes)
+    assert len(nodes) == min(gang.most, len(proven)) // gang.node_unit * gang.node_unit
 
 
-@given(fleets, requests(equal_slots=True))
-def test_gangs_of_equal_ranks_fit_exactly_when_any_way_exists(fleet: dict[str, int], request: PlacementRequest) -> None:
-    assert isinstance(place(index_of(fleet), request), Placement) == fits(fleet, list(request.gangs))
+@patient
+@given(plain_fleets, requests(most_gangs=1))
+def test_without_wishes_the_tightest_nodes_are_taken(fleet: Fleet, request: PlacementRequest) -> None:
+    answer = place(FreeIndex(fleet), request)
+    if isinstance(answer, Placement):
+        count = len(answer.gangs[0].nodes)
+        tight = sorted((node.free, name) for name, node in able(fleet, request).items())[:count]
+        assert answer.gangs[0].nodes == tuple(sorted(name for _, name in tight))
 
 
-@given(fleets, requests())
-def test_no_fit_is_never_hidden_by_an_answer(fleet: dict[str, int], request: PlacementRequest) -> None:
-    if not fits(fleet, list(request.gangs)):
-        assert isinstance(place(index_of(fleet), request), NoFit)
+def choices(fleet: Fleet, request: PlacementRequest) -> tuple[list[FreeNode], list[FreeNode]]:
+    """The nodes that the gang was given, and those that it could have had instead without more doubt."""
+    answer = place(FreeIndex(fleet), request)
+    assume(isinstance(answer, Placement))
+    assert isinstance(answer, Placement)
+    could = able(fleet, request)
+    chosen = [could[node] for node in answer.gangs[0].nodes]
+    least = request.gangs[0].fewest
+    worst = next(t for t in range(11) if sum(tenths(n) <= t for n in could.values()) >= least)
+    return chosen, [n for n in could.values() if tenths(n) <= worst and n not in chosen]
 
 
-@given(fleets, requests())
-def test_the_answer_does_not_depend_on_how_the_index_came_about(
-    fleet: dict[str, int], request: PlacementRequest
+@patient
+@given(racks(), wishes(pack=PACK))
+def test_packing_takes_the_narrowest_domain_that_holds_the_gang_or_the_fewest(
+    fleet: Fleet, request: PlacementRequest
 ) -> None:
-    worn = index_of(dict(reversed(fleet.items())))
-    for node, free in fleet.items():
-        worn.set(node, 9)
-        worn.set("gone", free)
-    for node, free in fleet.items():
-        worn.set(node, free)
-    worn.remove("gone")
-    worn.remove("gone")
-    assert place(worn, request) == place(index_of(fleet), request)
+    chosen, others = choices(fleet, request)
+    for kind in PACK:
+        sizes = Counter(domain(n, kind) for n in (*chosen, *others) if domain(n, kind))
+        enough = [size for size in sizes.values() if size >= len(chosen)]
+        if enough:
+            (name,) = {domain(n, kind) for n in chosen}
+            assert len(chosen) == 1 or sizes[name] == min(enough)
+            return
+    largest = sorted(sizes.values(), reverse=True)
+    fewest = next((k for k in range(len(largest) + 1) if sum(largest[:k]) >= len(chosen)), len(largest))
+    assert len({domain(n, "rack") for n in chosen} - {""}) == fewest
 
 
-def test_the_reason_has_the_numbers() -> None:
-    index = index_of({"a": 4, "b": 4, "c": 1})
-    four = GangRequest(role="trainer", gang=0, nodes_min=4, nodes_max=8, node_unit=2, slots_per_node=4)
-    answer = place(index, PlacementRequest(job=1, name="j", gangs=(four,)))
-    assert answer == NoFit(reason="needs at least 4 nodes x 4 slots; 2 nodes have 4 free")
+@patient
+@given(racks(), wishes(spread="rack", pack=PACK))
+def test_spreading_takes_evenly_from_as_many_domains_as_can_be(fleet: Fleet, request: PlacementRequest) -> None:
+    assume(any(n.domains for n in fleet))
+    chosen, others = choices(fleet, request)
+    used = Counter(domain(n, "rack") for n in chosen)
+    left = {domain(n, "rack") for n in others} - {""}
+    assert all(used[full] <= used[spare] + 1 for full in used.keys() - {""} for spare in left)
+    assert not (used[""] and left)
 
 
-def test_the_reason_names_the_gang_that_found_no_room_beside_the_others() -> None:
-    index = index_of({"a": 4})
-    wanted = tuple(
-        GangRequest(role=role, gang=0, nodes_min=1, nodes_max=1, node_unit=1, slots_per_node=3)
-        for role in ("trainer", "ps")
-    )
-    answer = place(index, PlacementRequest(job=1, name="j", gangs=wanted))
-    assert answer == NoFit(
-        reason="role ps gang 0 needs 1 node x 3 slots; 0 nodes have 3 free beside the job's other gangs"
-    )
+@patient
+@given(racks(), wishes(pack=PACK), st.lists(st.sampled_from(RACKED), unique=True, max_size=6))
+def test_nodes_that_a_gang_had_are_taken_again(fleet: Fleet, request: PlacementRequest, had: list[str]) -> None:
+    request = replace(request, gangs=(replace(request.gangs[0], near=tuple(had)),))
+    chosen, others = choices(fleet, request)
+    assert not {n.node for n in others} & set(had) or {n.node for n in chosen} <= set(had)
+
+
+@patient
+@given(racks(), wishes(pack=PACK), st.sampled_from(RACKED))
+def test_others_are_taken_near_those_that_a_gang_has(fleet: Fleet, request: PlacementRequest, own: str) -> None:
+    gang = replace(request.gangs[0], near=(own,))
+    chosen, others = choices(fleet, replace(request, gangs=(gang,), avoid=(own,)))
+    here = next((n for n in fleet if n.node == own), None)
+    assume(here is not None)
+    assert here is not None
+    for kind in PACK:
+        close = [n for n in (*chosen, *others) if domain(n, kind) == domain(here, kind) != ""]
+        if len(close) >= len(chosen):
+            assert all(n in close for n in chosen)
+            return
+
+
+# ---- the order of ranks
+
+
+@patient
+@given(fleets(), st.lists(st.sampled_from([f"n{i}" for i in range(8)]), unique=True, max_size=6))
+def test_ranks_of_one_domain_are_neighbours(fleet: Fleet, before: list[str]) -> None:
+    nodes = {node.node: node for node in fleet}
+    order = in_rank_order(FreeIndex(fleet), nodes, PACK, before)
+    assert sorted(order) == sorted(nodes)
+    kept = [node for node in order if node in before]
+    if len(order) == len(before) and kept:
+        assert all(order[number] == node for number, node in enumerate(before) if node in nodes)
+        return
+    for kind in PACK:
+        runs = [
+            domain(nodes[a], kind)
+            for a, b in zip(order, (*order[1:], None), strict=False)
+            if b is None or domain(nodes[a], kind) != domain(nodes[b], kind)
+        ]
+        assert len(runs) == len(set(runs))
+    for switch in {domain(node, "switch") for node in nodes.values()}:
+        stayed = [node for node in kept if domain(nodes[node], "switch") == switch]
+        assert stayed == [node for node in before if node in stayed]
+
+
+def test_a_newcomer_takes_the_number_of_the_lost_node_of_its_domain() -> None:
+    where = {"a1": "r1", "a2": "r1", "a3": "r1", "b1": "r2", "b2": "r2", "b3": "r2"}
+    fleet = [FreeNode(node=node, slots=1, free=1, domains=(("rack", rack),)) for node, rack in where.items()]
+    order = in_rank_order(FreeIndex(fleet), ["a1", "a3", "b2", "b3"], ["rack"], ["b1", "b2", "a1", "a2"])
+    assert order == ("b3", "b2", "a1", "a3")
+
+
+def test_worlds_of_another_size_keep_the_order_of_domains() -> None:
+    where = {"a1": "r1", "a2": "r1", "b1": "r2", "b2": "r2", "c1": "r3"}
+    fleet = [FreeNode(node=node, slots=1, free=1, domains=(("rack", rack),)) for node, rack in where.items()]
+    order = in_rank_order(FreeIndex(fleet), list(where), ["rack"], ["b2", "a2"])
+    assert order == ("b2", "b1", "a2", "a1", "c1")
+
+
+# ---- what it costs
 
 
 class CountingIndex(FreeIndex):
@@ -153,15 +258,10 @@ class CountingIndex(FreeIndex):
         self.operations += 1
         super().set(node, free)
 
-    def best_fit(self, need: int) -> Iterator[str]:
-        for node in super().best_fit(need):
+    def buckets(self, need: int, doubt: int = 10) -> Iterator[list[str]]:
+        for level in super().buckets(need, doubt):
             self.operations += 1
-            yield node
-
-    def most_free(self, need: int) -> Iterator[str]:
-        for node in super().most_free(need):
-            self.operations += 1
-            yield node
+            yield level
 
 
 @pytest.mark.parametrize("slots", [1, 4, 8])
@@ -180,25 +280,5 @@ def test_the_cost_does_not_grow_with_the_fleet(slots: int) -> None:
         place(index, wanted)
         return index.operations
 
-    assert cost(20, 8) == cost(5000, 8) < 100
+    assert cost(20, 8) == cost(5000, 8) < 150
     assert cost(5000, 0) == 0
-
-
-def test_broken_rules_are_named() -> None:
-    index = index_of({"a": 4, "b": 4})
-    gang = GangRequest(role="t", gang=0, nodes_min=2, nodes_max=2, node_unit=1, slots_per_node=3)
-    request = PlacementRequest(job=1, name="j", gangs=(gang,))
-    good = place(index, request)
-    assert isinstance(good, Placement)
-
-    def rule(*nodes: str) -> str:
-        changed = type(good.gangs[0])(role="t", gang=0, nodes=nodes)
-        return broken_rule(index, request, Placement(gangs=(changed,)))
-
-    assert rule("a", "b") == ""
-    assert rule("a", "a") == "it gives role t gang 0 a node twice"
-    assert rule("a") == "it gives role t gang 0 1 node where 2 to 2 in steps of 1 are legal"
-    assert rule("a", "z") == "it gives role t gang 0 node z, which may not be used"
-    assert "where [('t', 0)] were asked for" in broken_rule(index, request, Placement(gangs=()))
-    index.set("b", 2)
-    assert rule("a", "b") == "it takes 3 slots of node b, which has 2 free"

@@ -56,6 +56,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if isinstance(hint, types.UnionType):
         return st.one_of(*map(values, typing.get_args(hint)))
     match typing.get_origin(hint), typing.get_args(hint):
+        case builtin, parts if builtin is tuple and parts[-1] is not Ellipsis:
+            return st.tuples(*map(values, parts))
         case builtin, (item, _) if builtin is tuple:
             return st.lists(values(item), max_size=3).map(tuple)
         case builtin, (key, item) if builtin is dict:
@@ -121,7 +123,17 @@ def test_enums_begin_unspecified_and_whole_numbers_are_int64() -> None:
 
 
 def test_mutations_carry_a_request_id() -> None:
-    mutations = {"SubmitJob", "CancelJob", "RestartJob", "AdoptNode", "ConfirmDown", "OrderDrill"}
+    mutations = {
+        "SubmitJob",
+        "CancelJob",
+        "RestartJob",
+        "ScaleJob",
+        "SuspendJob",
+        "ResumeJob",
+        "AdoptNode",
+        "ConfirmDown",
+        "OrderDrill",
+    }
     service = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]
     reads = {m.name for m in service.methods if m.name.startswith(("List", "Get", "Watch")) or m.name == "JobLogs"}
     assert {m.name for m in service.methods} == mutations | reads

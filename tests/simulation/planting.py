@@ -35,13 +35,13 @@ def plant(bug: Bug, where: Path) -> None:
         path.write_text(text.replace(right, wrong))
 
 
-def simulate(seed: int, *options: str, where: Path | None = None, hash_seed: str = "0") -> dict[str, Any]:
-    """Run the simulator in a fresh interpreter; what it prints."""
+def simulate(*words: str, where: Path | None = None, hash_seed: str = "0") -> dict[str, Any]:
+    """Run the simulator in a fresh interpreter; the last thing it prints."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     if where is not None:
         environment["PYTHONPATH"] = str(where)
     done = subprocess.run(
-        [sys.executable, "-m", "dlroverd.testing.simulator", str(seed), *options],
+        [sys.executable, "-m", "dlroverd.testing.simulator", *words],
         capture_output=True,
         text=True,
         cwd=where or ROOT,
@@ -49,5 +49,5 @@ def simulate(seed: int, *options: str, where: Path | None = None, hash_seed: str
         check=False,
     )
     assert done.stdout, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result

@@ -29,9 +29,9 @@ BUGS = (
         frozenset({"gone_is_gone"}),
         (
             (
-                "dlroverd/core/intake/reports.py",
-                "            if rank is None or rank.node != node:\n                continue",
-                "            if rank is None:\n                continue",
+                "dlroverd/core/state.py",
+                "if rank is not None and rank.node == node:",
+                "if rank is not None:",
             ),
         ),
     ),
@@ -41,8 +41,8 @@ BUGS = (
         (
             (
                 "dlroverd/core/passes/membership.py",
-                "    if gone < known and not (gone or ending):\n        return\n",
-                "",
+                "(none_ended or leases.length_s(state, gang.key))",
+                "leases.length_s(state, gang.key)",
             ),
             (
                 "dlroverd/core/passes/liveness.py",
@@ -117,17 +117,17 @@ def test_fleet_survives_a_fresh_seed(number: int, request: pytest.FixtureRequest
 
 def test_same_seed_gives_the_same_log_under_any_hash_seed() -> None:
     small = ("--nodes", "40", "--jobs", "12", "--hours", "0.1")
-    first, second = (simulate(7, *small, hash_seed=hash_seed) for hash_seed in ("1", "2"))
+    first, second = (simulate("chaos", "7", *small, hash_seed=hash_seed) for hash_seed in ("1", "2"))
     assert first == second
     assert first["turns"] > 500
-    assert simulate(8, *small)["log"] != first["log"]
+    assert simulate("chaos", "8", *small)["log"] != first["log"]
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.partition(":")[0].replace(" ", "_"))
 def test_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     plant(bug, tmp_path)
     for seed in range(1, FRESH + 1):
-        found = simulate(seed, "--hours", str(HOURS), where=tmp_path)
+        found = simulate("chaos", str(seed), "--hours", str(HOURS), where=tmp_path)
         if "check" in found:
             assert found["check"] in bug.caught_by
             return

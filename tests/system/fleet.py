@@ -79,17 +79,32 @@ class Waiting:
 
 
 class Fleet(Waiting):
-    """One daemon and its nodes, all below one folder; each side may run other code than this checkout's."""
+    """One daemon and its nodes, all below one folder; each side may run other code than this checkout's.
 
-    def __init__(self, root: Path, *, daemon_code: Path = ROOT, agent_code: Path = ROOT) -> None:
+    `limits` are those of the daemon's configuration, and `agent` is more of that of each agent.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        limits: dict[str, str] | None = None,
+        scheduling: dict[str, object] | None = None,
+        agent: dict[str, str] | None = None,
+        daemon_code: Path = ROOT,
+        agent_code: Path = ROOT,
+    ) -> None:
         self.root = root
+        config = root / "daemon.yaml"
+        config.write_text(json.dumps({"limits": limits or {}} | ({"scheduling": scheduling} if scheduling else {})))
         self._agent_code = agent_code
+        self._agent = agent or {}
         self.address = f"unix://{root}/run/d.sock"
         self.state_dir = root / "daemon"
         self.daemon = Program(
             "dlroverd.daemon.main",
             root / "daemon.log",
-            *("--state-dir", str(self.state_dir), "--listen", self.address),
+            *("--config", str(config), "--state-dir", str(self.state_dir), "--listen", self.address),
             code=daemon_code,
         )
         self.agents: dict[str, Program] = {}
@@ -98,22 +113,28 @@ class Fleet(Waiting):
     def start(self, nodes: int, slots: int) -> None:
         """Start the daemon and so many agents, and wait until all nodes are ready."""
         self.daemon.start()
-        for number in range(1, nodes + 1):
-            node = f"n{number}"
-            first = random.randrange(20000, 29900, 100)  # tests run beside each other, and nodes share one host
-            config = {
-                "node": node,
-                "daemon": [self.address],
-                "state_dir": str(self.root / node),
-                "slots": slots,
-                "port_range": f"{first}-{first + 99}",
-            }
-            file = self.root / f"{node}.yaml"
-            file.write_text(json.dumps(config))
-            log = self.root / f"{node}.log"
-            self.agents[node] = Program("dlroverd_agent.main", log, "--config", str(file), code=self._agent_code)
-            self.agents[node].start()
+        for _ in range(nodes):
+            self.add_node(slots)
         self.until_nodes(lambda views: len(views) == nodes and all(view.state == "ready" for view in views))
+
+    def add_node(self, slots: int) -> str:
+        """Start one more agent, and give its node's name."""
+        node = f"n{len(self.agents) + 1}"
+        first = random.randrange(20000, 29900, 100)  # tests run beside each other, and nodes share one host
+        config = {
+            "node": node,
+            "daemon": [self.address],
+            "state_dir": str(self.root / node),
+            "slots": slots,
+            "port_range": f"{first}-{first + 99}",
+            **self._agent,
+        }
+        file = self.root / f"{node}.yaml"
+        file.write_text(json.dumps(config))
+        log = self.root / f"{node}.log"
+        self.agents[node] = Program("dlroverd_agent.main", log, "--config", str(file), code=self._agent_code)
+        self.agents[node].start()
+        return node
 
     def ctl(self, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run dlroverctl; fails if its exit code is another one."""

@@ -105,6 +105,10 @@ def carriers(directory: Path) -> list[int]:
     return found
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 async def ended(pid: int) -> None:
     """Wait for the end of a process that is not our child."""
     try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,8 +111,16 @@ def test_a_submission_is_answered_as_asked(fleet: Fleets, tmp_path: Path) -> Non
     }
     assert here.ctl("job", "submit", "-f", str(file), "--parsable", "--wait").stdout == "3\n"
     dry = here.json("submit", "-f", str(file), "--dry-run", "--nproc-per-node", "2")
-    assert (dry["kind"], dry["name"], dry["roles"][0]["nproc_per_node"]) == ("job_spec", "of-a-file", 2)
-    assert dry["roles"][0]["argv"] == [sys.executable, "-u", STEPS, "--steps", "2"]
+    assert (dry["kind"], dry["spec"]["name"], dry["spec"]["roles"][0]["nproc_per_node"]) == ("dry_run", "of-a-file", 2)
+    assert dry["spec"]["roles"][0]["argv"] == [sys.executable, "-u", STEPS, "--steps", "2"]
+    assert [placed["nodes"] for placed in dry["placed"]] == [["n1"]]
+    assert dry["environment"]["trainer"]["WORLD_SIZE"] == "2"
+    refused = here.ctl("submit", "-f", str(file), "--dry-run", "--exclude", "n1", code=1)
+    assert "asks for 1 node x 1 slot; 0 of the 1 node known would do; 1 is excluded." in refused.stderr
+    shown = here.ctl("submit", "-f", str(file), "--dry-run").stdout
+    assert "  trainer/0: n1\n" in shown
+    assert "  MASTER_ADDR=n1\n" in shown
+    assert "  unreachable_after 5s (the daemon's)\n" in shown
     assert [job.id for job in here.client.jobs()] == [1, 2, 3]
 
 
@@ -122,7 +131,7 @@ def test_exit_codes_say_how_it_ended(fleet: Fleets, tmp_path: Path) -> None:
     done = here.ctl(*run, STEPS, "--steps", "2")
     assert done.stdout.splitlines()[1:] == ["step 1", "step 2", "the last line has no end"]
     failed = here.ctl(*run, "--max-restarts", "0", STEPS, "--steps", "1", "--exit", "3", code=5)
-    assert "job 2 failed: rank 0 on n1 ended with exit code 3 and said no more\n" in failed.stderr
+    assert "job 2 failed: rank 0 on n1 ended with exit code 3; its last line was `the last" in failed.stderr
     gave_up = here.ctl(*run, "--max-restarts", "1", STEPS, "--steps", "1", "--exit", "3", code=6)
     assert "gave up: 1 restarts in 3600 s, and max_restarts is 1" in gave_up.stderr
     waited = here.ctl("submit", "--wait", "--max-restarts", "0", STEPS, "--steps", "1", "--fail", code=5)
@@ -189,9 +198,22 @@ def test_a_restart_that_a_person_asks_for_costs_nothing(fleet: Fleets) -> None:
     after = here.until_stepping(job, 2)
     assert not set(before) & set(pids(after))
     assert (after.restarts, after.restarts_in_window) == (1, 0)
+    here.until_job(job, lambda view: not view.incidents[0].open)
     phases = here.json("job", "status", str(job))["incidents"][0]["phases"]
-    parts = [phases[name] for name in ("detected", "stopped", "placed", "started", "first_step", "unknown")]
+    parts = [phases[name] for name in ("detect", "stop", "decide", "wait", "start", "load", "recompute", "unknown")]
     assert sum(parts) == pytest.approx(phases["total"], abs=1e-3)
+    # It began again at step 0, so what it had done was done again before anything counted.
+    spent = here.json("job", "goodput", str(job))["jobs"][0]
+    assert spent["times"]["redone"] == pytest.approx(phases["recompute"], abs=1e-3)
+    categories = [seconds for seconds in spent["times"].values() if seconds is not None]
+    assert sum(categories) == pytest.approx(spent["wall_s"], abs=1e-3)
+    assert 0 < spent["goodput"] < 1
+    titles, shown, _, fleet_line = here.ctl("job", "goodput").stdout.splitlines()
+    assert titles.split()[:5] == ["ID", "NAME", "STATE", "GOODPUT", "PRODUCTIVE"]
+    assert re.match(rf"{job}  +steps  +running  +\d+\.\d %  +\S+  +-  ", shown), "checkpointing is not known"
+    assert re.fullmatch(r"Nodes held by this job: \d+\.\d % of \d+\.\d node-seconds productive\.", fleet_line)
+    why = here.ctl("why", str(job)).stdout
+    assert re.search(r"Goodput \d+\.\d % of the \S+ since it had its nodes: productive ", why)
 
 
 def test_what_ignores_term_is_killed_after_the_grace(fleet: Fleets) -> None:

@@ -126,7 +126,7 @@ def test_a_failed_rank_opens_an_incident_and_the_job_goes_on(tmp_path: Path) -> 
                 assert incident.cause is not None
                 assert incident.cause.rank == first[0]
                 phases = incident.phases
-                parts = (phases.detected, phases.stopped, phases.placed, phases.started, phases.first_step)
+                parts = (phases.detect, phases.stop, phases.decide, phases.wait, phases.start, phases.load)
                 assert None not in parts
                 assert phases.unknown == 0
                 assert phases.total == pytest.approx(sum(part or 0 for part in parts))

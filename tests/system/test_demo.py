@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.fleet import dlroverctl, until_none
 
-NAMES = ("detected", "stopped", "placed", "started", "first_step", "unknown", "total")
+NAMES = ("detect", "stop", "decide", "wait", "start", "load", "recompute", "unknown", "total")
 
 
 def test_the_demo_survives_its_kill_and_says_so(tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ def test_a_killed_rank_is_measured_against_what_was_expected(fleet: Fleets) -> N
     assert (said["fault"]["node"], said["fault"]["rank"]) == ("n1", 1)
     phases = {phase["phase"]: phase for phase in said["phases"]}
     assert list(phases) == [
-        *("noticed", "detected", "stopped", "placed", "started", "first_step", "unknown", "total"),
+        *("noticed", "detect", "stop", "decide", "wait", "start", "load", "unknown", "total"),
     ]
     measured = {name: phase["measured_s"] for name, phase in phases.items()}
     assert measured.pop("total") == pytest.approx(sum(measured.values()), abs=1e-3)
-    assert phases["first_step"]["source"] == "the job's first start"
-    assert phases["first_step"]["expected_s"] is not None
+    assert phases["load"]["source"] == "the job's first start"
+    assert phases["load"]["expected_s"] is not None
     assert said["incident"]["drill"].startswith("kill_rank ordered by ")
 
     view = here.client.job(job)
@@ -132,8 +132,8 @@ def test_a_killed_rank_is_measured_against_what_was_expected(fleet: Fleets) -> N
 
     with drilling(here, job, "--kill-rank", "0") as drill:
         again = {phase["phase"]: phase for phase in drill.outcome()["phases"]}
-    assert again["first_step"]["source"] == "incident 1"
-    assert again["first_step"]["expected_s"] == measured["first_step"]
+    assert again["load"]["source"] == "incident 1"
+    assert again["load"]["expected_s"] == measured["load"]
 
 
 def test_a_frozen_rank_goes_on_with_its_whole_tree(fleet: Fleets) -> None:

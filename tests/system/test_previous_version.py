@@ -47,8 +47,8 @@ def mixed(tmp_path: Path) -> Iterator[Fleets]:
     """Make a fleet of one node whose sides run other code than this."""
     made: list[Fleet] = []
 
-    def make(**code: Path) -> Fleet:
-        made.append(Fleet(tmp_path, **code))
+    def make(daemon_code: Path = ROOT, agent_code: Path = ROOT) -> Fleet:
+        made.append(Fleet(tmp_path, daemon_code=daemon_code, agent_code=agent_code))
         made[0].start(1, 4)
         return made[0]
 
@@ -69,7 +69,7 @@ def loses_a_rank_and_finishes(here: Fleet) -> None:
     assert (over.state, over.restarts, gang(over).round) == ("succeeded", 1, 2)
     cause = here.json("why", str(job))["cause"]
     assert (cause["kind"], cause["rank"]["rank"], cause["exit"]["signal"]) == ("signal", 1, 9)
-    logged_whole(here, job, 60)
+    logged_whole(here, job, 60, first=1001)  # it was restarted once
 
 
 def test_todays_release_is_not_the_one_that_is_kept(previous: Path) -> None:

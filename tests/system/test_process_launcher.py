@@ -21,20 +21,18 @@ from tests.system.launching import (
     ended,
     forking,
     order,
+    parent_of,
     printed,
     python,
 )
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+from tests.system.lease_contract import LeaseContract
 
 
 def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-class TestProcessLauncher(LauncherContract):
+class TestProcessLauncher(LauncherContract, LeaseContract):
     make_source = "from dlroverd_agent.launchers.process import ProcessLauncher as make"
 
     @pytest.mark.parametrize("tree", TREES)

@@ -4,23 +4,28 @@ Messages arrive at once unless a node is silent. The scheduler is the built-in r
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from dlroverd_agent import core as agent
 
-from dlroverd.core import reasons
+from dlroverd.core import out_of_use, reasons
 from dlroverd.core.desired import desired
+from dlroverd.core.folds.ledgers import ledger_of
 from dlroverd.core.handle import handle
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import preempt, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import Refused
 from dlroverd.model import input as inp
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
+from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey, RankKey
-from dlroverd.model.job import JobSpec, JobState, RankState, RoleSpec, User
+from dlroverd.model.job import FailureRule, FailureVerdict, GrowWhen, JobSpec, JobState, RankState, RoleSpec, User
 from dlroverd.model.limits import Limits
-from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeFacts
-from dlroverd.model.placement import GangPlacement, NoFit, Placement, place
+from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeDomains, NodeFacts
+from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
+from dlroverd.model.quota import Quota
+from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import DrillKind, NodeCheck, Observed, Progress, RankObservation
 from tests.transcripts import writing
 
@@ -32,6 +37,7 @@ class _Node:
         self.name = name
         self.boot = boot
         self.facts = facts
+        self.devices = facts.devices
         self.core = agent.AgentCore(name, agent.Followed())
         self.reachable = True
         self.stopping: set[RankKey] = set()
@@ -62,7 +68,7 @@ class Stage:
     # ---- nodes
 
     def do_node(self, words: list[str]) -> None:
-        """node n1 slots 2 [devices 2] [peer 7711]: a new host says hello; with `peer` its agent answers others."""
+        """node n1 slots 2 [devices 2] [peer 7711] [leases no]: a host says hello; with `peer` it answers others."""
         name, options = words[0], _options(words[1:])
         devices = tuple(
             Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
@@ -79,16 +85,20 @@ class Stage:
             port_high=20009,
             addresses=(name, f"{name}-b"),
             peer_port=int(options.get("peer", "0")),
+            keeps_leases=options.get("leases") != "no",
         )
         self._nodes[name] = _Node(name, "b1", facts)
         self._nodes[name].core.handle(agent.Recovered(()), self._now)
         self._hello(self._nodes[name])
 
     def do_hello(self, words: list[str]) -> None:
-        """hello n1 [boot b2]: it connects anew; with another boot id all it ran is gone."""
+        """hello n1 [boot b2] [devices 1]: it connects anew; with another boot id all it ran is gone."""
         node = self._nodes[words[0]]
         node.reachable = True
-        boot = _options(words[1:]).get("boot", node.boot)
+        options = _options(words[1:])
+        boot = options.get("boot", node.boot)
+        if "devices" in options:
+            node.facts = replace(node.facts, devices=node.devices[: int(options["devices"])])
         if boot != node.boot:
             node.boot, node.stopping = boot, set()
             gone = ExitInfo(exited_at=self._now, lost=REBOOTED)
@@ -114,6 +124,19 @@ class Stage:
             self._nodes[name].reachable = False
             self._nodes[name].core.handle(agent.Disconnected(), self._now)
         self._turn(*(inp.NodeSilent(node=name) for name in words))
+
+    def do_still_silent(self, words: list[str]) -> None:
+        """still_silent n1 35: nothing has been heard of it for so many seconds."""
+        self._turn(inp.StillSilent(node=words[0], silent_s=float(words[1])))
+
+    def do_topology(self, words: list[str]) -> None:
+        """topology switch s1 n1,n2 switch s2 n3 pdu p1 n1,n2,n3: what the nodes share."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for kind, name, nodes in zip(words[::3], words[1::3], words[2::3], strict=True):
+            for node in nodes.split(","):
+                found.setdefault(node, []).append((kind, name))
+        domains = tuple(NodeDomains(node=node, domains=tuple(shared)) for node, shared in sorted(found.items()))
+        self._turn(inp.TopologySet(pack_by=(), nodes=domains))
 
     def do_adopt(self, words: list[str]) -> None:
         """adopt n1: a person says that this log takes the place of the one it follows."""
@@ -161,6 +184,46 @@ class Stage:
         )
         self._turn(order)
 
+    def do_hold(self, words: list[str]) -> None:
+        """hold drain n1,n2 [owner ann] [mode now] [within 60] [reboot yes] [until_checked yes] [why noise]."""
+        options = _options(words[2:])
+        self._turn(
+            inp.HoldNodes(
+                request_id=self._request(words[1:]),
+                nodes=tuple(words[1].split(",")),
+                kind=HoldKind(words[0]),
+                owner=options.get("owner", "ann"),
+                actor="root",
+                reason=options.get("why", "noise"),
+                mode=DrainMode(options.get("mode", "finish")),
+                deadline_s=float(options.get("within", "0")),
+                reboot="reboot" in options,
+                until_checked="until_checked" in options,
+            )
+        )
+
+    def do_release(self, words: list[str]) -> None:
+        """release n1,n2 [owner ann] [kind drain] [set_by r]: its owner lets go."""
+        options = _options(words[1:])
+        kind = HoldKind(options["kind"]) if "kind" in options else None
+        nodes, owner, set_by = tuple(words[0].split(",")), options.get("owner", "ann"), options.get("set_by", "")
+        self._turn(
+            inp.ReleaseNodes(
+                request_id=self._request(words), nodes=nodes, owner=owner, actor="root", kind=kind, request=set_by
+            )
+        )
+
+    def do_automation(self, words: list[str]) -> None:
+        """automation pause why | resume | observe | advise | act: what it does by itself."""
+        match words[0]:
+            case "pause":
+                self._turn(inp.PauseAutomation(actor="ann", reason=" ".join(words[1:])))
+            case "resume":
+                self._turn(inp.ResumeAutomation(actor="ann"))
+            case stage:
+                limits = replace(self._limits.automation, quarantine=AutomationStage(stage))
+                self._limits = replace(self._limits, automation=limits)
+
     def do_wipe(self, words: list[str]) -> None:
         """wipe: the daemon has lost its state, and begins a log of another id."""
         assert not words
@@ -183,9 +246,13 @@ class Stage:
             self._feed(node, agent.RankChanged(moved))
 
     def do_exit(self, words: list[str]) -> None:
-        """exit 1/trainer/0#1 signal 9 | code 3 | oom | error Type message | peer | port | launch why: it ends."""
+        """exit 1/trainer/0#1 signal 9 | code 3 | oom | error Type message | peer | port | launch why [after 31].
+
+        `after`: the last training step that was seen of it.
+        """
         node, seen = self._rank(words[0])
-        exit_ = self._exit(words[1:])
+        end, _, step = " ".join(words[1:]).partition(" after ")
+        exit_ = replace(self._exit(end.split()), step=int(step or -1))
         self._feed(node, agent.RankChanged(replace(seen, state=RankState.EXITED, exit=exit_)))
 
     def do_stuck(self, words: list[str]) -> None:
@@ -223,6 +290,18 @@ class Stage:
         roles = tuple(_role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
         self._turn(inp.Submit(request_id=general.get("request", name), spec=_spec(name, roles, general)))
 
+    def do_quota(self, words: list[str]) -> None:
+        """quota user ann [devices 4] [jobs 1]: what the operator's configuration says from now on."""
+        kind, name, *rest = words
+        options = {key: int(value) for key, value in _options(rest).items()}
+        quota = Quota(kind=kind, name=name, devices=options.get("devices"), jobs=options.get("jobs"))
+        self._limits = replace(self._limits, quotas=(*self._limits.quotas, quota))
+
+    def do_limits(self, words: list[str]) -> None:
+        """limits spare_nodes 1: another limit of the operator's, a number."""
+        options = {key: int(value) for key, value in _options(words).items()}
+        self._limits = replace(self._limits, **options)  # type: ignore[arg-type] # limits that are numbers
+
     def do_cancel(self, words: list[str]) -> None:
         """cancel 1 [request r]: a person ends a job."""
         self._turn(inp.Cancel(request_id=self._request(words), job=int(words[0]), actor="ann"))
@@ -230,6 +309,37 @@ class Stage:
     def do_restart(self, words: list[str]) -> None:
         """restart 1 [request r]: a person wants a new round."""
         self._turn(inp.Restart(request_id=self._request(words), job=int(words[0]), actor="ann"))
+
+    def do_checkpoint(self, words: list[str]) -> None:
+        """checkpoint 1/trainer/0@1 31: a world tells of a complete checkpoint."""
+        _, seen = self._rank(f"{words[0]}#0")
+        progress = Progress(round=seen.key.round_key, step=int(words[1]), at=self._now, checkpoint=int(words[1]))
+        self._turn(inp.GangCheckpointed(progress=progress))
+
+    def do_suspend(self, words: list[str]) -> None:
+        """suspend 1 [within 600] [request r]: a person wants a job stopped and kept."""
+        within_s = float(_options(words[1:]).get("within", "0"))
+        item = inp.Suspend(request_id=self._request(words), job=int(words[0]), actor="ann", within_s=within_s)
+        self._turn(item)
+
+    def do_resume(self, words: list[str]) -> None:
+        """resume 1 [request r]: a person wants a suspended job to go on."""
+        self._turn(inp.Resume(request_id=self._request(words), job=int(words[0]), actor="ann"))
+
+    def do_scale(self, words: list[str]) -> None:
+        """scale 1 nnodes 1:2 [role ps] [within 600]: a person changes how many nodes a role may have."""
+        options = _options(words[1:])
+        least, _, most = options["nnodes"].partition(":")
+        scale = inp.Scale(
+            request_id=self._request(words),
+            job=int(words[0]),
+            actor="ann",
+            role=options.get("role", ""),
+            nodes_min=int(least),
+            nodes_max=int(most or least),
+            within_s=float(options.get("within", "0")),
+        )
+        self._turn(scale)
 
     def do_storage(self, words: list[str]) -> None:
         """storage low | ok: the state of the log's disk."""
@@ -248,13 +358,24 @@ class Stage:
         self._now = until
 
     def do_why(self, words: list[str]) -> None:
-        """why 1: what people are told."""
+        """why 1 | why n1: what people are told."""
+        if words[0] in self._nodes:
+            self.lines.append(out_of_use.why(self._state, words[0]))
+            return
         job = self._state.jobs[int(words[0])]
         self.lines.append(
-            f"job {job.id} {job.state.value} restarts {job.restarts}: {reasons.current(self._state, job.id)}"
+            f"job {job.id} {job.state.value} restarts {job.restarts}: "
+            f"{reasons.current(self._state, job.id, self._limits)}"
         )
         for incident in self._state.incidents_of(job.id):
             self.lines.append(f"  {writing.text(incident)}")
+
+    def do_goodput(self, words: list[str]) -> None:
+        """goodput 1: what its time went to."""
+        ledger = ledger_of(self._state, self._state.jobs[int(words[0])]).as_of(self._now)
+        for what, times in (("seconds", ledger.time_us), ("node-seconds", ledger.node_time_us)):
+            spent = (f"{name} {us / 1e6:g}" for name, us in asdict(times).items() if us)
+            self.lines.append(f"{what}: {', '.join(spent)}")
 
     # ---- beneath
 
@@ -307,7 +428,7 @@ class Stage:
 
     def _hello(self, node: _Node) -> None:
         followed, observed = node.core.followed, node.core.observed()
-        node.core.handle(agent.Connected(observed.version), self._now)
+        node.core.handle(agent.Connected(observed.version, asked_at=self._now), self._now)
         node.reports.append(observed)
         hello = inp.NodeHello(
             node=node.name,
@@ -342,7 +463,11 @@ class Stage:
         record = self._state.jobs[job]
         if self._scheduler == "silent" or record.state is not JobState.PLACING:
             return
-        answer: Placement | NoFit | None = place(self._state.free, placement.request(self._state, job))
+        answer: Placement | NoFit | Preempt | None = place_or_preempt(
+            self._state.free,
+            requests.request(self._state, job, self._limits),
+            preempt.candidates(self._state, self._limits, self._state.jobs[job]),
+        )
         failure = ""
         if self._scheduler == "wrong":
             answer = Placement(gangs=(GangPlacement(role="trainer", gang=0, nodes=("n9",)),))
@@ -361,6 +486,8 @@ class Stage:
                     self.lines.append(
                         f"  {node.name} stops {action.key} within {action.evidence_s + action.grace_s:g}s"
                     )
+                case agent.Reboot():
+                    self.lines.append(f"  {node.name} reboots")
                 case agent.Say():
                     self.lines.append(f'  {node.name} says "{action.sentence}"')
         for action in actions:
@@ -368,6 +495,8 @@ class Stage:
                 case agent.SendObserved() if node.reachable:
                     node.reports.append(action.observed)
                     self._turn(inp.NodeReport(node=node.name, observed=action.observed))
+                case agent.AskNow() if node.reachable:
+                    self._feed(node, agent.BeatHeard(self._now))
                 case agent.Reconnect():
                     self._hello(node)
 
@@ -386,7 +515,10 @@ def _role(options: dict[str, str]) -> RoleSpec:
         gangs=int(options.get("gangs", "1")),
         nodes_min=int(least),
         nodes_max=int(most or least),
+        node_unit=int(options.get("unit", "1")),
         nproc_per_node=int(options.get("nproc", "1")),
+        spares=int(options.get("spares", "0")),
+        lease_s=float(options.get("lease", "0")),
         restart_with=() if joins == "none" else tuple(joins.split(",")),
     )
 
@@ -394,10 +526,28 @@ def _role(options: dict[str, str]) -> RoleSpec:
 def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> JobSpec:
     return JobSpec(
         name=name,
-        user=User(uid=1000, gid=1000, name="ann"),
+        user=User(uid=1000, gid=1000, name=options.get("user", "ann")),
+        project=options.get("project", ""),
+        priority=int(options.get("priority", "0")),
         roles=roles,
         max_restarts=int(options.get("max_restarts", "3")),
         time_limit_s=float(options.get("time_limit", "0")),
         queue_timeout_s=float(options.get("queue_timeout", "86400")),
         allow_mismatch=options.get("allow_mismatch") == "yes",
+        grow=GrowWhen(options.get("grow", "checkpoint")),
+        replace_wait_s=float(options.get("replace_wait", "60")),
+        notice_signal=options.get("notice_signal", ""),
+        on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
+    )
+
+
+def _rule(text: str) -> FailureRule:
+    """kind=signal:node | code=3:abort | kind=signal:job:free: one line of a user's policy."""
+    match, verdict, *free = text.split(":")
+    what, _, value = match.partition("=")
+    return FailureRule(
+        verdict=FailureVerdict(verdict),
+        exit_codes=(int(value),) if what == "code" else (),
+        kinds=(value,) if what == "kind" else (),
+        free=bool(free),
     )

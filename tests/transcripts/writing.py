@@ -20,7 +20,8 @@ def event(item: Any) -> str:
         value = getattr(item, field.name)
         told_anyway = value is not None and field.name in ("job", "low", "code")
         if field.name not in _LEFT_OUT and (value not in _QUIET or told_anyway):
-            shown.append(f"{field.name}={text(value)}")
+            plain = field.name in ("weight", "score", "doubt")
+            shown.append(f"{field.name}={value if plain else text(value)}")
     return f"{type(item).__name__} {' '.join(shown)}".rstrip()
 
 
@@ -67,6 +68,7 @@ def desired(node: str, wanted: Desired) -> str:
     parts = [_assignment(each) for each in wanted.assignments]
     parts += [f"stop {each.round}" for each in wanted.tombstones]
     parts += [f"call {each.node}" for each in wanted.suspects]
+    parts += [f"reboot {wanted.reboot}"] if wanted.reboot else []
     parts += [f"drill {each.kind} {each.rank or ''}".rstrip() for each in wanted.drills]
     adopt = [f"in place of log {wanted.adopt_from}"] if wanted.adopt_from else []
     return f"-> {node}: {'; '.join(adopt + parts) or 'nothing'}"

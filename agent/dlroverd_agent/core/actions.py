@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec
-from dlroverd.model.world import Assignment, Drill, Held, Observed, Peer
+from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +33,46 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start one rank of `assignment`. Never given twice for a key."""
+    """Start one rank of `assignment`. Never given twice for a key. `lease_until`: when its lease ends; 0: no lease."""
 
     key: RankKey
     assignment: Assignment
     spec: JobSpec
+    lease_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """The leases of these ranks now run until then."""
+
+    until: tuple[tuple[RankKey, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskNow:
+    """Send a beat now, which the daemon is to answer: leases run from its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop a rank: `evidence_s` to say why it fails, TERM, `grace_s`, KILL. Given again if the times change."""
+    """Stop a rank: `evidence_s` to say why it fails, TERM, `grace_s`, KILL. Given again if the times change.
+
+    `reason` is for the rank, should it ask why; "" if there is none to give.
+    """
 
     key: RankKey
     evidence_s: float
     grace_s: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Leave a rank the notice of a stop to come (None: take it back), then send it `signal` (such as USR1), if any."""
+
+    key: RankKey
+    notice: Notice | None
+    signal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +80,25 @@ class Forget:
     """A rank that is gone is no longer of interest to the daemon."""
 
     key: RankKey
+
+
+@dataclass(frozen=True, slots=True)
+class FindEnd:
+    """Nothing of a rank that counts as running is there: find out how it ended, and tell that."""
+
+    key: RankKey
+
+
+@dataclass(frozen=True, slots=True)
+class EndLeft:
+    """Kill the processes of a rank that is recorded as gone, or not at all; then survey again."""
+
+    key: RankKey
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyAgain:
+    """Survey this host once more, soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +124,13 @@ class CarryOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Reboot:
+    """Reboot this host if it still runs this boot."""
+
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendObserved:
     """Tell the daemon all that is seen."""
 
@@ -98,5 +150,22 @@ class Say:
 
 
 Action = (
-    SaveFollowed | Check | Start | Stop | Forget | CallSuspects | AskPeer | CarryOut | SendObserved | Reconnect | Say
+    SaveFollowed
+    | Check
+    | Start
+    | Renew
+    | AskNow
+    | Stop
+    | Tell
+    | Forget
+    | FindEnd
+    | EndLeft
+    | SurveyAgain
+    | CallSuspects
+    | AskPeer
+    | CarryOut
+    | Reboot
+    | SendObserved
+    | Reconnect
+    | Say
 )

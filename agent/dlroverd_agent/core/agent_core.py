@@ -1,20 +1,25 @@
 """The agent's core itself.
 
 Three rules shape it. Absence never stops a rank: only a tombstone does, or the word of another agent of its gang
-that its round is over. A rank is started at most once, and only on the word of a daemon heard in this life of the
-agent: what is on disk may be hours old, and the daemon may have formed the world elsewhere since. Only one log is
-followed until a person says otherwise, and that never backwards: an empty or restored daemon changes nothing here.
+that its round is over; the one exception is a rank whose job gave it a lease (`leases.py`). A rank is started at most
+once, and only on the word of a daemon heard in this life of the agent: what is on disk may be hours old, and the daemon
+may have formed the world elsewhere since. Only one log is followed until a person says otherwise, and that never
+backwards: an empty or restored daemon changes nothing here.
 """
 
 from dataclasses import dataclass, replace
 
+from dlroverd.model.fault import LEASE_RAN_OUT
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import RankState
 from dlroverd.model.world import Desired, Held, Observed, Peer, RankObservation
+from dlroverd_agent.core import notices, refusals
 from dlroverd_agent.core.actions import (
     Action,
+    AskNow,
     AskPeer,
     CarryOut,
+    EndLeft,
     Followed,
     Forget,
     Reconnect,
@@ -24,9 +29,11 @@ from dlroverd_agent.core.actions import (
     Start,
     Stop,
 )
+from dlroverd_agent.core.comparison import Comparison
 from dlroverd_agent.core.findings import Findings
 from dlroverd_agent.core.inputs import (
     Acked,
+    BeatHeard,
     Checked,
     Connected,
     DesiredArrived,
@@ -37,12 +44,16 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    Surveyed,
+    SurveyFailed,
     SuspectCalled,
     Ticked,
 )
+from dlroverd_agent.core.leases import Leases
+from dlroverd_agent.core.rebooting import Rebooting
 
 # Two beats of the default interval: an acknowledgement waits for one fsync of the daemon, so it was lost by then.
-ACK_LATE_S = 2.0
+ACK_LATE_S, ACK_LATEST_S = 2.0, 30.0
 # The daemon calls a node unreachable after as long: before that nothing can have been formed without it.
 CUT_OFF_S = 5.0
 ASK_EVERY_S = 5.0
@@ -57,6 +68,7 @@ class _Rank:
     seen: RankObservation
     started: bool
     stop: tuple[float, float] | None = None
+    stray: bool = False  # not started by this agent, nor found by it at its start
 
     @property
     def gone(self) -> bool:
@@ -64,7 +76,10 @@ class _Rank:
 
 
 class AgentCore:
-    """One node's ranks and the desired state it follows. `now` is monotonic seconds."""
+    """One node's ranks and the desired state it follows.
+
+    `now` is seconds of a clock that never goes back, and goes on while the host sleeps.
+    """
 
     def __init__(self, node: str, followed: Followed) -> None:
         """Begin where the disk says that this node was."""
@@ -77,12 +92,16 @@ class AgentCore:
         self.version = 1
         self._acked = 0
         self._sent_version = 0
-        self._sent_at = 0.0
+        self._sent_at, self._patience_s = 0.0, ACK_LATE_S
         self._connected = False
         self._found = Findings()
+        self._comparison = Comparison()
+        self._audit = 0  # the newest one answered in this session
+        self._leases = Leases()
         self._past: dict[GangKey, int] = {}  # fences of gangs that this node has no part in any more
         self._connected_at = 0.0  # when it last was
         self._asked_at = 0.0
+        self._rebooting = Rebooting()
         self._drilled = 0  # the newest drill carried out in this life, which is the only place that knows it
 
     def observed(self) -> Observed:
@@ -94,12 +113,22 @@ class AgentCore:
             checks=self._found.checks,
             suspects=self._found.suspects,
             devices=self._found.devices,
+            differences=self._comparison.found,
         )
 
     def seen(self, key: RankKey) -> RankObservation | None:
         """What is seen of one rank; None if it is not known (any more)."""
         rank = self._ranks.get(key)
         return rank.seen if rank is not None else None
+
+    @property
+    def has_leases(self) -> bool:
+        """Whether the daemon is to say of each beat that it was heard."""
+        return bool(self._leases)
+
+    def out_of_lease(self, key: RankKey, now: float) -> bool:
+        """Whether the lease of a rank that is not gone has run out."""
+        return self._leases.over(key, now)
 
     def known(self, gangs: tuple[GangKey, ...]) -> tuple[KnownRound, ...]:
         """What this node knows of gangs, for another one that is cut off; nothing of those it never heard of."""
@@ -121,31 +150,43 @@ class AgentCore:
             self._connected_at = now
         match item:
             case DesiredArrived():
-                self._take(item.desired, actions)
+                self._take(item.desired, now, actions)
             case RankChanged():
-                self._move(item.seen, actions)
+                self._move(item.seen, now, actions)
             case Recovered():
                 self._connected_at = now  # a limit of its own for the first session
                 self._recover(item.ranks)
+                actions += notices.again(self.followed.held, self._alive())
             case Connected():
-                self._connected, self._acked = True, 0
+                self._connected, self._acked, self._audit = True, 0, 0
                 self._sent_version, self._sent_at = item.version, now
+                self._renew(item.asked_at, now, actions)
             case Disconnected():
                 self._connected = False
+                self._rebooting.boot = ""  # the daemon may change its mind meanwhile
             case Acked():
-                self._acked = max(self._acked, item.version)
+                self._acked, self._patience_s = max(self._acked, item.version), ACK_LATE_S
+            case BeatHeard():
+                self._renew(item.asked_at, now, actions)
             case Checked():
                 self.version += self._found.found(item)
             case SuspectCalled():
                 self.version += self._found.called(item)
             case DevicesSeen():
                 self.version += self._found.looked(item)
+            case Surveyed() | SurveyFailed():
+                self._compare(item, actions)
             case RoundsHeard():
                 self._hear(item, actions)
             case Ticked():
+                actions += self._leases.end(self._alive(), now)
                 self._ask_peers(now, actions)
-        late = now - self._sent_at > ACK_LATE_S
+        self._rebooting.look(now, actions, empty=all(rank.gone for rank in self._ranks.values()))
+        late = now - self._sent_at > self._patience_s
         if self._connected and (self.version > self._sent_version or (self.version > self._acked and late)):
+            # A daemon that is behind is not helped by hearing the same again and again.
+            again = self.version == self._sent_version
+            self._patience_s = min(2 * self._patience_s, ACK_LATEST_S) if again else ACK_LATE_S
             self._sent_version, self._sent_at = self.version, now
             actions.append(SendObserved(self.observed()))
         return tuple(actions)
@@ -155,11 +196,13 @@ class AgentCore:
     def _recover(self, ranks: tuple[RankObservation, ...]) -> None:
         for seen in ranks:
             self._ranks[seen.key] = _Rank(seen, started=True)
+            if seen.state is not RankState.GONE:
+                self._leases.note(seen.key, self.followed.held.jobs)
             self._fence(seen.key.gang_key, seen.key.round - 1)
         self._list_assigned()
         self.version += 1
 
-    def _move(self, seen: RankObservation, actions: list[Action]) -> None:
+    def _move(self, seen: RankObservation, now: float, actions: list[Action]) -> None:
         rank = self._ranks.get(seen.key)
         if rank is None or _ORDER[seen.state] < _ORDER[rank.seen.state]:
             return  # forgotten, or late
@@ -173,14 +216,30 @@ class AgentCore:
         if rank.seen == before:
             return
         self.version += 1
+        if before.exit is None and rank.seen.exit is not None and rank.seen.exit.lost == LEASE_RAN_OUT:
+            actions.append(Say(f"{seen.key} has ended: {LEASE_RAN_OUT}."))
         if rank.gone:
-            self._start(actions)
+            self._leases.drop(seen.key)
+            self._start(now, actions)
+
+    def _compare(self, item: Surveyed | SurveyFailed, actions: list[Action]) -> None:
+        before = self._comparison.found
+        recorded = {key: rank.seen for key, rank in self._ranks.items() if not rank.stray}
+        for seen in self._comparison.take(item, recorded, self._over, actions):
+            self._ranks[seen.key] = _Rank(seen, started=True, stray=True)
+            self.version += 1
+        self.version += self._comparison.found != before
+        if isinstance(item, Surveyed) and item.file:
+            actions.append(SaveFollowed(self.followed))
+
+    def _over(self, key: RankKey) -> bool:
+        return key.round <= max(self._fences.get(key.gang_key, -1), self._past.get(key.gang_key, -1))
 
     # ---- what the daemon wants
 
-    def _take(self, desired: Desired, actions: list[Action]) -> None:
-        broken = self._broken(desired)
-        refusal = broken or self._not_followed(desired)
+    def _take(self, desired: Desired, now: float, actions: list[Action]) -> None:
+        broken = refusals.broken(desired)
+        refusal = broken or refusals.not_followed(desired, self.followed, self._node)
         adopting = bool(refusal) and not broken and desired.adopt_from == self.followed.log_id
         if refusal and not adopting:
             if refusal != self._said:
@@ -190,19 +249,23 @@ class AgentCore:
         self._said, self._told = "", True
         # Stops need no durable word: one that a crash undid is in the next desired state again.
         for tombstone in desired.tombstones:
-            self._stop(tombstone.round, (tombstone.evidence_s, tombstone.grace_s), actions)
+            self._stop(tombstone.round, (tombstone.evidence_s, tombstone.grace_s), tombstone.reason, actions)
         held = Held(assignments=desired.assignments, jobs=desired.jobs)
         followed = Followed(log_id=desired.log_id, position=desired.position, held=held)
         if followed != self.followed:
             if followed.log_id != self.followed.log_id:
                 self._past, self._drilled = {}, 0
-            self.followed = followed
+            before, self.followed = self.followed, followed
             self.version += 1
-            actions.append(SaveFollowed(followed))
+            # Kept before it is told: a rank gets no signal twice.
+            actions += [SaveFollowed(followed), *notices.changed(before.held, held, self._alive())]
         self.version += self._found.wanted(desired, actions)
         self._forget(desired, actions)
         self._list_assigned()
-        self._start(actions)
+        self._start(now, actions)
+        self._rebooting.boot = desired.reboot
+        self.version += desired.audit != self._audit  # all that is seen is told again
+        self._audit = desired.audit
         if adopting:
             self._connected = False  # until the new hello: the daemon believes no report before it
             actions.append(Reconnect())
@@ -213,33 +276,7 @@ class AgentCore:
             actions += [CarryOut(drill) for drill in desired.drills if drill.id > self._drilled]
         self._drilled = max((self._drilled, *(drill.id for drill in desired.drills)))
 
-    def _broken(self, desired: Desired) -> str:
-        """Say what is wrong with a message in itself; "" if nothing is."""
-        roles = {(each.job, role.name) for each in desired.jobs for role in each.spec.roles}
-        for each in desired.assignments:
-            if (each.round.job, each.round.role) not in roles:
-                return f"The daemon wants {each.round} run but sent no spec of it; that message is ignored."
-        if not desired.log_id:
-            return "The daemon sent a desired state of no log; that message is ignored."
-        return ""
-
-    def _not_followed(self, desired: Desired) -> str:
-        """Say why a desired state is not this node's to follow; "" if it is."""
-        mine = self.followed
-        remedy = f"if that is meant, `dlroverctl node adopt {self._node}`; until then nothing changes here"
-        if mine.log_id and desired.log_id != mine.log_id:
-            return (
-                f"The daemon speaks of log {desired.log_id[:8]}, and this node follows log {mine.log_id[:8]}: "
-                f"another daemon, or its state was wiped; {remedy}."
-            )
-        if mine.log_id and desired.position < mine.position:
-            return (
-                f"The daemon's log is at position {desired.position}, and this node has followed it to "
-                f"{mine.position}: its state is an old copy; {remedy}."
-            )
-        return ""
-
-    def _stop(self, last: RoundKey, times: tuple[float, float], actions: list[Action]) -> None:
+    def _stop(self, last: RoundKey, times: tuple[float, float], reason: str, actions: list[Action]) -> None:
         """Stop every rank of a gang up to and including the round `last`, and never start one."""
         gang = last.gang_key
         self._fence(gang, last.round)
@@ -248,11 +285,15 @@ class AgentCore:
             if key.gang_key != gang or key.round > last.round or rank.gone:
                 continue
             if not rank.started:
-                del self._ranks[key]
+                self._drop(key)
                 self.version += 1
             elif rank.stop != times:
                 rank.stop = times
-                actions.append(Stop(key, *times))
+                actions.append(EndLeft(key) if rank.stray else Stop(key, *times, reason))
+
+    def _drop(self, key: RankKey) -> None:
+        del self._ranks[key]
+        self._leases.drop(key)
 
     def _forget(self, desired: Desired, actions: list[Action]) -> None:
         assigned = {each.round for each in desired.assignments}
@@ -262,10 +303,10 @@ class AgentCore:
             if key.round_key in assigned or key.round <= buried.get(key.gang_key, -1):
                 continue
             if not rank.started:
-                del self._ranks[key]
+                self._drop(key)
                 self.version += 1
             elif rank.gone:
-                del self._ranks[key]
+                self._drop(key)
                 self.version += 1
                 actions.append(Forget(key))
         named = {key.gang_key for key in self._ranks} | {each.gang_key for each in assigned} | buried.keys()
@@ -283,13 +324,14 @@ class AgentCore:
                 if key not in self._ranks:
                     seen = RankObservation(key=key, state=RankState.ASSIGNED)
                     self._ranks[key] = _Rank(seen, started=False)
+                    self._leases.note(key, self.followed.held.jobs)
                     self.version += 1
 
-    def _start(self, actions: list[Action]) -> None:
-        """Start what is assigned and new, but no round beside another one of its gang."""
+    def _start(self, now: float, actions: list[Action]) -> None:
+        """Start what is assigned and new, but no round beside another one of its gang, and none without its lease."""
         if not self._told:
             return
-        alive = {(key.gang_key, key.round) for key, rank in self._ranks.items() if rank.started and not rank.gone}
+        alive = {(key.gang_key, key.round) for key in self._alive()}
         specs = {each.job: each.spec for each in self.followed.held.jobs}
         for assignment in self.followed.held.assignments:
             if assignment.checking:
@@ -297,17 +339,26 @@ class AgentCore:
             gang, round_ = assignment.round.gang_key, assignment.round.round
             if any(other == gang and at != round_ for other, at in alive):
                 continue
-            for key in assignment.ranks():
-                rank = self._ranks.get(key)
-                if rank is not None and not rank.started:
-                    rank.started = True
-                    self._fence(gang, round_ - 1)
-                    actions.append(Start(key, assignment, specs[key.job]))
+            waiting = [key for key in assignment.ranks() if key in self._ranks and not self._ranks[key].started]
+            if not all(self._leases.fresh(key, now) for key in waiting):
+                actions.append(AskNow())
+                continue
+            for key in waiting:
+                self._ranks[key].started = True
+                self._fence(gang, round_ - 1)
+                actions.append(Start(key, assignment, specs[key.job], self._leases.until(key)))
+
+    def _alive(self) -> set[RankKey]:
+        return {key for key, rank in self._ranks.items() if rank.started and not rank.gone}
 
     def _fence(self, gang: GangKey, round_: int) -> None:
         self._fences[gang] = max(self._fences.get(gang, -1), round_)
 
     # ---- without the daemon
+
+    def _renew(self, asked_at: float, now: float, actions: list[Action]) -> None:
+        actions += self._leases.heard(asked_at, self._alive())
+        self._start(now, actions)
 
     def _ask_peers(self, now: float, actions: list[Action]) -> None:
         """Ask the peers of each gang that runs here, once the daemon is away for longer than a blip."""
@@ -343,4 +394,4 @@ class AgentCore:
                     "this node's ranks of it are stopped."
                 )
             )
-            self._stop(each.gang.at(over), (0.0, spec.restart_grace_s), actions)
+            self._stop(each.gang.at(over), (0.0, spec.restart_grace_s), "its round is over", actions)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dlroverd.model.ids import GangKey
+from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.node import DeviceObservation
 from dlroverd.model.world import Assignment, Desired, NodeCheck, RankObservation
 
@@ -16,9 +16,20 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The daemon accepted a hello that carried the observed state `version`."""
+    """The daemon accepted a hello that carried the observed state `version`.
+
+    `asked_at`: the hello was sent then, if it was to the daemon whose log this node follows; else 0.
+    """
 
     version: int
+    asked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BeatHeard:
+    """The daemon heard the beat that was sent at `asked_at`."""
+
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,26 @@ class DevicesSeen:
     devices: tuple[DeviceObservation, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """The ranks of which processes are on this host, at `at` (wall clock, seconds).
+
+    `file` says how the file of what this node follows differs from what was written to it; "" if it does not.
+    """
+
+    alive: frozenset[RankKey]
+    at: float
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyFailed:
+    """What runs on this host could not be found out, and why."""
+
+    why: str
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
@@ -99,10 +130,13 @@ Input = (
     | Disconnected
     | DesiredArrived
     | Acked
+    | BeatHeard
     | RankChanged
     | Checked
     | SuspectCalled
     | RoundsHeard
     | DevicesSeen
+    | Surveyed
+    | SurveyFailed
     | Ticked
 )

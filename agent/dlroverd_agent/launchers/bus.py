@@ -5,11 +5,11 @@ wants to hear of changes, is gone: it is made anew, and whoever listens is told 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 _SYSTEMD = "org.freedesktop.systemd1"
@@ -87,6 +87,17 @@ class Systemd:
         call = _to_manager("GetAll", "s", ("",)) | {"path": path, "interface": _PROPERTIES}
         (properties,) = await self._ask(call)
         return _plain(properties)
+
+    async def start_unit(self, unit: str, properties: Sequence[tuple[str, Variant]]) -> None:
+        """Start a transient unit; one that is there already is left as it is. Raises as `call` does."""
+        try:
+            await self.call(
+                "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "replace", [list(each) for each in properties], []
+            )
+        except RefusedError as error:
+            # A role's slice that another rank made, or an answer that was lost when systemd re-executed itself.
+            if not error.name.endswith(".UnitExists"):
+                raise
 
     async def close(self) -> None:
         """Hang up."""

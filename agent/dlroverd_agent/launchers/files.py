@@ -11,10 +11,11 @@ from typing import Literal, TypeAlias
 from dlroverd.model.fault import REBOOTED, ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
-from dlroverd_agent.launchers import shim
+from dlroverd_agent.launchers import lease, shim
 
 LauncherKind: TypeAlias = Literal["process", "systemd"]
 DIED_STARTING = "the agent died while starting it"
+VANISHED = "nothing of it was there any more, and nobody saw its end"
 ENDED = (RankState.EXITED, RankState.GONE)
 
 _UNIT = re.compile(r"j(\d+)-(.+)-(\d+)-r(\d+)-rank(\d+)", re.ASCII)
@@ -84,9 +85,19 @@ class RankFiles:
         return self.error.with_name("progress")
 
     @property
+    def notice(self) -> Path:
+        """Why and by when the rank will be stopped (DLROVERD_NOTICE_FILE); its user may read it, and not replace it."""
+        return self.directory / "notice"
+
+    @property
     def control(self) -> Path:
         """The shim's control socket; that by which a unit's first program gets its order."""
         return self.directory / shim.CONTROL
+
+    @property
+    def lease(self) -> Path:
+        """The socket of the keeper of its lease, if it has one."""
+        return self.directory / lease.SOCKET
 
     @property
     def shim_log(self) -> Path:
@@ -109,7 +120,8 @@ class RankFiles:
             return
         self.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
         for path in (
-            self.record, self.order, self.control, self.shim_log, self.launch_error, self.error, self.progress,
+            self.record, self.order, self.control, self.lease, self.shim_log, self.launch_error, self.error,
+            self.progress, self.notice,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 

@@ -26,6 +26,10 @@ class LauncherUnavailableError(Exception):
     """This launcher cannot work here; the message is one sentence with the remedy."""
 
 
+class SurveyError(Exception):
+    """What runs on this host cannot be found out; the message is one sentence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
     """One rank to start: `argv[0]` is a path, `env` is complete, `uid` and `gid` are whom it runs as.
@@ -33,6 +37,7 @@ class LaunchOrder:
     `grace_s` is the longest that its job gives from TERM to KILL, for when the host stops it (at shutdown).
     `device_nodes`: the accelerators' files in /dev that it may open; None is no allow-list. Only the systemd
     launcher carries these two and `resources` out. `obstacle` says why it cannot be started after all.
+    `lease_until` is when its lease runs out unless it is renewed (`lease.py`); 0 is no lease.
     """
 
     key: RankKey
@@ -45,6 +50,7 @@ class LaunchOrder:
     resources: Resources = field(default_factory=Resources)
     device_nodes: tuple[str, ...] | None = None
     obstacle: str = ""
+    lease_until: float = 0.0
 
 
 class Launcher(Protocol):
@@ -75,8 +81,24 @@ class Launcher(Protocol):
         """Find every rank started and not forgotten, dead or alive, and watch it again. Once, at agent start."""
         ...
 
+    async def send_signal(self, key: RankKey, number: signal.Signals) -> None:
+        """Send a signal to a rank's main process. ValueError, with a sentence, if it does not run."""
+        ...
+
     async def disturb(self, key: RankKey, kind: Disturbance) -> None:
         """Do to a rank what a drill asks for. ValueError, with a sentence, if it does not run."""
+        ...
+
+    async def survey(self) -> frozenset[RankKey]:
+        """Find the ranks of which processes are on this host, recorded or not, by looking. SurveyError: unknown."""
+        ...
+
+    async def find_end(self, key: RankKey) -> None:
+        """Find out how a rank ended that counts as running and of which nothing is there; its end is told as any."""
+        ...
+
+    async def end_left(self, key: RankKey) -> bool:
+        """Kill the processes of a rank that is recorded as gone, or not at all; whether none is left after a while."""
         ...
 
     def forget(self, key: RankKey) -> None:

@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from dlroverd_agent.launchers import shim
+
 MARKER = "DLROVERD_RANK_DIR"
 
 
@@ -28,6 +30,33 @@ def kill_unrecorded(root: Path) -> list[int]:
     return _signal_all(lambda marked: marked.parent == root and not marked.exists(), signal.SIGKILL)
 
 
+def kill_shim(directory: Path) -> list[int]:
+    """Send KILL to the shim that works in a rank's directory, which takes its rank along, and return its pid."""
+
+    def is_shim(pid: int) -> bool:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            return os.fsencode(shim.__file__) in words and os.readlink(f"/proc/{pid}/cwd") == os.fspath(directory)
+        except OSError:
+            return False  # ended meanwhile, or a process of another user
+
+    return [pid for pid in _pids() if _signal(pid, is_shim, signal.SIGKILL)]
+
+
+def marked(root: Path) -> set[str]:
+    """Give the names of those ranks' directories in `root` that processes carry as their marker. Scans /proc."""
+    return {path.name for pid in _pids() for path in _markers(pid) if path.parent == root}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process with that number is there, and has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in (b"Z", b"X")
+
+
 def signal_carriers(directory: Path, number: signal.Signals) -> list[int]:
     """Send a signal to every process that carries the directory as its marker; their pids. For a thread."""
     return _signal_all(lambda marked: marked == directory, number)
@@ -35,15 +64,19 @@ def signal_carriers(directory: Path, number: signal.Signals) -> list[int]:
 
 def signal_carrier(pid: int, directory: Path, number: signal.Signals) -> bool:
     """Send a signal to one process if it carries the directory as its marker; whether it does."""
-    return _signal(pid, lambda marked: marked == directory, number)
+    return _signal(pid, _carrying(lambda marked: marked == directory), number)
 
 
 def _signal_all(wanted: Callable[[Path], bool], number: signal.Signals) -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _signal(int(name), wanted, number)]
+    return [pid for pid in _pids() if _signal(pid, _carrying(wanted), number)]
 
 
-def _signal(pid: int, wanted: Callable[[Path], bool], number: signal.Signals) -> bool:
-    if not _carries(pid, wanted):
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _signal(pid: int, meant: Callable[[int], bool], number: signal.Signals) -> bool:
+    if not meant(pid):
         return False
     try:
         descriptor = os.pidfd_open(pid)
@@ -51,7 +84,7 @@ def _signal(pid: int, wanted: Callable[[Path], bool], number: signal.Signals) ->
         return False
     try:
         # Looked at again: only now is the pid held to one process.
-        if not _carries(pid, wanted):
+        if not meant(pid):
             return False
         signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
@@ -63,11 +96,15 @@ def _signal(pid: int, wanted: Callable[[Path], bool], number: signal.Signals) ->
     return True
 
 
-def _carries(pid: int, wanted: Callable[[Path], bool]) -> bool:
+def _carrying(wanted: Callable[[Path], bool]) -> Callable[[int], bool]:
+    return lambda pid: any(map(wanted, _markers(pid)))
+
+
+def _markers(pid: int) -> list[Path]:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             variables = file.read().split(b"\0")
     except OSError:
-        return False  # ended meanwhile, or a process of another user, which no rank of ours is
+        return []  # ended meanwhile, or a process of another user, which no rank of ours is
     prefix = f"{MARKER}=".encode()
-    return any(wanted(Path(os.fsdecode(each[len(prefix) :]))) for each in variables if each.startswith(prefix))
+    return [Path(os.fsdecode(each[len(prefix) :])) for each in variables if each.startswith(prefix)]

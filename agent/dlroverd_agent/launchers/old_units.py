@@ -1,17 +1,19 @@
-"""Ends what is left of units that nobody supervises any more: of earlier rounds, and of ranks without a record."""
+"""Finds units by looking, and ends what nobody supervises any more: of earlier rounds, of ranks without a record."""
 
+import signal
 from collections.abc import Collection
 from pathlib import Path
 
 import structlog
 
 from dlroverd.model.ids import RankKey
-from dlroverd_agent.launchers.bus import Systemd, unit_path
+from dlroverd_agent.launchers.bus import NoAnswerError, RefusedError, Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup
-from dlroverd_agent.launchers.interface import LauncherUnavailableError
+from dlroverd_agent.launchers.interface import LauncherUnavailableError, SurveyError
 from dlroverd_agent.launchers.prepare import LaunchError
 from dlroverd_agent.launchers.unit import UnitNames
 
+_RUNNING = "running"
 # A rank that cannot be killed keeps nobody else from being supervised.
 _UNKNOWN_S = 5.0
 
@@ -39,9 +41,8 @@ async def end_unknown(
 
     The ranks whose units are left for systemd to forget. LauncherUnavailableError if they are those of another agent.
     """
-    (listed,) = await systemd.call("ListUnitsByPatterns", "asas", [], [names.pattern])
-    folders = (tree / names.folder(names.fleet_slice)).rglob("*.service")
-    units = {unit[0] for unit in listed} | {folder.name for folder in folders}
+    listed, folders = await _units(systemd, names, tree)
+    units = {unit for unit, _ in listed} | {folder.name for folder in folders}
     unknown = sorted({key for key in map(names.key, units) if key is not None and key not in known})
     for key in unknown:
         group = ControlGroup(tree / names.path(key))
@@ -59,3 +60,49 @@ async def end_unknown(
         if left:
             _log.error("processes of a rank cannot be killed; reboot the node", rank=str(key), processes=left)
     return unknown
+
+
+async def alive(systemd: Systemd, names: UnitNames, tree: Path) -> frozenset[RankKey]:
+    """Find the ranks of which processes are here: in a running unit of any slice, or in their own control group.
+
+    SurveyError: systemd does not say.
+    """
+    try:
+        listed, folders = await _units(systemd, names, tree)
+    except (RefusedError, NoAnswerError) as error:
+        raise SurveyError(f"the units of this host cannot be listed: {error}") from error
+    units = {unit for unit, state in listed if state == _RUNNING}
+    units |= {folder.name for folder in folders if not ControlGroup(folder).empty()}
+    return frozenset(key for key in map(names.key, units) if key is not None)
+
+
+async def kill(systemd: Systemd, names: UnitNames, tree: Path, key: RankKey) -> bool:
+    """Kill what runs in a rank's control group or, as its unit, in another slice; whether the group is empty then."""
+    left = await ControlGroup(tree / names.path(key)).end(_UNKNOWN_S)
+    if left:
+        _log.error("processes of a rank cannot be killed; reboot the node", rank=str(key), processes=left)
+    await ask(systemd, "KillUnit", "ssi", names.rank(key), "all", signal.SIGKILL)
+    return not left
+
+
+async def discard(systemd: Systemd, unit: str) -> None:
+    """Let systemd forget a unit of which nothing runs."""
+    await ask(systemd, "StopUnit", "ss", unit, "replace")
+    await ask(systemd, "ResetFailedUnit", "s", unit)
+
+
+async def ask(systemd: Systemd, member: str, signature: str, unit: str, *arguments: str | int) -> None:
+    """Ask something of a unit that need not be there any more."""
+    try:
+        await systemd.call(member, signature, unit, *arguments)
+    except RefusedError:
+        pass  # there is no such unit: all the better
+    except NoAnswerError as error:
+        _log.warning("a unit is left for the next start of the agent", unit=unit, error=str(error))
+
+
+async def _units(systemd: Systemd, names: UnitNames, tree: Path) -> tuple[list[tuple[str, str]], list[Path]]:
+    """List the ranks' units, each with its state, and the control groups of such units."""
+    (listed,) = await systemd.call("ListUnitsByPatterns", "asas", [], [names.pattern])
+    folders = list((tree / names.folder(names.fleet_slice)).rglob("*.service"))
+    return [(unit[0], unit[4]) for unit in listed], folders

@@ -59,7 +59,8 @@ def prepare(files: RankFiles, order: LaunchOrder, record: Record) -> socket.sock
 def order_values(files: RankFiles, order: LaunchOrder) -> dict[str, object]:
     """What `shim.become_rank` is to do, fit for JSON; the environment names the rank's directory, as its marker."""
     env = {**order.env, MARKER: os.fspath(files.directory)}
-    return {"argv": order.argv, "cwd": order.cwd, "env": env, "uid": order.uid, "gid": order.gid}
+    who = {"uid": order.uid, "gid": order.gid, "lease_until": order.lease_until}
+    return {"argv": order.argv, "cwd": order.cwd, "env": env, **who}
 
 
 def _listen(files: RankFiles) -> socket.socket:

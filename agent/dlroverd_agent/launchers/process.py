@@ -7,6 +7,7 @@ everything needed to find a rank again is in its directory, and its shim lives w
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -17,10 +18,33 @@ from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 from dlroverd_agent import evidence
-from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, read_record, started
+from dlroverd_agent.launchers.files import (
+    DIED_STARTING,
+    ENDED,
+    RankFiles,
+    Record,
+    boot_id,
+    key_of,
+    read_record,
+    started,
+)
 from dlroverd_agent.launchers.hearing import until_said
-from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
-from dlroverd_agent.launchers.leftovers import kill_leftovers, kill_unrecorded, signal_carrier, signal_carriers
+from dlroverd_agent.launchers.interface import (
+    SIGNAL_OF,
+    Disturbance,
+    LauncherUnavailableError,
+    LaunchOrder,
+    SurveyError,
+)
+from dlroverd_agent.launchers.leftovers import (
+    is_alive,
+    kill_leftovers,
+    kill_shim,
+    kill_unrecorded,
+    marked,
+    signal_carrier,
+    signal_carriers,
+)
 from dlroverd_agent.launchers.prepare import LaunchError, StartedBeforeError, lock, make_root
 from dlroverd_agent.launchers.spawn import connect, shim_words, spawn
 
@@ -111,20 +135,52 @@ class ProcessLauncher:
             await asyncio.wait(settling, timeout=_RECOVER_S)
         return [_observation(rank) for rank in self._ranks.values()]
 
+    async def survey(self) -> frozenset[RankKey]:
+        """Look what runs here; see `Launcher.survey`. Says of a rank that hid its marker no more than its pid does."""
+        running = {key: rank.record.pid for key, rank in self._ranks.items() if rank.record.state is RankState.RUNNING}
+        try:
+            names = await asyncio.to_thread(marked, self._root)
+            found = {key for key in map(key_of, names) if key is not None}
+        except OSError as error:
+            raise SurveyError(f"the processes of this host cannot be listed: {error}") from error
+        return frozenset(found | {key for key, pid in running.items() if is_alive(pid)})
+
+    async def find_end(self, key: RankKey) -> None:
+        """Find out how a rank ended; see `Launcher.find_end`. A shim that does not tell is what is left to end."""
+        rank = self._ranks.get(key)
+        if rank is not None and rank.record.state not in ENDED:
+            await asyncio.to_thread(kill_shim, rank.files.directory)
+
+    async def end_left(self, key: RankKey) -> bool:
+        """Kill what is left of a rank; see `Launcher.end_left`."""
+        try:
+            await asyncio.wait_for(_until_none(kill_leftovers, self.files(key).directory), _RECOVER_S)
+        except TimeoutError:
+            return False
+        return True
+
     async def disturb(self, key: RankKey, kind: Disturbance) -> None:
         """Carry out a drill; see `Launcher.disturb`."""
-        rank = self._ranks.get(key)
-        if rank is None or rank.record.state is not RankState.RUNNING:
-            raise ValueError(f"{key} does not run here")
-        directory, pid, number = rank.files.directory, rank.record.pid, SIGNAL_OF[kind]
-        if kind in ("freeze", "thaw"):
-            # Twice: what a process forked before it was stopped is stopped too.
-            for _ in range(2):
-                await asyncio.to_thread(signal_carriers, directory, number)
-        elif not await asyncio.to_thread(signal_carrier, pid, directory, number):
+        if kind not in ("freeze", "thaw"):
+            await self.send_signal(key, SIGNAL_OF[kind])
+            return
+        # Twice: what a process forked before it was stopped is stopped too.
+        for _ in range(2):
+            await asyncio.to_thread(signal_carriers, self._running(key).files.directory, SIGNAL_OF[kind])
+
+    async def send_signal(self, key: RankKey, number: signal.Signals) -> None:
+        """Send a signal to a rank's main process; see `Launcher.send_signal`."""
+        rank = self._running(key)
+        if not await asyncio.to_thread(signal_carrier, rank.record.pid, rank.files.directory, number):
             raise ValueError(
                 f"{key} overwrote its environment, by which alone its process could be told from another's"
             )
+
+    def _running(self, key: RankKey) -> _Rank:
+        rank = self._ranks.get(key)
+        if rank is None or rank.record.state is not RankState.RUNNING:
+            raise ValueError(f"{key} does not run here")
+        return rank
 
     def forget(self, key: RankKey) -> None:
         """Delete a rank's record; see `Launcher.forget`."""

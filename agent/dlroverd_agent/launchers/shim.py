@@ -71,6 +71,15 @@ def _give_up_protection() -> None:
             file.write("0")
 
 
+def _guard(lease_until: float) -> None:
+    """Have a keeper of the lease stand beside this process."""
+    if __name__ == "__main__":  # run as a program, not imported: our own packages are not to be found yet
+        sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    from dlroverd_agent.launchers import lease  # noqa: PLC0415 - only a rank with a lease needs it
+
+    lease.guard(lease_until)
+
+
 def become_rank(
     argv: list[str],
     cwd: str,
@@ -81,10 +90,11 @@ def become_rank(
     output: int,
     failure: int,
     parent: int = 0,
+    lease_until: float = 0.0,
 ) -> None:
     """Turn this process into the rank; on failure say why through `failure` and end. Never returns.
 
-    A rank with a `parent` dies with it.
+    A rank with a `parent` dies with it, and one with a lease when that runs out (`lease.py`).
     """
     step, remedy = "it could not be prepared", "see that the host is well"
     try:
@@ -92,6 +102,9 @@ def become_rank(
             os.setsid()
         if parent:
             _give_up_protection()
+        if lease_until:
+            step, remedy = "its lease cannot be kept", "see that the agent reaches the daemon"
+            _guard(lease_until)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):
             os.dup2(source, target)

@@ -24,11 +24,20 @@ from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
 from dlroverd_agent.launchers.bus import CALL_S, NoAnswerError, RefusedError, Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup, systemd_tree
-from dlroverd_agent.launchers.files import DIED_STARTING, ENDED, RankFiles, Record, boot_id, read_record, started
+from dlroverd_agent.launchers.files import (
+    DIED_STARTING,
+    ENDED,
+    VANISHED,
+    RankFiles,
+    Record,
+    boot_id,
+    read_record,
+    started,
+)
 from dlroverd_agent.launchers.handover import became_rank, hand_over, launch_error
 from dlroverd_agent.launchers.hearing import until_said
 from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
-from dlroverd_agent.launchers.old_units import end_older, end_unknown
+from dlroverd_agent.launchers.old_units import alive, ask, discard, end_older, end_unknown, kill
 from dlroverd_agent.launchers.prepare import (
     LaunchError,
     StartedBeforeError,
@@ -39,13 +48,7 @@ from dlroverd_agent.launchers.prepare import (
     prepare,
 )
 from dlroverd_agent.launchers.shared_memory import clear_left
-from dlroverd_agent.launchers.unit import (
-    Property,
-    ServiceState,
-    UnitNames,
-    rank_properties,
-    role_properties,
-)  # fmt: skip
+from dlroverd_agent.launchers.unit import ServiceState, UnitNames, rank_properties, role_properties
 from dlroverd_agent.launchers.watched_rank import WatchedRank
 
 # How long `recover` waits for the ends of what it finds dead or unknown; what stays is followed on.
@@ -148,16 +151,41 @@ class SystemdLauncher:
 
     async def disturb(self, key: RankKey, kind: Disturbance) -> None:
         """Carry out a drill; see `Launcher.disturb`."""
+        if kind in ("freeze", "thaw"):
+            self._running(key).group.freeze(kind == "freeze")
+        else:
+            await self.send_signal(key, SIGNAL_OF[kind])
+
+    async def send_signal(self, key: RankKey, number: signal.Signals) -> None:
+        """Send a signal to a rank's main process; see `Launcher.send_signal`."""
+        try:
+            await self._systemd.call("KillUnit", "ssi", self._running(key).unit, "main", number)
+        except (RefusedError, NoAnswerError) as error:
+            raise ValueError(f"{number.name} cannot be sent to {key}: {error}") from error
+
+    def _running(self, key: RankKey) -> WatchedRank:
         rank = self._ranks.get(key)
         if rank is None or rank.record.state is not RankState.RUNNING:
             raise ValueError(f"{key} does not run here")
-        if kind in ("freeze", "thaw"):
-            rank.group.freeze(kind == "freeze")
-            return
-        try:
-            await self._systemd.call("KillUnit", "ssi", rank.unit, "main", SIGNAL_OF[kind])
-        except (RefusedError, NoAnswerError) as error:
-            raise ValueError(f"{key} cannot be disturbed: {error}") from error
+        return rank
+
+    async def survey(self) -> frozenset[RankKey]:
+        """Look what runs here; see `Launcher.survey`."""
+        return await alive(self._systemd, self._names, self._tree)
+
+    async def find_end(self, key: RankKey) -> None:
+        """Find out how a rank ended; see `Launcher.find_end`."""
+        rank = self._ranks.get(key)
+        if rank is not None and rank.record.state is RankState.RUNNING:
+            await self._look(rank)
+            self._finish(rank, rank.record.over(lost=VANISHED))
+
+    async def end_left(self, key: RankKey) -> bool:
+        """Kill what is left of a rank; see `Launcher.end_left`."""
+        ended = await kill(self._systemd, self._names, self._tree, key)
+        if ended and key not in self._ranks:
+            await self._discard(self._names.rank(key), key.job)
+        return ended
 
     def forget(self, key: RankKey) -> None:
         """Delete a rank's record and let systemd forget its unit; see `Launcher.forget`."""
@@ -189,8 +217,8 @@ class SystemdLauncher:
             await end_older(rank.key, rank.group.folder.parent, self._names)
             slice_ = self._names.role(rank.key)
             if limits := role_properties(order.resources):
-                await self._start_unit(slice_, limits)
-            await self._start_unit(rank.unit, rank_properties(order, os.fspath(rank.files.directory), slice_))
+                await self._systemd.start_unit(slice_, limits)
+            await self._systemd.start_unit(rank.unit, rank_properties(order, os.fspath(rank.files.directory), slice_))
             text = json.dumps(order_values(rank.files, order)).encode()
             try:
                 program = await hand_over(listener, text, rank.ended, CALL_S)
@@ -200,16 +228,6 @@ class SystemdLauncher:
                 ) from None
         if program is not None:
             self._spawn_task(self._await_program(rank, program))
-
-    async def _start_unit(self, unit: str, properties: list[Property]) -> None:
-        try:
-            await self._systemd.call(
-                "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "replace", [list(each) for each in properties], []
-            )
-        except RefusedError as error:
-            # A role's slice that another rank made, or an answer that was lost when systemd re-executed itself.
-            if not error.name.endswith(".UnitExists"):
-                raise
 
     async def _await_program(self, rank: WatchedRank, program: socket.socket) -> None:
         await became_rank(program)
@@ -349,22 +367,10 @@ class SystemdLauncher:
 
     async def _discard(self, unit: str, job: int) -> None:
         """Let systemd forget a unit whose rank is gone, and the slice of its job with the last one."""
+        await discard(self._systemd, unit)
         slice_ = self._names.job(job)
-        for member, *arguments in (("StopUnit", unit, "replace"), ("ResetFailedUnit", unit)):
-            await self._try(member, *arguments)
-        if (
-            not any(key.job == job for key in self._ranks)
-            and ControlGroup(self._tree / self._names.folder(slice_)).empty()
-        ):
-            await self._try("StopUnit", slice_, "replace")
-
-    async def _try(self, member: str, *arguments: str) -> None:
-        try:
-            await self._systemd.call(member, "s" * len(arguments), *arguments)
-        except RefusedError:
-            pass  # there is no such unit: all the better
-        except NoAnswerError as error:
-            _log.warning("a unit is left for the next start of the agent", unit=arguments[0], error=str(error))
+        if all(key.job != job for key in self._ranks) and ControlGroup(self._tree / self._names.folder(slice_)).empty():
+            await ask(self._systemd, "StopUnit", "ss", slice_, "replace")
 
     # ---- small things
 

@@ -1,7 +1,9 @@
-"""The progress page: where a rank leaves its newest training step for the agent.
+"""The progress page: where a rank leaves its newest training step, and that of its newest checkpoint, for the agent.
 
-A file of one record: magic, version, process id, step, wall clock, monotonic clock, and a checksum of these by
-which a reader tells a whole record from one that is being written. dlroverd_agent/progress.py reads it.
+A file of two records, each with a checksum by which a reader tells a whole one from one that is being written: magic,
+version, process id, step, wall clock, monotonic clock; and behind it a mark, and the step of the newest checkpoint.
+Agents and trainings from before the second one do not look at it, and leave zeros or nothing there.
+dlroverd_agent/progress.py reads it.
 
 Written by pwrite and not through a mapping: a store into a mapped page of a full disk would end the training with
 SIGBUS, a failed write is an OSError.
@@ -15,25 +17,42 @@ from typing import Optional
 
 MAGIC = b"DLRVDPRG"
 VERSION = 1
-PAGE_BYTES = 64
+CHECKPOINT = b"CKPT"
 _RECORD = struct.Struct("<8sIIqdd")
 _CHECKSUM = struct.Struct("<I")
-_PADDING = bytes(PAGE_BYTES - _RECORD.size - _CHECKSUM.size)
+_CHECKPOINT = struct.Struct("<4sq")
+_CHECKPOINT_AT = _RECORD.size + _CHECKSUM.size
 
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
 
 
 def progress(step: int) -> None:
     """Say that training step `step` is done. Does nothing outside dlroverd, and never raises."""
-    global _descriptor  # noqa: PLW0603 - one page per process
     try:
-        if _descriptor is None:
-            _descriptor = _open()
-        if _descriptor >= 0:
-            record = _RECORD.pack(MAGIC, VERSION, os.getpid(), int(step), time.time(), time.monotonic())
-            os.pwrite(_descriptor, record + _CHECKSUM.pack(zlib.crc32(record)) + _PADDING, 0)
+        _write(_RECORD.pack(MAGIC, VERSION, os.getpid(), int(step), time.time(), time.monotonic()), 0)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
         pass  # a full disk, a step that is no number: nothing that should stop a training
+
+
+def checkpointed(step: int) -> None:
+    """Say that the checkpoint of training step `step` is complete: all of it, of all ranks, is safe in storage.
+
+    The job may be stopped right after it, to make room or to go on with other nodes. One rank saying so is enough.
+    Does nothing outside dlroverd, and never raises.
+    """
+    try:
+        _write(_CHECKPOINT.pack(CHECKPOINT, int(step)), _CHECKPOINT_AT)
+    except (OSError, ValueError, TypeError, OverflowError, struct.error):
+        pass
+
+
+def _write(record: bytes, at: int) -> None:
+    """Write one record of the page, with its checksum, if there is a page."""
+    global _descriptor  # noqa: PLW0603 - one page per process
+    if _descriptor is None:
+        _descriptor = _open()
+    if _descriptor >= 0:
+        os.pwrite(_descriptor, record + _CHECKSUM.pack(zlib.crc32(record)), at)
 
 
 def _open() -> int:

@@ -4,7 +4,7 @@ import click
 
 from dlroverd.cli.output import notice
 
-_KINDS = ("job", "daemon", "agent")
+_KINDS = ("job", "daemon", "agent", "topology")
 
 
 @click.command("check")
@@ -16,12 +16,17 @@ def command(file: str, kind: str) -> None:
     from dlroverd.config.daemon import DaemonConfig
     from dlroverd.config.jobfile import draft
     from dlroverd.config.resolve import Submitter, resolve
+    from dlroverd.config.topology import load_topology, topology
     from dlroverd.config.validation import validate
     from dlroverd.config.yaml_source import read_file
 
     document = read_file(file)
     if kind == "job":
         resolve(draft(document), Submitter.current())
+    elif kind == "topology":
+        topology(document)
+    elif kind == "daemon":
+        load_topology(validate(document, DaemonConfig).topology)
     else:
-        validate(document, DaemonConfig if kind == "daemon" else AgentConfig)
+        validate(document, AgentConfig)
     notice(f"{file}: right")

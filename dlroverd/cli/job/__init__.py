@@ -4,6 +4,20 @@ from dlroverd.cli.groups import noun
 
 command = noun(
     "job",
-    ("submit", "run", "list", "status", "logs", "why", "cancel", "restart", "drill"),
+    (
+        "submit",
+        "run",
+        "list",
+        "status",
+        "logs",
+        "why",
+        "goodput",
+        "cancel",
+        "restart",
+        "scale",
+        "suspend",
+        "resume",
+        "drill",
+    ),
     "Submit jobs, watch them, end them.",
 )

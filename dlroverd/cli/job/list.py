@@ -20,13 +20,14 @@ _COLUMNS: "tuple[Column[JobView], ...]" = (
     Column("ID", lambda job: str(job.id)),
     Column("NAME", lambda job: job.name),
     Column("USER", lambda job: job.user, wide=True),
+    Column("PRIORITY", lambda job: str(job.priority), wide=True),
     Column("STATE", lambda job: job.state),
     Column("RANKS", lambda job: str(sum(1 for _ in sentences.ranks(job)) or "-")),
     Column("NODES", lambda job: ",".join(sentences.nodes(job)) or "-"),
     Column("STEP", _step, wide=True),
     Column("RESTARTS", lambda job: str(job.restarts)),
     Column("AGE", lambda job: output.age(job.submitted_at)),
-    Column("REASON", lambda job: job.reason),
+    Column("REASON", sentences.reason),
 )
 
 

@@ -49,10 +49,12 @@ def show_incidents(job: "JobView") -> None:
         return
     click.echo()
     for incident in job.incidents:
-        ordered = f" It was {sentences.drill(incident)}." if incident.drill else ""
-        click.echo(
-            f"Incident {incident.id} at {output.clock(incident.began_at)}: {sentences.fault(incident)}.{ordered}"
-        )
+        said = [f"Incident {incident.id} at {output.clock(incident.began_at)}: {sentences.fault(incident)}."]
+        if incident.drill:
+            said.append(f"It was {sentences.drill(incident)}.")
+        if cost := sentences.cost(incident):
+            said.append(cost)
+        click.echo(" ".join(said))
     click.echo()
     titles = ["INCIDENT", *(name.replace("_", " ").upper() for name in sentences.PHASES), "STEP"]
     rows = [

@@ -9,7 +9,7 @@ from dlroverd.cli.submission import WordsCommand, read
 
 _FLAGS = (
     ("--wait", "", "wait for the job's end, and exit as it did"),
-    ("--dry-run", "", "show what would be submitted, and submit nothing"),
+    ("--dry-run", "", "show what would be submitted, where it would go or why it would wait; submit nothing"),
     ("--parsable", "", "print the job's id and nothing else"),
     ("-o --output", "text|json|yaml", "how the answer is shown"),
 )
@@ -25,7 +25,9 @@ def _submit(context: click.Context, words: tuple[str, ...]) -> int:
     if form not in ("text", "json", "yaml"):
         raise click.UsageError(f"-o: must be text, json or yaml, not '{form}'.")
     if "dry_run" in options:
-        output.document("job_spec", output.plain(submission.spec), "yaml" if form == "text" else form)
+        from dlroverd.cli import dry_run
+
+        dry_run.show(submission.spec, options["address"], form)
         return 0
     with connect(options["address"]) as client:
         job = client.submit(submission.spec)

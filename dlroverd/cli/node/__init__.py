@@ -2,4 +2,19 @@
 
 from dlroverd.cli.groups import noun
 
-command = noun("node", ("list", "adopt", "confirm-down"), "See the hosts of the fleet.")
+command = noun(
+    "node",
+    (
+        "list",
+        "show",
+        "why",
+        "cordon",
+        "drain",
+        "maintenance",
+        "quarantine",
+        "uncordon",
+        "adopt",
+        "confirm-down",
+    ),
+    "See the hosts of the fleet, and take them out of use.",
+)

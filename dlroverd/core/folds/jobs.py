@@ -8,6 +8,9 @@ from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState
+from dlroverd.model.plan import Plan, PlanKind
+
+_PLANS_STAND = frozenset({JobState.STARTING, JobState.RUNNING, JobState.RESTARTING})
 
 
 def job_submitted(s: State, e: ev.JobSubmitted) -> None:
@@ -61,11 +64,26 @@ def job_moved(s: State, e: ev.JobMoved) -> None:
             deadline=e.deadline,
             outcome=e.outcome if e.outcome is not None else job.outcome,
             gave_up=e.gave_up or job.gave_up,
+            plan=_plan_after(job, e),
+            not_before=0.0,
+            preempted_at=s.m.now if _made_room(job, e) else job.preempted_at,
+            suspended_s=job.suspended_s + (s.m.now - job.since if e.on == "resumed" and job.started_at else 0.0),
             question=job.question if e.to is JobState.PLACING else 0,
             started_at=job.started_at or (s.m.now if e.to is JobState.RUNNING else 0.0),
             finished_at=s.m.now if e.to.final else 0.0,
         ),
     )
+
+
+def _plan_after(job: JobRecord, e: ev.JobMoved) -> Plan | None:
+    """A planned stop stands while the job runs or stops for it, and is over once it was followed up."""
+    if job.plan is None or e.on == "reformed" or e.to not in _PLANS_STAND:
+        return None
+    return replace(job.plan, stopping=True) if e.on == "planned_stop" else job.plan
+
+
+def _made_room(job: JobRecord, e: ev.JobMoved) -> bool:
+    return e.on == "planned_stop" and job.plan is not None and job.plan.kind is PlanKind.PREEMPT
 
 
 def job_reason_changed(s: State, e: ev.JobReasonChanged) -> None:
@@ -82,6 +100,7 @@ def job_forgotten(s: State, e: ev.JobForgotten) -> None:
         s.put(s.gangs, gang.key, None)
     for request in (job.request_id, *job.later_requests):
         s.put(s.requests, request, None)
+    s.put(s.ledgers, e.job, None)
     s.put(s.jobs, e.job, None)
 
 
@@ -116,7 +135,11 @@ def restart_spent(s: State, e: ev.RestartSpent) -> None:
 
 def restart_counted(s: State, e: ev.RestartCounted) -> None:
     job = s.jobs[e.job]
-    s.put(s.jobs, e.job, replace(job, restarts=job.restarts + 1, port_retries=e.port_retries))
+    s.put(s.jobs, e.job, replace(job, restarts=job.restarts + 1, best_step=e.best_step, fruitless=e.fruitless))
+
+
+def restart_delayed(s: State, e: ev.RestartDelayed) -> None:
+    s.put(s.jobs, e.job, replace(s.jobs[e.job], not_before=e.until, reason=e.reason, deadline=e.until))
 
 
 def incident_opened(s: State, e: ev.IncidentOpened) -> None:
@@ -126,13 +149,17 @@ def incident_opened(s: State, e: ev.IncidentOpened) -> None:
 
 def incident_attributed(s: State, e: ev.IncidentAttributed) -> None:
     key = (e.job, e.incident)
+    incident = s.incidents[key]
     changed = replace(
-        s.incidents[key],
+        incident,
+        began_at=e.began_at or incident.began_at,
         cause=e.cause,
         victims=e.victims,
         stopped_at=e.stopped_at,
+        decided_at=e.decided_at,
         action=e.action,
         reached=e.reached,
+        domain=e.domain,
     )
     s.put(s.incidents, key, changed)
 

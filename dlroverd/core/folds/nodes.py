@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from dlroverd.core.folds.reputation import doubt_node
 from dlroverd.core.folds.room import room_grew
 from dlroverd.core.folds.worlds import observed
-from dlroverd.core.records import DrillRecord, GangRecord, GrantRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.records import DrillRecord, GangRecord, GrantRecord, JobRecord, NodeRecord, OutageRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model.difference import DAEMON_KEEPS
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Held
@@ -28,12 +30,14 @@ def node_joined(s: State, e: ev.NodeJoined) -> None:
         fresh = replace(old, boot_id=e.boot_id, facts=e.facts, log_id=e.log_id)
         room_grew(s)
     s.put(s.nodes, e.node, fresh)
+    doubt_node(s, e.node)
 
 
 def node_moved(s: State, e: ev.NodeMoved) -> None:
     node = s.nodes[e.node]
     since = s.m.now if e.to is not node.state else node.since
-    moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline)
+    heard_at = e.heard_at or node.heard_at
+    moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline, heard_at=heard_at)
     if e.to is not NodeState.UNREACHABLE:
         moved = replace(moved, askers=())
     if e.to is NodeState.READY:
@@ -82,6 +86,32 @@ def orphans_seen(s: State, e: ev.OrphansSeen) -> None:
     s.put(s.nodes, e.node, replace(s.nodes[e.node], orphans=e.orphans, held=e.held))
     above = max((key.job + 1 for key in e.orphans), default=0)
     s.put(s.meta, "", replace(s.m, next_job=max(s.m.next_job, above)))
+
+
+def difference_seen(s: State, e: ev.DifferenceSeen) -> None:
+    node = s.nodes[e.node]
+    s.put(s.nodes, e.node, replace(node, differences=(*node.differences, e.difference)[-DAEMON_KEEPS:]))
+
+
+def topology_changed(s: State, e: ev.TopologyChanged) -> None:
+    for each in e.nodes:
+        s.put(s.domains, each.node, each.domains or None)
+    s.put(s.meta, "", replace(s.m, pack_by=e.pack_by))
+
+
+def domain_failed(s: State, e: ev.DomainFailed) -> None:
+    outage = OutageRecord(nodes=e.nodes, began_at=e.began_at, last_at=e.last_at, deadline=e.deadline)
+    s.put(s.outages, (e.kind, e.name), outage)
+
+
+def domain_settled(s: State, e: ev.DomainSettled) -> None:
+    key = (e.kind, e.name)
+    s.put(s.outages, key, replace(s.outages[key], settled=True, deadline=e.deadline))
+
+
+def domain_cleared(s: State, e: ev.DomainCleared) -> None:
+    s.put(s.outages, (e.kind, e.name), None)
+    room_grew(s)
 
 
 def node_adopted(s: State, e: ev.NodeAdopted) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from dlroverd.core.folds.plans import release_spares
 from dlroverd.core.folds.room import room_grew
 from dlroverd.core.records import GrantRecord, RankRecord, TombstoneRecord
 from dlroverd.core.state import State
@@ -14,7 +15,8 @@ from dlroverd.model.world import RankObservation, Tombstone
 def world_formed(s: State, e: ev.WorldFormed) -> None:
     key = e.round.gang_key
     gang = s.gangs[key]
-    for rank in list(s.world(gang)):
+    old_world = list(s.world(gang))
+    for rank in old_world:
         s.put(s.ranks, rank.key, None)
     new_nodes = {grant.node for grant in e.grants}
     for node in gang.nodes:
@@ -42,11 +44,16 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             restart_count=e.restart_count,
             formed=s.m.position,
             step=-1,
+            redo_to=max(gang.redo_to, gang.step, *(rank.exit.step for rank in old_world if rank.exit is not None)),
+            checkpoint=-1,
+            room=0,
             checking=e.checking,
             network=e.network,
             proven=() if e.checking else gang.proven,
         ),
     )
+    for node in sorted(new_nodes & s.gang_spares.get(key, set())):
+        s.put(s.spares, (node, key), None)
     master = s.nodes[e.grants[0].node]
     s.put(s.nodes, master.id, replace(master, next_port=e.master_port + 1))
 
@@ -92,6 +99,7 @@ def gang_stopping(s: State, e: ev.GangStopping) -> None:
 def gang_released(s: State, e: ev.GangReleased) -> None:
     for node in s.gangs[e.gang].nodes:
         _release(s, node, e.gang)
+    release_spares(s, e.gang)
 
 
 def gang_stop_overdue(s: State, e: ev.GangStopOverdue) -> None:
@@ -112,12 +120,18 @@ def tombstone_cleared(s: State, e: ev.TombstoneCleared) -> None:
 
 def ranks_seen(s: State, e: ev.RanksSeen) -> None:
     for seen in e.ranks:
-        s.put(s.ranks, seen.key, observed(s.ranks[seen.key], seen))
+        rank = observed(s.ranks[seen.key], seen)
+        s.put(s.ranks, seen.key, replace(rank, ended_at=s.m.now) if rank.exit and not rank.ended_at else rank)
 
 
 def step_seen(s: State, e: ev.StepSeen) -> None:
+    gang = s.gangs[e.round.gang_key]
+    s.put(s.gangs, gang.key, replace(gang, step=e.step, redo_to=gang.redo_to if e.step < gang.redo_to else -1))
+
+
+def world_caught_up(s: State, e: ev.WorldCaughtUp) -> None:
     key = e.round.gang_key
-    s.put(s.gangs, key, replace(s.gangs[key], step=e.step))
+    s.put(s.gangs, key, replace(s.gangs[key], redo_to=-1))
 
 
 def _bury(s: State, node: str, tombstone: Tombstone) -> None:

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 from dlroverd.core import reasons
-from dlroverd.core.passes import faults, finish, incidents
+from dlroverd.core.passes import faults, finish, incidents, quotas, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
+from dlroverd.model.constraints import mistake
+from dlroverd.model.explain import never
 from dlroverd.model.fault import Cause, CauseKind
 from dlroverd.model.job import JobSpec, JobState
+from dlroverd.model.limits import Limits
 
 
 def submit(turn: Turn, item: inp.Submit) -> Outcome:
@@ -18,9 +21,9 @@ def submit(turn: Turn, item: inp.Submit) -> Outcome:
     known = state.requests.get(item.request_id)
     if known is not None:
         return Done(known)
-    refusal = _refusal(turn, item.spec)
-    if refusal is not None:
-        return refusal
+    refused = refusal(state, turn.limits, item.spec)
+    if refused is not None:
+        return refused
     job = state.m.next_job
     # Scripts keep checkpoints under the run id: it must be no other job's, not even of another daemon, and must
     # outlive an adoption, so it is made of the log's id once and stored.
@@ -38,21 +41,34 @@ def submit(turn: Turn, item: inp.Submit) -> Outcome:
     return Done(job)
 
 
-def _refusal(turn: Turn, spec: JobSpec) -> Refused | None:
-    state = turn.state
+def refusal(state: State, limits: Limits, spec: JobSpec) -> Refused | None:
+    """Say why a job is not taken, now or ever; None if it is."""
     if state.m.storage_low:
         return Refused(
             "storage_low",
             "The daemon's disk is full, so no new job is taken (running ones go on); "
             "free space in its state directory and submit again.",
         )
-    if len(state.unfinished) >= turn.limits.max_jobs:
+    if len(state.unfinished) >= limits.max_jobs:
         return Refused(
             "too_many_jobs",
-            f"{len(state.unfinished)} jobs have not ended; max_jobs is {turn.limits.max_jobs}; wait for some to end.",
+            f"{len(state.unfinished)} jobs have not ended; max_jobs is {limits.max_jobs}; wait for some to end.",
         )
-    sentence = never_fits(state, spec)
-    return Refused("never_fits", sentence) if sentence else None
+    shortest_s = limits.unreachable_after_s
+    for role in spec.roles:
+        if 0 < role.lease_s <= shortest_s:
+            return Refused(
+                "lease_too_short",
+                f"Role {role.name} has a lease of {role.lease_s:g} s, and a node may be silent for {shortest_s:g} s "
+                "before anyone minds (unreachable_after): use a longer lease.",
+            )
+    if sentence := mistake(text for role in spec.roles for text in role.require):
+        return Refused("invalid", f"The job asks for what cannot be: {sentence}.")
+    if sentence := quotas.never(limits.quotas, spec):
+        return Refused("over_quota", sentence)
+    if sentence := never_fits(state, spec):
+        return Refused("never_fits", sentence)
+    return None
 
 
 def never_fits(state: State, spec: JobSpec) -> str:
@@ -74,10 +90,13 @@ def never_fits(state: State, spec: JobSpec) -> str:
             f"The job asks for {total_needed} ranks; the fleet has {total} slots "
             f"({reasons.fleet_sizes(sizes)}). Ask for less (--nnodes, --nproc-per-node) or add nodes."
         )
+    if sentence := never(state.free, requests.of_spec(state, spec)):
+        return f"No such nodes: the job {sentence}. Change what it asks of nodes, or add or label some."
     return ""
 
 
-def _live_job(state: State, number: int) -> Refused | None:
+def live_job(state: State, number: int) -> Refused | None:
+    """Refuse a request about a job that is not there, or has ended."""
     job = state.jobs.get(number)
     if job is None:
         return Refused("not_found", f"There is no job {number}; see `dlroverctl job list`.")
@@ -90,7 +109,7 @@ def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
     """End a job: at once if nothing of it runs, else once all of it is gone."""
     if item.request_id in turn.state.requests:
         return Done(turn.state.requests[item.request_id])
-    refusal = _live_job(turn.state, item.job)
+    refusal = live_job(turn.state, item.job)
     if refusal is not None:
         return refusal
     turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
@@ -101,15 +120,20 @@ def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
 
 
 def restart(turn: Turn, item: inp.Restart) -> Outcome:
-    """Give a running job a new round, at nobody's cost."""
+    """Give a running job a new round, at nobody's cost; one that waits for its restart need not wait any longer."""
     if item.request_id in turn.state.requests:
         return Done(turn.state.requests[item.request_id])
-    refusal = _live_job(turn.state, item.job)
+    refusal = live_job(turn.state, item.job)
     if refusal is not None:
         return refusal
     live = [gang for gang in turn.state.gangs_of(item.job) if gang.state in LIVE_GANG]
-    if turn.state.jobs[item.job].state is JobState.STOPPING or not live:
-        state = turn.state.jobs[item.job].state
+    state, not_before = turn.state.jobs[item.job].state, turn.state.jobs[item.job].not_before
+    if state is JobState.RESTARTING and not_before > turn.now:
+        turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
+        turn.emit(ev.RestartDelayed(job=item.job, until=turn.now, reason=f"restart asked for by {item.actor}"))
+        turn.touched_jobs.add(item.job)
+        return Done(item.job)
+    if state is JobState.STOPPING or not live:
         return Refused("not_running", f"Job {item.job} is {state}, so there is nothing to restart.")
     turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
     cause = Cause(kind=CauseKind.REQUESTED, rule="operator", sentence=f"restart asked for by {item.actor}")
@@ -119,12 +143,21 @@ def restart(turn: Turn, item: inp.Restart) -> Outcome:
 
 
 def stepped(turn: Turn, item: inp.GangStepped) -> Outcome:
-    """Note the first training step of a world; what an older world did no longer counts."""
+    """Note a world's first training step, and when it has caught up; what an older world did no longer counts."""
     gang = turn.state.gangs.get(item.gang)
     progress = item.progress
-    if gang is not None and gang.round == progress.round.round and gang.state in LIVE_GANG and gang.step < 0:
-        turn.emit(ev.StepSeen(round=progress.round, step=progress.step, at=min(progress.at, turn.now)))
-        incidents.stepped(turn, item.gang, progress.step, min(progress.at, turn.now))
+    at = min(progress.at, turn.now)
+    if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
+        return Done()
+    if gang.step < 0:
+        turn.emit(ev.StepSeen(round=progress.round, step=progress.step, at=at))
+        incidents.stepped(turn, item.gang, progress.step, at)
+    elif 0 <= gang.redo_to <= progress.step:
+        turn.emit(ev.WorldCaughtUp(round=progress.round, step=progress.step, at=at))
+    else:
+        return Done()
+    if turn.state.gangs[item.gang].redo_to < 0:
+        incidents.caught_up(turn, item.gang, at)
     return Done()
 
 

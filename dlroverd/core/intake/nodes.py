@@ -1,7 +1,7 @@
 """What agents say: hello, what they see, silence; and a person's word that a node is this log's."""
 
 from dlroverd.core.intake import adoption, reports
-from dlroverd.core.passes import liveness
+from dlroverd.core.passes import holds, leases, liveness, reputation
 from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
@@ -23,6 +23,8 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
     if state.nodes[item.node].drills:
         # Carried out or not: a drill that outlived its agent would be done twice.
         turn.emit(ev.DrillsEnded(node=item.node))
+    if rebooted and old is not None:
+        reputation.rebooted(turn, old)
     if _follows_another(turn, item):
         _settle_foreign(turn, item)
         return Done()
@@ -32,6 +34,7 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
         reports.ended(turn, item.node, item.observed, REBOOTED)
     elif old is not None and not item.log_id:
         reports.forgotten(turn, item.node, item.observed)
+    holds.looked_at(turn, item.node)
     return Done()
 
 
@@ -81,6 +84,7 @@ def report(turn: Turn, item: inp.NodeReport) -> Outcome:
     node = turn.state.nodes.get(item.node)
     if node is not None and node.state is NodeState.READY:
         reports.take(turn, item.node, item.observed)
+        holds.looked_at(turn, item.node)
     return Done()
 
 
@@ -89,6 +93,13 @@ def silent(turn: Turn, item: inp.NodeSilent) -> Outcome:
     node = turn.state.nodes.get(item.node)
     if node is not None and node.state in (NodeState.READY, NodeState.FOREIGN, NodeState.JOINING):
         liveness.unreachable(turn, node)
+    return Done()
+
+
+def still_silent(turn: Turn, item: inp.StillSilent) -> Outcome:
+    """Take note of how long a node has been silent: leases of its ranks may have run out."""
+    if item.node in turn.state.nodes:
+        leases.end(turn, item.node, item.silent_s)
     return Done()
 
 

@@ -5,7 +5,8 @@ that no longer counts is still there. Ranks of jobs this log never knew are list
 """
 
 from dlroverd.core.classify import succeeded
-from dlroverd.core.passes import checks, faults, liveness
+from dlroverd.core.intake import audit
+from dlroverd.core.passes import checks, faults, liveness, reputation
 from dlroverd.core.records import GangRecord, RankRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
@@ -41,7 +42,10 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _note_orphans(turn, node, orphans)
     _note_stuck(turn, node, observed)
     _bury_stale(turn, node, stale)
-    news.extend(_missing(turn, node, observed.position, listed))
+    audit.told(turn, node, observed)
+    missing = _missing(turn, node, observed.position, listed)
+    audit.not_listed(turn, node, missing)
+    news.extend(missing)
     _note_ranks(turn, node, news)
     _clear_tombstones(turn, node, observed, observed.position)
     checks.take(turn, node, observed)
@@ -58,8 +62,8 @@ def ended(turn: Turn, node: str, observed: Observed, how: str) -> None:
     news = [
         RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
         for gang in _gangs_on(turn, node)
-        for rank in turn.state.world(gang)
-        if rank.node == node and rank.state is not RankState.GONE
+        for rank in turn.state.ranks_on(gang, node)
+        if rank.state is not RankState.GONE
     ]
     _note_ranks(turn, node, news)
     _clear_tombstones(turn, node, observed, turn.state.m.position)
@@ -75,8 +79,8 @@ def forgotten(turn: Turn, node: str, observed: Observed) -> None:
     news = [
         RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
         for gang in _gangs_on(turn, node)
-        for rank in turn.state.world(gang)
-        if rank.node == node and rank.key not in listed and rank.state not in (RankState.ASSIGNED, RankState.GONE)
+        for rank in turn.state.ranks_on(gang, node)
+        if rank.key not in listed and rank.state not in (RankState.ASSIGNED, RankState.GONE)
     ]
     _note_ranks(turn, node, news)
 
@@ -92,6 +96,7 @@ def _note_devices(turn: Turn, node: str, observed: Observed) -> None:
     for device in unusable:
         if device.state is not DeviceState.LOST or device.uuid in before:
             continue
+        reputation.device_lost(turn, node, device.uuid, device.detail)
         for gang in _gangs_on(turn, node):
             if device.uuid in turn.state.grants[node, gang.key].devices and gang.state in LIVE_GANG:
                 sentence = f"device {device.uuid} of node {node} was lost: {device.detail}"
@@ -143,13 +148,11 @@ def _missing(turn: Turn, node: str, position: int, listed: set[RankKey]) -> list
             exit_ = ExitInfo(exited_at=turn.now, requested=True, lost="it was stopped before it began")
         else:
             continue
-        first = turn.state.grants[node, gang.key].first_rank
-        for number in range(first, first + turn.state.grants[node, gang.key].slots):
-            rank = turn.state.ranks.get(gang.key.at(gang.round).rank(number))
-            if rank is None or rank.node != node:
-                continue  # the grant is of an older world, its tombstone not cleared yet
-            if rank.state is not RankState.GONE and rank.key not in listed:
-                missing.append(RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_))
+        missing += [
+            RankObservation(key=rank.key, state=RankState.GONE, exit=rank.exit or exit_)
+            for rank in turn.state.ranks_on(gang, node)
+            if rank.state is not RankState.GONE and rank.key not in listed
+        ]
     return missing
 
 

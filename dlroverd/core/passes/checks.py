@@ -38,13 +38,15 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
         if gang is None or gang.round != check.round.round or not gang.checking or gang.state not in LIVE_GANG:
             continue
         grant = turn.state.grants.get((node, gang.key))
-        if grant is not None and node in gang.nodes and grant.check != check:
+        if grant is not None and not grant.released and grant.check != check:
             turn.emit(ev.NodeChecked(node=node, check=check))
             turn.touch(gang.key)
 
 
 def conclude(turn: Turn, gang: GangRecord) -> None:
     """Start a world, or fail it, once each of its nodes has said what it found."""
+    if turn.state.unchecked[gang.key] and gang.key not in turn.state.unfit:
+        return
     found = [(node, turn.state.grants[node, gang.key].check) for node in gang.nodes]
     checks = {node: check for node, check in found if check is not None}
     cause = _fault(turn, gang, checks)

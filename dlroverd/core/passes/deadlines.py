@@ -1,7 +1,7 @@
 """What follows when a state's deadline passes (transitions.FOLLOW_UPS has it in words)."""
 
 from dlroverd.core import reasons
-from dlroverd.core.passes import faults, finish, liveness, placement
+from dlroverd.core.passes import faults, finish, growth, holds, liveness, outages, placement, planned, queue, reputation
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
@@ -19,6 +19,14 @@ def run(turn: Turn) -> None:
             _gang(turn, turn.state.gangs[key])
         elif table == "nodes" and turn.state.nodes[key].state is NodeState.UNREACHABLE:
             liveness.overdue(turn, turn.state.nodes[key])
+        elif table == "outages":
+            outages.due(turn, key)
+        elif table == "holds":
+            holds.overdue(turn, key)
+        elif table == "reputations":
+            reputation.review(turn, key)
+        elif table == "findings":
+            reputation.finding_due(turn, key)
 
 
 def _job(turn: Turn, job: JobRecord) -> None:
@@ -26,16 +34,22 @@ def _job(turn: Turn, job: JobRecord) -> None:
         case JobState.QUEUED if turn.now < job.queued_at + job.spec.queue_timeout_s:
             turn.emit(ev.AvoidanceEnded(job=job.id))
         case JobState.QUEUED:
-            reason = f"not placed within {job.spec.queue_timeout_s:g} s: {reasons.waiting(turn.state, job.id)}"
+            reason = f"not placed within {job.spec.queue_timeout_s:g} s: {queue.why(turn.state, turn.limits, job.id)}"
             finish.end(turn, job.id, JobState.FAILED, reason)
         case JobState.PLACING:
             placement.overrule(turn, job, f"no answer within {turn.limits.placing_s:g} s")
         case JobState.RUNNING:
-            limit_s = job.spec.time_limit_s
-            if limit_s and turn.now >= job.started_at + limit_s:
-                finish.end(turn, job.id, JobState.FAILED, f"reached its time limit of {limit_s:g} s")
+            limit_at, plan = finish.time_limit_at(job, turn.now), job.plan
+            if limit_at and turn.now >= limit_at:
+                finish.end(turn, job.id, JobState.FAILED, f"reached its time limit of {job.spec.time_limit_s:g} s")
+            elif plan is not None and not plan.stopping and turn.now >= plan.by:
+                planned.begin(turn, job.id)
             else:
-                _say(turn, job, job.reason, finish.running_deadline(turn, job.id))
+                _say(turn, job, job.reason, finish.running_deadline(turn, job.id, plan))
+        case JobState.SUSPENDED:
+            _say(turn, job, job.reason, turn.now + turn.limits.review_s)
+        case JobState.RESTARTING if job.not_before and turn.now >= job.not_before:
+            turn.touched_jobs.add(job.id)  # it has waited long enough: its next start is decided now
         case JobState.STARTING | JobState.RESTARTING:
             reason = finish.with_unconfirmed(turn, job.id)
             _say(turn, job, reason, turn.now + turn.limits.stop_margin_s)
@@ -58,7 +72,9 @@ def _say(turn: Turn, job: JobRecord, reason: str, deadline: float) -> None:
 
 def _gang(turn: Turn, gang: GangRecord) -> None:
     waiting = [rank for rank in turn.state.world(gang) if rank.state in (RankState.ASSIGNED, RankState.STARTING)]
-    if gang.state is GangState.STARTING:
+    if gang.state is GangState.RUNNING:
+        growth.look(turn, gang)
+    elif gang.state is GangState.STARTING:
         limit_s = turn.state.jobs[gang.key.job].spec.start_timeout_s
         sentence = f"not started within {limit_s:g} s: {reasons.ranks_on(waiting)}"
         cause = Cause(kind=CauseKind.START_TIMEOUT, rule="start.timeout", sentence=sentence)

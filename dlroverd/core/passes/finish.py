@@ -2,9 +2,11 @@
 
 from dlroverd.core import reasons
 from dlroverd.core.passes import faults, incidents
+from dlroverd.core.records import JobRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.job import GangState, JobState, RankState
+from dlroverd.model.plan import Plan
 
 _UNCONFIRMED = "; not yet seen gone: "
 _NOTHING_RUNS = frozenset({GangState.WAITING, GangState.STOPPED, GangState.SUCCEEDED})
@@ -25,6 +27,7 @@ def end(turn: Turn, job: int, outcome: JobState, reason: str, *, gave_up: bool =
             (JobState.PLACING, JobState.CANCELLED): "cancelled",
             (JobState.QUEUED, JobState.FAILED): "expired",
             (JobState.RESTARTING, JobState.FAILED): "gave_up",
+            (JobState.SUSPENDED, JobState.CANCELLED): "cancelled",
         }.get((record.state, outcome))
         if direct is not None:
             on, to = direct, outcome
@@ -41,7 +44,7 @@ def end(turn: Turn, job: int, outcome: JobState, reason: str, *, gave_up: bool =
 def _final(turn: Turn, job: int, on: str, to: JobState, reason: str, *, gave_up: bool = False) -> None:
     incidents.closed(turn, job)
     for gang in turn.state.gangs_of(job):
-        if any((node, gang.key) in turn.state.grants for node in gang.nodes):
+        if gang.key in turn.state.gang_spares or any((node, gang.key) in turn.state.grants for node in gang.nodes):
             turn.emit(ev.GangReleased(gang=gang.key))
     keep_until = turn.now + turn.limits.job_retention_s
     turn.emit(ev.JobMoved(job=job, on=on, to=to, reason=reason, deadline=keep_until, gave_up=gave_up))
@@ -56,7 +59,7 @@ def conclude(turn: Turn, job: int) -> None:
     if record.state is JobState.STOPPING and all(gang.state in _NOTHING_RUNS for gang in gangs):
         outcome = record.outcome or JobState.CANCELLED
         _final(turn, job, outcome.value, outcome, record.reason)
-    elif not gangs or record.state not in (JobState.STARTING, JobState.RUNNING):
+    elif not gangs or record.state not in (JobState.STARTING, JobState.RUNNING, JobState.RESTARTING):
         return
     elif all(gang.state is GangState.SUCCEEDED for gang in gangs):
         _final(turn, job, "all_succeeded", JobState.SUCCEEDED, "every rank ended with 0")
@@ -69,19 +72,26 @@ def conclude(turn: Turn, job: int) -> None:
                 on="all_running",
                 to=JobState.RUNNING,
                 reason="every rank runs",
-                deadline=running_deadline(turn, job),
+                deadline=running_deadline(turn, job, record.plan),
             )
         )
         incidents.reached(turn, job, "started")
 
 
-def running_deadline(turn: Turn, job: int) -> float:
-    """When a running job is looked at next: at its time limit or, without one, its next review."""
+def running_deadline(turn: Turn, job: int, plan: Plan | None = None) -> float:
+    """When a running job is looked at next: when its planned stop is due, at its time limit, or at its next review."""
     record = turn.state.jobs[job]
     review = turn.now + turn.limits.review_s
-    if not record.spec.time_limit_s:
-        return review
-    return min(review, (record.started_at or turn.now) + record.spec.time_limit_s)
+    if plan is not None and not plan.stopping:
+        review = min(review, plan.by)
+    limit_at = time_limit_at(record, turn.now)
+    return min(review, limit_at) if limit_at else review
+
+
+def time_limit_at(record: JobRecord, now: float) -> float:
+    """When a job that runs reaches its time limit, 0 if it has none; the time that it was suspended does not count."""
+    limit_s = record.spec.time_limit_s
+    return (record.started_at or now) + limit_s + record.suspended_s if limit_s else 0.0
 
 
 def with_unconfirmed(turn: Turn, job: int) -> str:

@@ -1,8 +1,9 @@
 """Silence is not death: a node is lost only with a second sign, or after a long time."""
 
-from itertools import islice
+from collections import Counter
+from itertools import chain
 
-from dlroverd.core.passes import faults
+from dlroverd.core.passes import faults, outages, reputation
 from dlroverd.core.records import GangRecord, NodeRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
@@ -14,6 +15,7 @@ from dlroverd.model.node import NodeState
 # Enough for the two that have to agree, with one to spare.
 _ASKERS = 3
 _AGREEING = 2
+_ENDED = frozenset({RankState.EXITED, RankState.GONE})
 
 
 def unreachable(turn: Turn, node: NodeRecord) -> None:
@@ -25,10 +27,12 @@ def unreachable(turn: Turn, node: NodeRecord) -> None:
             node=node.id,
             on="silent",
             to=NodeState.UNREACHABLE,
+            heard_at=turn.now - limits.unreachable_after_s,
             reason=f"silent for {limits.unreachable_after_s:g} s; what it runs goes on",
             deadline=turn.now + (first_look_s - limits.unreachable_after_s),
         )
     )
+    turn.silenced.add(node.id)
     _name_askers(turn, node.id)
     for suspect in sorted(turn.state.asked.get(node.id, ())):
         _name_askers(turn, suspect)
@@ -39,13 +43,14 @@ def _name_askers(turn: Turn, suspect: str) -> None:
     state = turn.state
     if not state.nodes[suspect].facts.peer_port:
         return
-    near = [name for key in sorted(state.node_gangs.get(suspect, ())) for name in state.gangs[key].nodes]
-    fit = (
-        name
-        for name in dict.fromkeys([*near, *state.nodes])
-        if state.nodes[name].state is NodeState.READY and state.nodes[name].facts.peer_port and name != suspect
-    )
-    askers = tuple(islice(fit, _ASKERS))
+    near = (state.gangs[key].nodes for key in sorted(state.node_gangs.get(suspect, ())))
+    fit: dict[str, None] = {}
+    for name in chain(*near, state.nodes):
+        if state.nodes[name].state is NodeState.READY and state.nodes[name].facts.peer_port and name != suspect:
+            fit[name] = None
+            if len(fit) == _ASKERS:
+                break
+    askers = tuple(fit)
     if askers != state.nodes[suspect].askers:
         turn.emit(ev.SuspectNamed(node=suspect, askers=askers))
 
@@ -81,8 +86,10 @@ def overdue(turn: Turn, node: NodeRecord) -> None:
 
 def second_sign(turn: Turn, gang: GangRecord) -> None:
     """A gang that stops is a second sign against each of its nodes that has been silent for long enough."""
-    for name in gang.nodes:
-        node = turn.state.nodes[name]
+    state = turn.state
+    # Asked after each report of each node: it looks at the few that are silent.
+    for name in sorted(name for name in state.silent if (name, gang.key) in state.grants):
+        node = state.nodes[name]
         if node.state is NodeState.UNREACHABLE and (sign := _sign(turn, node)):
             lose(turn, node, sign)
 
@@ -121,22 +128,24 @@ def _failed_elsewhere(turn: Turn, node: NodeRecord) -> str:
         gang = turn.state.gangs[key]
         if gang.state is not GangState.STOPPING:
             continue
-        if any(
-            rank.node != node.id and rank.state in (RankState.EXITED, RankState.GONE) for rank in turn.state.world(gang)
-        ):
+        tally = turn.state.tally.get(key, Counter())
+        ended = sum(count for state, count in tally.items() if state in _ENDED)
+        if ended > sum(rank.state in _ENDED for rank in turn.state.ranks_on(gang, node.id)):
             return f"silent, and job {key.job} failed on its other nodes"
     return ""
 
 
 def lose(turn: Turn, node: NodeRecord, reason: str) -> None:
     """Give a node up. Gangs with ranks elsewhere restart without it; one wholly on it may still run, so it waits."""
+    if not outages.took(turn.state, node.id):
+        reputation.lost(turn, node, reason)
     turn.emit(ev.NodeMoved(node=node.id, on="lost", to=NodeState.LOST, reason=reason))
     for key in sorted(turn.state.node_gangs.get(node.id, ())):
         turn.touch(key)
         gang = turn.state.gangs[key]
         elsewhere = any(turn.state.nodes[name].state is not NodeState.LOST for name in gang.nodes)
         if gang.state in LIVE_GANG and elsewhere:
-            faults.fail_gang(turn, key, node.since, _lost_cause(node.id, key, reason))
+            faults.fail_gang(turn, key, node.heard_at or node.since, _lost_cause(node.id, key, reason))
 
 
 def lost_under(turn: Turn, gang: GangRecord) -> Cause | None:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dlroverd.core.passes import checks, liveness
+from dlroverd.core import out_of_use
+from dlroverd.core.passes import checks, leases, liveness
 from dlroverd.core.records import GangRecord, GrantRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
@@ -25,8 +26,7 @@ def advance(turn: Turn, key: GangKey) -> None:
     elif gang.state in LIVE_GANG:
         tally = turn.state.tally.get(key, Counter())
         if tally.get(RankState.GONE, 0) == gang.world_size:
-            _move(turn, gang, "all_succeeded", GangState.SUCCEEDED, "every rank ended with 0")
-            turn.emit(ev.GangReleased(gang=key))
+            _succeed(turn, gang)
         elif gang.checking:
             checks.conclude(turn, gang)
         elif gang.state is GangState.STARTING and not (
@@ -45,54 +45,48 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
 
     That is: every rank is verified gone, or at least one is and the others are on lost nodes: their
     collective group has lost a member for good. A rank that KILL does not end is stuck in the kernel, and never
-    runs its code again: it counts as gone. A job that ends needs no fence, only no one left to ask.
+    runs its code again: it counts as gone. A job that ends needs no fence, only no one left to ask. What ranks with
+    a lease do outside of their group, they do without it: of those every one must be gone.
     """
     state = turn.state
     liveness.second_sign(turn, gang)
-    tally = state.tally.get(gang.key, Counter())
-    stuck = {each.key for name in gang.nodes for each in state.nodes[name].stuck}
-    ended = {rank.key for rank in state.world(gang) if rank.state is RankState.GONE or rank.key in stuck}
-    known, gone = sum(tally.values()), len(ended)
+    # Asked after each report of each node, so it must not look at every rank: a well node with a rank left ends it.
+    left = state.left.get(gang.key, Counter())
+    if any(state.nodes[name].state is not NodeState.LOST and _unended(state, gang, name) for name in left):
+        return
+    unended = sum(_unended(state, gang, name) for name in left)
     ending = state.jobs[gang.key.job].state is JobState.STOPPING
-    if gone < known and not (gone or ending):
+    none_ended = unended == sum(state.tally.get(gang.key, Counter()).values())
+    if unended and not ending and (none_ended or leases.length_s(state, gang.key)):
         return
-    if gone < known and any(
-        rank.key not in ended and state.nodes[rank.node].state is not NodeState.LOST for rank in state.world(gang)
-    ):
-        return
-    _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
+    exits = [rank.exit for rank in state.world(gang)]
+    if all(exit_ is not None and exit_.code == 0 and not exit_.requested for exit_ in exits):
+        _succeed(turn, gang)
+    else:
+        _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
 
 
-def can_reform(state: State, gang: GangRecord) -> bool:
-    """Whether a stopped gang can have its next world on the very nodes it still holds."""
-    grants = [state.grants.get((node, gang.key)) for node in gang.nodes]
-    return (
-        all(grant is not None and not grant.released for grant in grants)
-        and sum(grant.slots for grant in grants if grant is not None) == gang.world_size
-        and all(_usable(state.nodes[node], grant) for node, grant in zip(gang.nodes, grants, strict=True))
+def _unended(state: State, gang: GangRecord, node: str) -> int:
+    """Count the ranks of a gang's world on a node that are neither gone nor stuck."""
+    stuck = sum(
+        rank.state is not RankState.GONE
+        for each in state.nodes[node].stuck
+        if (rank := state.ranks.get(each.key)) is not None and each.key.gang_key == gang.key
     )
+    return state.left[gang.key][node] - stuck
 
 
-def _usable(node: NodeRecord, grant: GrantRecord | None) -> bool:
+def _succeed(turn: Turn, gang: GangRecord) -> None:
+    _move(turn, gang, "all_succeeded", GangState.SUCCEEDED, "every rank ended with 0")
+    turn.emit(ev.GangReleased(gang=gang.key))
+
+
+def is_usable(state: State, name: str, devices: Sequence[str]) -> bool:
+    """Whether ranks can be started on a node, on those of its devices."""
+    node = state.nodes[name]
     unusable = {device.uuid for device in node.devices}
-    return (
-        node.state is NodeState.READY
-        and not node.stuck
-        and grant is not None
-        and not unusable.intersection(grant.devices)
-    )
-
-
-def reform(turn: Turn, gang: GangRecord, reason: str, after: CauseKind) -> None:
-    """Form the next world of a gang on the nodes it holds; `after` is what ended the last one."""
-    grants = [(node, turn.state.grants[node, gang.key]) for node in gang.nodes]
-    form(
-        turn,
-        gang.key,
-        [NodeGrant(node=node, slots=grant.slots, devices=grant.devices) for node, grant in grants],
-        reason,
-        after,
-    )
+    well = node.state is NodeState.READY and not node.stuck and not unusable.intersection(devices)
+    return well and not out_of_use.sends_away(node)
 
 
 def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, after: CauseKind | None = None) -> None:

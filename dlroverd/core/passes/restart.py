@@ -1,35 +1,16 @@
-"""After a stop: name the cause, see who pays, and start anew, ask for other nodes, or give up."""
+"""After a stop: name the cause, and do what the verdict on it says: start anew, now or later, or give up."""
 
-from dataclasses import dataclass
-
-from dlroverd.core.classify import attribute
-from dlroverd.core.passes import finish, incidents, liveness, membership
+from dlroverd.core.classify import attribute, is_echo
+from dlroverd.core.passes import elastic, faults, finish, incidents, liveness, membership, outages, planned, reputation
+from dlroverd.core.passes.verdict import Verdict, judge
 from dlroverd.core.records import GangRecord, JobRecord
-from dlroverd.core.turn import Turn
+from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind, Incident
 from dlroverd.model.job import GangState, JobState
 
-# Starting the same thing again can not help these.
-_HOPELESS = frozenset({CauseKind.MISSING_SCRIPT, CauseKind.SYNTAX_ERROR, CauseKind.IMPORT_ERROR})
-# Not the job's fault: its budget does not pay.
-_FREE = frozenset({CauseKind.NODE_LOST, CauseKind.REQUESTED, CauseKind.DEVICE_LOST})
-# Its node is not fit for this job: if the job ever ran, other nodes are tried.
-_UNFIT = frozenset({CauseKind.CHECK_FAILED, CauseKind.MISMATCH, CauseKind.NO_PATH})
 # What was known at detection explains these ends, whatever the ranks said.
 _EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST})
-# Another port each time; that many in a row mean that something else is wrong.
-_FREE_PORT_RETRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    action: str
-    end: bool = False
-    gave_up: bool = False
-    pays: bool = False
-    port_retries: int = 0
-    avoid: str = ""
 
 
 def decide(turn: Turn, job: int) -> None:
@@ -43,22 +24,39 @@ def decide(turn: Turn, job: int) -> None:
     if not stopped or any(gang.state is GangState.STOPPING for gang in gangs):
         return
     incident = state.open_incident(job)
+    if record.plan is not None and record.plan.stopping:
+        planned.conclude(turn, job, stopped)
+        return
     if incident is None:
         raise AssertionError(f"job {job} is restarting without an incident")
+    if outages.unsettled(state, stopped):
+        return
+    if incident.stopped_at and incident.cause is not None:  # judged: it waited, or the rest of the job had to stop
+        if turn.now >= record.not_before or record.plan is not None:
+            _start_anew(turn, job, stopped, incident.cause)
+        return
     cause, verdict = _attribute(turn, record, incident, stopped)
+    if not incident.drill:
+        reputation.blame(turn, record, cause)
     if verdict.end:
         finish.end(turn, job, JobState.FAILED, verdict.action, gave_up=verdict.gave_up)
         return
     if verdict.pays:
         turn.emit(ev.RestartSpent(job=job, at=turn.now))
-    turn.emit(ev.RestartCounted(job=job, port_retries=verdict.port_retries))
+    turn.emit(ev.RestartCounted(job=job, best_step=verdict.best_step, fruitless=verdict.fruitless))
     if verdict.avoid:
         until = turn.now + turn.limits.avoid_s
         turn.emit(ev.NodeAvoided(job=job, node=verdict.avoid, until=until, reason=cause.sentence))
-    _start_anew(turn, job, stopped, cause)
+    live = [gang for gang in gangs if gang.state in LIVE_GANG] if verdict.whole else []
+    for gang in live:
+        faults.stop_gang(turn, gang.key, record.spec.restart_grace_s, 0.0, cause.sentence)
+    if verdict.wait_s:
+        turn.emit(ev.RestartDelayed(job=job, until=turn.now + verdict.wait_s, reason=verdict.waiting))
+    elif not live:
+        _start_anew(turn, job, stopped, cause)
 
 
-def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[GangRecord]) -> tuple[Cause, _Verdict]:
+def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[GangRecord]) -> tuple[Cause, Verdict]:
     # A gang that waits for nodes since an earlier fault died of that one.
     worlds = [gang for gang in stopped if gang.since >= incident.detected_at]
     ranks = [rank for gang in worlds for rank in turn.state.world(gang)]
@@ -67,15 +65,21 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
     cause = _weigh(found, incident.cause or lost)
     if found is not None and cause is not found:
         victims = (found, *victims)
+    began_at, outage = incidents.first_sign(turn, incident, cause), outages.behind(turn.state, worlds, cause)
+    if outage is not None:
+        cause = outages.told(*outage, worlds)
     reached = max((rank.exit.step for rank in ranks if rank.exit is not None), default=-1)
-    verdict = _judge(turn, job, incident, cause, reached)
+    verdict = judge(turn, job, incident, cause, reached)
     turn.emit(
         ev.IncidentAttributed(
             job=job.id,
             incident=incident.id,
             cause=cause,
             victims=victims,
-            stopped_at=turn.now,
+            stopped_at=max((gang.since for gang in worlds), default=turn.now),
+            decided_at=turn.now,
+            began_at=began_at,
+            domain=" ".join(outage[0]) if outage is not None else "",
             action=verdict.action,
             reached=reached,
         )
@@ -85,58 +89,20 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
 
 def _weigh(found: Cause | None, given: Cause | None) -> Cause:
     """Choose between what the ranks' ends say and what was known at detection (a lost node, a request)."""
-    if given is not None and (found is None or found.kind is CauseKind.PEER_LOST or given.kind in _EXPLAINS_ALL):
+    if given is not None and (found is None or is_echo(found) or given.kind in _EXPLAINS_ALL):
         return given
     if found is not None:
         return found
     return Cause(kind=CauseKind.STOPPED, rule="stopped", sentence="its ranks were stopped from outside")
 
 
-def _judge(turn: Turn, job: JobRecord, incident: Incident, cause: Cause, reached: int) -> _Verdict:
-    if cause.kind in _HOPELESS:
-        return _Verdict(f"failed: {cause.sentence}; starting it again can not help", end=True)
-    if cause.kind in _UNFIT:
-        if job.started_at or cause.kind is CauseKind.NO_PATH:
-            return _Verdict(f"other nodes than {cause.node}, at no cost to the job", avoid=cause.node)
-        return _Verdict(f"failed: {cause.sentence}", end=True)
-    before = turn.state.incidents.get((job.id, incident.id - 1)) if not incident.drill else None
-    if before is not None and _same_again(before, cause, reached):
-        return _Verdict(f"failed: {cause.sentence}; the same at the last start, so it would again", end=True)
-    if cause.kind in _FREE or incident.drill:
-        return _Verdict("restart, at no cost to the job")
-    if cause.kind is CauseKind.PORT_TAKEN and job.port_retries < _FREE_PORT_RETRIES:
-        return _Verdict("restart on another port, at no cost to the job", port_retries=job.port_retries + 1)
-    budget, window_s = job.spec.max_restarts, job.spec.restart_window_s
-    spent = sum(1 for at in job.spent if at > turn.now - window_s)
-    if spent >= budget:
-        sentence = f"failed: {cause.sentence}"
-        if budget:
-            sentence += f"; gave up: {spent} restarts in {window_s:g} s, and max_restarts is {budget}"
-        return _Verdict(sentence, end=True, gave_up=budget > 0)
-    return _Verdict(f"restart {spent + 1} of {budget}", pays=True)
-
-
-def _same_again(before: Incident, cause: Cause, reached: int) -> bool:
-    """Whether two starts in a row failed at the same place without getting further (DESIGN section 5)."""
-    place = _place(cause)
-    return (
-        place is not None and before.cause is not None and place == _place(before.cause) and (reached <= before.reached)
-    )
-
-
-def _place(cause: Cause) -> tuple[str, str, int] | None:
-    exit_ = cause.exit
-    if cause.kind is CauseKind.EXCEPTION and exit_ is not None and exit_.error is not None:
-        return (exit_.error.type, exit_.error.file, exit_.error.line)
-    if cause.kind is CauseKind.LAUNCH and exit_ is not None:
-        return (exit_.launch_error, "", 0)
-    return None
-
-
 def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -> None:
-    """In place if every gang's nodes are ready, which asks nobody; else the scheduler is asked for nodes."""
-    avoided = {node for node, _, _ in turn.state.jobs[job].avoid}
-    if not all(membership.can_reform(turn.state, gang) and not avoided.intersection(gang.nodes) for gang in stopped):
+    """In place if every gang's nodes are ready or it has spares, which asks nobody; else for other nodes."""
+    if turn.state.jobs[job].plan is not None:
+        planned.conclude(turn, job, stopped)
+        return
+    worlds = [(gang, elastic.replaced(turn.state, gang)) for gang in stopped]
+    if any(grants is None for _, grants in worlds):
         # All of them, also those whose own nodes are well: two jobs that wait with nodes in hand may wait for ever.
         for gang in stopped:
             turn.emit(ev.GangReleased(gang=gang.key))
@@ -151,8 +117,8 @@ def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -
             )
         )
         return
-    for gang in stopped:
-        membership.reform(turn, gang, cause.sentence, cause.kind)
+    for gang, grants in worlds:
+        membership.form(turn, gang.key, grants or (), cause.sentence, cause.kind)
     turn.emit(
         ev.JobMoved(
             job=job,

@@ -49,16 +49,18 @@ class AgentMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ...) -> None: ...
 
 class DaemonMessage(_message.Message):
-    __slots__ = ("welcome", "desired", "ack", "log_request")
+    __slots__ = ("welcome", "desired", "ack", "log_request", "heard")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     desired: Desired
     ack: Ack
     log_request: LogRequest
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ...) -> None: ...
+    heard: Heard
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., heard: _Optional[_Union[Heard, _Mapping]] = ...) -> None: ...
 
 class LogPiece(_message.Message):
     __slots__ = ("open", "chunk", "failed")
@@ -99,20 +101,22 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     SUSPECTS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
     checks: _containers.RepeatedCompositeFieldContainer[NodeCheck]
     suspects: _containers.RepeatedCompositeFieldContainer[SuspectSeen]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceObservation]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ...) -> None: ...
+    differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ...) -> None: ...
 
 class NodeCheck(_message.Message):
     __slots__ = ("round", "problem", "mismatch", "reached")
@@ -169,24 +173,28 @@ class Held(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ...) -> None: ...
 
 class Beat(_message.Message):
-    __slots__ = ("applied_log_id", "applied_position", "observed_version")
+    __slots__ = ("applied_log_id", "applied_position", "observed_version", "asked_at")
     APPLIED_LOG_ID_FIELD_NUMBER: _ClassVar[int]
     APPLIED_POSITION_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ASKED_AT_FIELD_NUMBER: _ClassVar[int]
     applied_log_id: str
     applied_position: int
     observed_version: int
-    def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ...) -> None: ...
+    asked_at: float
+    def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ..., asked_at: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("round", "step", "at")
+    __slots__ = ("round", "step", "at", "checkpoint")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     step: int
     at: float
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
+    checkpoint: int
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ...) -> None: ...
 
 class Bye(_message.Message):
     __slots__ = ("away_s",)
@@ -211,7 +219,7 @@ class Welcome(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., now: _Optional[float] = ...) -> None: ...
 
 class Desired(_message.Message):
-    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills")
+    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills", "reboot", "audit")
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FROM_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +228,8 @@ class Desired(_message.Message):
     TOMBSTONES_FIELD_NUMBER: _ClassVar[int]
     SUSPECTS_FIELD_NUMBER: _ClassVar[int]
     DRILLS_FIELD_NUMBER: _ClassVar[int]
+    REBOOT_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     log_id: str
     position: int
     adopt_from: str
@@ -228,7 +238,9 @@ class Desired(_message.Message):
     tombstones: _containers.RepeatedCompositeFieldContainer[Tombstone]
     suspects: _containers.RepeatedCompositeFieldContainer[Peer]
     drills: _containers.RepeatedCompositeFieldContainer[Drill]
-    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ...) -> None: ...
+    reboot: str
+    audit: int
+    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ..., reboot: _Optional[str] = ..., audit: _Optional[int] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("node", "addresses", "port")
@@ -253,7 +265,7 @@ class Drill(_message.Message):
     def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.DrillKind, str]] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., for_s: _Optional[float] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers")
+    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers", "notice")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
     GROUP_RANK_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +279,7 @@ class Assignment(_message.Message):
     CHECKING_FIELD_NUMBER: _ClassVar[int]
     MASTER_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     world_size: int
     group_rank: int
@@ -280,7 +293,16 @@ class Assignment(_message.Message):
     checking: bool
     master: Peer
     peers: _containers.RepeatedCompositeFieldContainer[Peer]
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
+    notice: Notice
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
+
+class Notice(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: float
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[float] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("round", "grace_s", "evidence_s", "reason")
@@ -299,6 +321,12 @@ class Ack(_message.Message):
     OBSERVED_VERSION_FIELD_NUMBER: _ClassVar[int]
     observed_version: int
     def __init__(self, observed_version: _Optional[int] = ...) -> None: ...
+
+class Heard(_message.Message):
+    __slots__ = ("asked_at",)
+    ASKED_AT_FIELD_NUMBER: _ClassVar[int]
+    asked_at: float
+    def __init__(self, asked_at: _Optional[float] = ...) -> None: ...
 
 class LogRequest(_message.Message):
     __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes")

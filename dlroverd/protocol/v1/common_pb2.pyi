@@ -7,6 +7,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class FailureVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FAILURE_VERDICT_UNSPECIFIED: _ClassVar[FailureVerdict]
+    FAILURE_VERDICT_PROCESS: _ClassVar[FailureVerdict]
+    FAILURE_VERDICT_NODE: _ClassVar[FailureVerdict]
+    FAILURE_VERDICT_JOB: _ClassVar[FailureVerdict]
+    FAILURE_VERDICT_ABORT: _ClassVar[FailureVerdict]
+
+class GrowWhen(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROW_WHEN_UNSPECIFIED: _ClassVar[GrowWhen]
+    GROW_WHEN_CHECKPOINT: _ClassVar[GrowWhen]
+    GROW_WHEN_NOW: _ClassVar[GrowWhen]
+    GROW_WHEN_NEVER: _ClassVar[GrowWhen]
+
 class CauseKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CAUSE_KIND_UNSPECIFIED: _ClassVar[CauseKind]
@@ -29,6 +44,16 @@ class CauseKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_KIND_NO_PATH: _ClassVar[CauseKind]
     CAUSE_KIND_MISMATCH: _ClassVar[CauseKind]
     CAUSE_KIND_CHECK_FAILED: _ClassVar[CauseKind]
+    CAUSE_KIND_PREEMPTED: _ClassVar[CauseKind]
+    CAUSE_KIND_HANG: _ClassVar[CauseKind]
+    CAUSE_KIND_DISK_FULL: _ClassVar[CauseKind]
+    CAUSE_KIND_DEVICE_ERROR: _ClassVar[CauseKind]
+    CAUSE_KIND_DEVICE_CRASH: _ClassVar[CauseKind]
+    CAUSE_KIND_DEVICE_OUT_OF_MEMORY: _ClassVar[CauseKind]
+    CAUSE_KIND_NETWORK: _ClassVar[CauseKind]
+    CAUSE_KIND_HOST_LIMIT: _ClassVar[CauseKind]
+    CAUSE_KIND_PERMISSION: _ClassVar[CauseKind]
+    CAUSE_KIND_BAD_ARGUMENTS: _ClassVar[CauseKind]
 
 class DrillKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -38,6 +63,27 @@ class DrillKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRILL_KIND_HANG_RANK: _ClassVar[DrillKind]
     DRILL_KIND_KILL_AGENT: _ClassVar[DrillKind]
     DRILL_KIND_LOSE_NODE: _ClassVar[DrillKind]
+
+class DifferenceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DIFFERENCE_KIND_UNSPECIFIED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_VANISHED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_STRAY: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_LEFT_OVER: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_FILE_CHANGED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_SURVEY_FAILED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_NOT_LISTED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_UNTOLD: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_BEHIND: _ClassVar[DifferenceKind]
+FAILURE_VERDICT_UNSPECIFIED: FailureVerdict
+FAILURE_VERDICT_PROCESS: FailureVerdict
+FAILURE_VERDICT_NODE: FailureVerdict
+FAILURE_VERDICT_JOB: FailureVerdict
+FAILURE_VERDICT_ABORT: FailureVerdict
+GROW_WHEN_UNSPECIFIED: GrowWhen
+GROW_WHEN_CHECKPOINT: GrowWhen
+GROW_WHEN_NOW: GrowWhen
+GROW_WHEN_NEVER: GrowWhen
 CAUSE_KIND_UNSPECIFIED: CauseKind
 CAUSE_KIND_LAUNCH: CauseKind
 CAUSE_KIND_PORT_TAKEN: CauseKind
@@ -58,12 +104,31 @@ CAUSE_KIND_DEVICE_LOST: CauseKind
 CAUSE_KIND_NO_PATH: CauseKind
 CAUSE_KIND_MISMATCH: CauseKind
 CAUSE_KIND_CHECK_FAILED: CauseKind
+CAUSE_KIND_PREEMPTED: CauseKind
+CAUSE_KIND_HANG: CauseKind
+CAUSE_KIND_DISK_FULL: CauseKind
+CAUSE_KIND_DEVICE_ERROR: CauseKind
+CAUSE_KIND_DEVICE_CRASH: CauseKind
+CAUSE_KIND_DEVICE_OUT_OF_MEMORY: CauseKind
+CAUSE_KIND_NETWORK: CauseKind
+CAUSE_KIND_HOST_LIMIT: CauseKind
+CAUSE_KIND_PERMISSION: CauseKind
+CAUSE_KIND_BAD_ARGUMENTS: CauseKind
 DRILL_KIND_UNSPECIFIED: DrillKind
 DRILL_KIND_KILL_RANK: DrillKind
 DRILL_KIND_FREEZE_RANK: DrillKind
 DRILL_KIND_HANG_RANK: DrillKind
 DRILL_KIND_KILL_AGENT: DrillKind
 DRILL_KIND_LOSE_NODE: DrillKind
+DIFFERENCE_KIND_UNSPECIFIED: DifferenceKind
+DIFFERENCE_KIND_VANISHED: DifferenceKind
+DIFFERENCE_KIND_STRAY: DifferenceKind
+DIFFERENCE_KIND_LEFT_OVER: DifferenceKind
+DIFFERENCE_KIND_FILE_CHANGED: DifferenceKind
+DIFFERENCE_KIND_SURVEY_FAILED: DifferenceKind
+DIFFERENCE_KIND_NOT_LISTED: DifferenceKind
+DIFFERENCE_KIND_UNTOLD: DifferenceKind
+DIFFERENCE_KIND_BEHIND: DifferenceKind
 
 class RoundKey(_message.Message):
     __slots__ = ("job", "role", "gang", "round")
@@ -102,7 +167,7 @@ class User(_message.Message):
     def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class RoleSpec(_message.Message):
-    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources")
+    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources", "spares", "require", "nodelist", "exclude", "spread", "apart_from", "together_with", "lease_s")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +186,14 @@ class RoleSpec(_message.Message):
     NPROC_PER_NODE_FIELD_NUMBER: _ClassVar[int]
     RESTART_WITH_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    SPARES_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_FIELD_NUMBER: _ClassVar[int]
+    NODELIST_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    APART_FROM_FIELD_NUMBER: _ClassVar[int]
+    TOGETHER_WITH_FIELD_NUMBER: _ClassVar[int]
+    LEASE_S_FIELD_NUMBER: _ClassVar[int]
     name: str
     argv: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -132,7 +205,15 @@ class RoleSpec(_message.Message):
     nproc_per_node: int
     restart_with: _containers.RepeatedScalarFieldContainer[str]
     resources: Resources
-    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ...) -> None: ...
+    spares: int
+    require: _containers.RepeatedScalarFieldContainer[str]
+    nodelist: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    spread: str
+    apart_from: _containers.RepeatedScalarFieldContainer[str]
+    together_with: _containers.RepeatedScalarFieldContainer[str]
+    lease_s: float
+    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., spares: _Optional[int] = ..., require: _Optional[_Iterable[str]] = ..., nodelist: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., spread: _Optional[str] = ..., apart_from: _Optional[_Iterable[str]] = ..., together_with: _Optional[_Iterable[str]] = ..., lease_s: _Optional[float] = ...) -> None: ...
 
 class Resources(_message.Message):
     __slots__ = ("memory_bytes", "tasks_max", "cpus", "numa_nodes", "oom_score_adjust")
@@ -149,7 +230,7 @@ class Resources(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -163,6 +244,15 @@ class JobSpec(_message.Message):
     CANCEL_GRACE_S_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_PATTERN_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISMATCH_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    PREEMPT_GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    GROW_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_PATTERN_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    NO_PROGRESS_RESTARTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     user: User
     roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
@@ -176,7 +266,34 @@ class JobSpec(_message.Message):
     cancel_grace_s: float
     progress_pattern: str
     allow_mismatch: bool
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ...) -> None: ...
+    priority: int
+    project: str
+    preempt_grace_s: float
+    grow: GrowWhen
+    replace_wait_s: float
+    checkpoint_pattern: str
+    notice_signal: str
+    on_failure: _containers.RepeatedCompositeFieldContainer[FailureRule]
+    no_progress_restarts: int
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ...) -> None: ...
+
+class FailureRule(_message.Message):
+    __slots__ = ("verdict", "exit_codes", "signals", "exceptions", "outputs", "kinds", "free")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    verdict: FailureVerdict
+    exit_codes: _containers.RepeatedScalarFieldContainer[int]
+    signals: _containers.RepeatedScalarFieldContainer[int]
+    exceptions: _containers.RepeatedScalarFieldContainer[str]
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    free: bool
+    def __init__(self, verdict: _Optional[_Union[FailureVerdict, str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., exceptions: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[str]] = ..., kinds: _Optional[_Iterable[str]] = ..., free: _Optional[bool] = ...) -> None: ...
 
 class JobDescriptor(_message.Message):
     __slots__ = ("job", "spec")
@@ -197,7 +314,14 @@ class Device(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port")
+    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port", "keeps_leases", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +333,8 @@ class NodeFacts(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     PEER_PORT_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_LEASES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     hostname: str
     address: str
     cpus: int
@@ -220,7 +346,9 @@ class NodeFacts(_message.Message):
     agent_version: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
     peer_port: int
-    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., peer_port: _Optional[int] = ...) -> None: ...
+    keeps_leases: bool
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., peer_port: _Optional[int] = ..., keeps_leases: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ErrorReport(_message.Message):
     __slots__ = ("source", "type", "message", "file", "line", "text")
@@ -317,3 +445,15 @@ class LogSource(_message.Message):
     rank: RankKey
     from_offset: int
     def __init__(self, rank: _Optional[_Union[RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...
+
+class Difference(_message.Message):
+    __slots__ = ("kind", "what", "mended", "at")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    MENDED_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    kind: DifferenceKind
+    what: str
+    mended: str
+    at: float
+    def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., what: _Optional[str] = ..., mended: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...

@@ -1,11 +1,86 @@
 from dlroverd.protocol.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class HoldKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HOLD_KIND_UNSPECIFIED: _ClassVar[HoldKind]
+    HOLD_KIND_CORDON: _ClassVar[HoldKind]
+    HOLD_KIND_DRAIN: _ClassVar[HoldKind]
+    HOLD_KIND_MAINTENANCE: _ClassVar[HoldKind]
+    HOLD_KIND_QUARANTINE: _ClassVar[HoldKind]
+
+class DrainMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRAIN_MODE_UNSPECIFIED: _ClassVar[DrainMode]
+    DRAIN_MODE_FINISH: _ClassVar[DrainMode]
+    DRAIN_MODE_AT_CHECKPOINT: _ClassVar[DrainMode]
+    DRAIN_MODE_NOW: _ClassVar[DrainMode]
+HOLD_KIND_UNSPECIFIED: HoldKind
+HOLD_KIND_CORDON: HoldKind
+HOLD_KIND_DRAIN: HoldKind
+HOLD_KIND_MAINTENANCE: HoldKind
+HOLD_KIND_QUARANTINE: HoldKind
+DRAIN_MODE_UNSPECIFIED: DrainMode
+DRAIN_MODE_FINISH: DrainMode
+DRAIN_MODE_AT_CHECKPOINT: DrainMode
+DRAIN_MODE_NOW: DrainMode
+
+class DryRunRequest(_message.Message):
+    __slots__ = ("spec",)
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    spec: _common_pb2.JobSpec
+    def __init__(self, spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ...) -> None: ...
+
+class DryRunView(_message.Message):
+    __slots__ = ("refused", "placed", "reason", "ahead", "preempts", "rejected", "limits")
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    PLACED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    refused: str
+    placed: _containers.RepeatedCompositeFieldContainer[GangPlacement]
+    reason: str
+    ahead: int
+    preempts: _containers.RepeatedScalarFieldContainer[int]
+    rejected: _containers.RepeatedCompositeFieldContainer[Rejected]
+    limits: _containers.RepeatedCompositeFieldContainer[LimitView]
+    def __init__(self, refused: _Optional[str] = ..., placed: _Optional[_Iterable[_Union[GangPlacement, _Mapping]]] = ..., reason: _Optional[str] = ..., ahead: _Optional[int] = ..., preempts: _Optional[_Iterable[int]] = ..., rejected: _Optional[_Iterable[_Union[Rejected, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitView, _Mapping]]] = ...) -> None: ...
+
+class GangPlacement(_message.Message):
+    __slots__ = ("role", "gang", "nodes")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    gang: int
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, role: _Optional[str] = ..., gang: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Rejected(_message.Message):
+    __slots__ = ("node", "reason")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    reason: str
+    def __init__(self, node: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class LimitView(_message.Message):
+    __slots__ = ("name", "seconds")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    seconds: float
+    def __init__(self, name: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("request_id", "spec")
@@ -60,6 +135,52 @@ class RestartJobRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
 
 class RestartJobReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ScaleJobRequest(_message.Message):
+    __slots__ = ("request_id", "job", "role", "nodes_min", "nodes_max", "within_s")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NODES_MIN_FIELD_NUMBER: _ClassVar[int]
+    NODES_MAX_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    job: int
+    role: str
+    nodes_min: int
+    nodes_max: int
+    within_s: float
+    def __init__(self, request_id: _Optional[str] = ..., job: _Optional[int] = ..., role: _Optional[str] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., within_s: _Optional[float] = ...) -> None: ...
+
+class ScaleJobReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SuspendJobRequest(_message.Message):
+    __slots__ = ("request_id", "job", "within_s")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    job: int
+    within_s: float
+    def __init__(self, request_id: _Optional[str] = ..., job: _Optional[int] = ..., within_s: _Optional[float] = ...) -> None: ...
+
+class SuspendJobReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResumeJobRequest(_message.Message):
+    __slots__ = ("request_id", "job")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    job: int
+    def __init__(self, request_id: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
+
+class ResumeJobReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -122,6 +243,82 @@ class ConfirmDownRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
 
 class ConfirmDownReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetNodeRequest(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    def __init__(self, node: _Optional[str] = ...) -> None: ...
+
+class HoldNodesRequest(_message.Message):
+    __slots__ = ("request_id", "nodes", "kind", "mode", "reason", "owner", "deadline_s", "reboot", "until_checked")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    REBOOT_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    kind: HoldKind
+    mode: DrainMode
+    reason: str
+    owner: str
+    deadline_s: float
+    reboot: bool
+    until_checked: bool
+    def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[HoldKind, str]] = ..., mode: _Optional[_Union[DrainMode, str]] = ..., reason: _Optional[str] = ..., owner: _Optional[str] = ..., deadline_s: _Optional[float] = ..., reboot: _Optional[bool] = ..., until_checked: _Optional[bool] = ...) -> None: ...
+
+class HoldNodesReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReleaseNodesRequest(_message.Message):
+    __slots__ = ("request_id", "nodes", "owner", "kind", "undo")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    UNDO_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    owner: str
+    kind: str
+    undo: str
+    def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., kind: _Optional[str] = ..., undo: _Optional[str] = ...) -> None: ...
+
+class ReleaseNodesReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PauseAutomationRequest(_message.Message):
+    __slots__ = ("request_id", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class PauseAutomationReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResumeAutomationRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
+class ResumeAutomationReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAutomationRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -192,7 +389,7 @@ class RankView(_message.Message):
     def __init__(self, rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., node: _Optional[str] = ..., state: _Optional[str] = ..., pid: _Optional[int] = ..., exit: _Optional[str] = ...) -> None: ...
 
 class GangView(_message.Message):
-    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network")
+    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares")
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +398,10 @@ class GangView(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
+    NODES_MAX_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FIELD_NUMBER: _ClassVar[int]
+    GROWTH_FIELD_NUMBER: _ClassVar[int]
+    SPARES_FIELD_NUMBER: _ClassVar[int]
     gang: int
     state: str
     round: int
@@ -209,7 +410,23 @@ class GangView(_message.Message):
     step: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankView]
     network: str
-    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ...) -> None: ...
+    nodes_max: int
+    room: int
+    growth: str
+    spares: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ..., nodes_max: _Optional[int] = ..., room: _Optional[int] = ..., growth: _Optional[str] = ..., spares: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PlanView(_message.Message):
+    __slots__ = ("kind", "reason", "by", "stopping")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reason: str
+    by: float
+    stopping: bool
+    def __init__(self, kind: _Optional[str] = ..., reason: _Optional[str] = ..., by: _Optional[float] = ..., stopping: _Optional[bool] = ...) -> None: ...
 
 class RoleView(_message.Message):
     __slots__ = ("name", "gangs")
@@ -220,25 +437,29 @@ class RoleView(_message.Message):
     def __init__(self, name: _Optional[str] = ..., gangs: _Optional[_Iterable[_Union[GangView, _Mapping]]] = ...) -> None: ...
 
 class PhasesView(_message.Message):
-    __slots__ = ("detected", "stopped", "placed", "started", "first_step", "unknown", "total")
-    DETECTED_FIELD_NUMBER: _ClassVar[int]
-    STOPPED_FIELD_NUMBER: _ClassVar[int]
-    PLACED_FIELD_NUMBER: _ClassVar[int]
-    STARTED_FIELD_NUMBER: _ClassVar[int]
-    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("detect", "stop", "wait", "start", "load", "unknown", "total", "decide", "recompute")
+    DETECT_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
-    detected: float
-    stopped: float
-    placed: float
-    started: float
-    first_step: float
+    DECIDE_FIELD_NUMBER: _ClassVar[int]
+    RECOMPUTE_FIELD_NUMBER: _ClassVar[int]
+    detect: float
+    stop: float
+    wait: float
+    start: float
+    load: float
     unknown: float
     total: float
-    def __init__(self, detected: _Optional[float] = ..., stopped: _Optional[float] = ..., placed: _Optional[float] = ..., started: _Optional[float] = ..., first_step: _Optional[float] = ..., unknown: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
+    decide: float
+    recompute: float
+    def __init__(self, detect: _Optional[float] = ..., stop: _Optional[float] = ..., wait: _Optional[float] = ..., start: _Optional[float] = ..., load: _Optional[float] = ..., unknown: _Optional[float] = ..., total: _Optional[float] = ..., decide: _Optional[float] = ..., recompute: _Optional[float] = ...) -> None: ...
 
 class IncidentView(_message.Message):
-    __slots__ = ("id", "role", "gang", "round", "began_at", "open", "action", "phases", "step", "cause", "victims", "drill")
+    __slots__ = ("id", "role", "gang", "round", "began_at", "open", "action", "phases", "step", "cause", "victims", "drill", "nodes", "reached", "cost_node_s", "domain")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +472,10 @@ class IncidentView(_message.Message):
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     VICTIMS_FIELD_NUMBER: _ClassVar[int]
     DRILL_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    COST_NODE_S_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
     id: int
     role: str
     gang: int
@@ -263,10 +488,48 @@ class IncidentView(_message.Message):
     cause: _common_pb2.Cause
     victims: _containers.RepeatedCompositeFieldContainer[_common_pb2.Cause]
     drill: str
-    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., began_at: _Optional[float] = ..., open: _Optional[bool] = ..., action: _Optional[str] = ..., phases: _Optional[_Union[PhasesView, _Mapping]] = ..., step: _Optional[int] = ..., cause: _Optional[_Union[_common_pb2.Cause, _Mapping]] = ..., victims: _Optional[_Iterable[_Union[_common_pb2.Cause, _Mapping]]] = ..., drill: _Optional[str] = ...) -> None: ...
+    nodes: int
+    reached: int
+    cost_node_s: float
+    domain: str
+    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., began_at: _Optional[float] = ..., open: _Optional[bool] = ..., action: _Optional[str] = ..., phases: _Optional[_Union[PhasesView, _Mapping]] = ..., step: _Optional[int] = ..., cause: _Optional[_Union[_common_pb2.Cause, _Mapping]] = ..., victims: _Optional[_Iterable[_Union[_common_pb2.Cause, _Mapping]]] = ..., drill: _Optional[str] = ..., nodes: _Optional[int] = ..., reached: _Optional[int] = ..., cost_node_s: _Optional[float] = ..., domain: _Optional[str] = ...) -> None: ...
+
+class TimesView(_message.Message):
+    __slots__ = ("productive", "checkpointing", "redone", "starting", "restarting", "stopping", "waiting", "unknown")
+    PRODUCTIVE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTING_FIELD_NUMBER: _ClassVar[int]
+    REDONE_FIELD_NUMBER: _ClassVar[int]
+    STARTING_FIELD_NUMBER: _ClassVar[int]
+    RESTARTING_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    productive: float
+    checkpointing: float
+    redone: float
+    starting: float
+    restarting: float
+    stopping: float
+    waiting: float
+    unknown: float
+    def __init__(self, productive: _Optional[float] = ..., checkpointing: _Optional[float] = ..., redone: _Optional[float] = ..., starting: _Optional[float] = ..., restarting: _Optional[float] = ..., stopping: _Optional[float] = ..., waiting: _Optional[float] = ..., unknown: _Optional[float] = ...) -> None: ...
+
+class GoodputView(_message.Message):
+    __slots__ = ("goodput", "wall_s", "placed_s", "times", "node_times")
+    GOODPUT_FIELD_NUMBER: _ClassVar[int]
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    PLACED_S_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    NODE_TIMES_FIELD_NUMBER: _ClassVar[int]
+    goodput: float
+    wall_s: float
+    placed_s: float
+    times: TimesView
+    node_times: TimesView
+    def __init__(self, goodput: _Optional[float] = ..., wall_s: _Optional[float] = ..., placed_s: _Optional[float] = ..., times: _Optional[_Union[TimesView, _Mapping]] = ..., node_times: _Optional[_Union[TimesView, _Mapping]] = ...) -> None: ...
 
 class JobView(_message.Message):
-    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec")
+    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec", "goodput", "plan", "priority", "project")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +544,10 @@ class JobView(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     INCIDENTS_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    GOODPUT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: str
     user: str
@@ -295,10 +562,21 @@ class JobView(_message.Message):
     roles: _containers.RepeatedCompositeFieldContainer[RoleView]
     incidents: _containers.RepeatedCompositeFieldContainer[IncidentView]
     spec: _common_pb2.JobSpec
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ...) -> None: ...
+    goodput: GoodputView
+    plan: PlanView
+    priority: int
+    project: str
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ..., goodput: _Optional[_Union[GoodputView, _Mapping]] = ..., plan: _Optional[_Union[PlanView, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ...) -> None: ...
 
 class NodeView(_message.Message):
-    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes")
+    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes", "holds", "progress", "doubt", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +589,10 @@ class NodeView(_message.Message):
     JOBS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     reason: str
@@ -323,7 +605,151 @@ class NodeView(_message.Message):
     jobs: _containers.RepeatedScalarFieldContainer[int]
     orphans: _containers.RepeatedScalarFieldContainer[str]
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    holds: _containers.RepeatedCompositeFieldContainer[HoldView]
+    progress: str
+    doubt: float
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldView, _Mapping]]] = ..., progress: _Optional[str] = ..., doubt: _Optional[float] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class HoldView(_message.Message):
+    __slots__ = ("owner", "kind", "reason", "since", "mode", "deadline", "request")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    kind: str
+    reason: str
+    since: float
+    mode: str
+    deadline: float
+    request: str
+    def __init__(self, owner: _Optional[str] = ..., kind: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., mode: _Optional[str] = ..., deadline: _Optional[float] = ..., request: _Optional[str] = ...) -> None: ...
+
+class EvidenceView(_message.Message):
+    __slots__ = ("at", "kind", "weight", "sentence", "job")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    kind: str
+    weight: float
+    sentence: str
+    job: int
+    def __init__(self, at: _Optional[float] = ..., kind: _Optional[str] = ..., weight: _Optional[float] = ..., sentence: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
+
+class ReputationView(_message.Message):
+    __slots__ = ("of", "name", "standing", "doubt", "reason", "since", "score", "evidence")
+    OF_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    of: str
+    name: str
+    standing: str
+    doubt: float
+    reason: str
+    since: float
+    score: float
+    evidence: _containers.RepeatedCompositeFieldContainer[EvidenceView]
+    def __init__(self, of: _Optional[str] = ..., name: _Optional[str] = ..., standing: _Optional[str] = ..., doubt: _Optional[float] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[EvidenceView, _Mapping]]] = ...) -> None: ...
+
+class DeviceView(_message.Message):
+    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job")
+    UUID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    uuid: str
+    model: str
+    memory_bytes: int
+    state: str
+    detail: str
+    job: int
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
+
+class NodeDetail(_message.Message):
+    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    REPUTATIONS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    node: NodeView
+    why: str
+    hostname: str
+    boot_id: str
+    cpus: int
+    memory_bytes: int
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceView]
+    reputations: _containers.RepeatedCompositeFieldContainer[ReputationView]
+    differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
+    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ...) -> None: ...
+
+class FindingView(_message.Message):
+    __slots__ = ("node", "stage", "sentence", "held_back", "since")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    stage: str
+    sentence: str
+    held_back: str
+    since: float
+    def __init__(self, node: _Optional[str] = ..., stage: _Optional[str] = ..., sentence: _Optional[str] = ..., held_back: _Optional[str] = ..., since: _Optional[float] = ...) -> None: ...
+
+class RemovalView(_message.Message):
+    __slots__ = ("node", "at")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    at: float
+    def __init__(self, node: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
+class AutomationView(_message.Message):
+    __slots__ = ("quarantine", "paused_by", "reason", "since", "window_s", "allowed", "ready_share", "usable", "nodes", "removals", "findings")
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_S_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    READY_SHARE_FIELD_NUMBER: _ClassVar[int]
+    USABLE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    REMOVALS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    quarantine: str
+    paused_by: str
+    reason: str
+    since: float
+    window_s: float
+    allowed: int
+    ready_share: float
+    usable: int
+    nodes: int
+    removals: _containers.RepeatedCompositeFieldContainer[RemovalView]
+    findings: _containers.RepeatedCompositeFieldContainer[FindingView]
+    def __init__(self, quarantine: _Optional[str] = ..., paused_by: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., window_s: _Optional[float] = ..., allowed: _Optional[int] = ..., ready_share: _Optional[float] = ..., usable: _Optional[int] = ..., nodes: _Optional[int] = ..., removals: _Optional[_Iterable[_Union[RemovalView, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[FindingView, _Mapping]]] = ...) -> None: ...
 
 class EventView(_message.Message):
     __slots__ = ("position", "index", "time", "name", "job", "node", "body")

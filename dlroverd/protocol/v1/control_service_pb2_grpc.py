@@ -39,6 +39,11 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobReply.FromString,
                 _registered_method=True)
+        self.DryRun = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/DryRun',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunView.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListJobs',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListJobsRequest.SerializeToString,
@@ -64,6 +69,21 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RestartJobRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RestartJobReply.FromString,
                 _registered_method=True)
+        self.ScaleJob = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ScaleJob',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobReply.FromString,
+                _registered_method=True)
+        self.SuspendJob = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/SuspendJob',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobReply.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ResumeJob',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.FromString,
+                _registered_method=True)
         self.JobLogs = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/JobLogs',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
@@ -83,6 +103,36 @@ class ControlServiceStub:
                 '/dlroverd.protocol.v1.ControlService/ConfirmDown',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.FromString,
+                _registered_method=True)
+        self.GetNode = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/GetNode',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetNodeRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.NodeDetail.FromString,
+                _registered_method=True)
+        self.HoldNodes = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/HoldNodes',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesReply.FromString,
+                _registered_method=True)
+        self.ReleaseNodes = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ReleaseNodes',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
+                _registered_method=True)
+        self.PauseAutomation = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/PauseAutomation',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationReply.FromString,
+                _registered_method=True)
+        self.ResumeAutomation = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ResumeAutomation',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.FromString,
+                _registered_method=True)
+        self.GetAutomation = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/GetAutomation',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetAutomationRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AutomationView.FromString,
                 _registered_method=True)
         self.OrderDrill = channel.unary_unary(
                 '/dlroverd.protocol.v1.ControlService/OrderDrill',
@@ -112,6 +162,14 @@ class ControlServiceServicer:
     def SubmitJob(self, request, context):
         """Accepts a job. Returns when it is durable, before it is placed. The same `request_id` gives the same job, after a
         restart of the daemon too. invalid: the spec breaks a rule. storage_low: the log has no room for new jobs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DryRun(self, request, context):
+        """What would become of a job if it were submitted now: where it would go, or why it would wait or be refused, and why
+        not on each other node. Changes nothing. invalid: the spec breaks a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +214,31 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScaleJob(self, request, context):
+        """Changes how many nodes a role's gangs may have. Returns when that is durable; a job that runs on another number
+        goes on with a legal one after a stop, at its next checkpoint within `within_s` if it tells of any. invalid: no such
+        role, or no legal range. refused: the fleet has not so many nodes, or the job is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendJob(self, request, context):
+        """Has a job stopped and kept, its nodes free for others. Returns when that is decided and durable; WatchJob tells
+        when it is suspended. Suspending a job that is suspended changes nothing. refused: it is over, or being stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
+        durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def JobLogs(self, request, context):
         """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
         away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
@@ -183,6 +266,52 @@ class ControlServiceServicer:
     def ConfirmDown(self, request, context):
         """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
         jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNode(self, request, context):
+        """One node with its holds, devices and history. Answers from memory. not_found: no such node.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldNodes(self, request, context):
+        """Takes nodes out of use, all that are named or none. Returns when that is durable, while jobs may still be leaving
+        them: ListNodes tells how far each is. What the owner holds in that way already is brought up to date.
+        not_found: no such node. invalid: the owner's name is automation's own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseNodes(self, request, context):
+        """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
+        node. refused: that owner holds none of them in that way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseAutomation(self, request, context):
+        """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
+        durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeAutomation(self, request, context):
+        """Lets automation act again, at once on what it would have done. Returns when that is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAutomation(self, request, context):
+        """What automation may do, did lately and would do. Answers from memory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +355,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobReply.SerializeToString,
             ),
+            'DryRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRun,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunView.SerializeToString,
+            ),
             'ListJobs': grpc.unary_stream_rpc_method_handler(
                     servicer.ListJobs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListJobsRequest.FromString,
@@ -251,6 +385,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RestartJobRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RestartJobReply.SerializeToString,
             ),
+            'ScaleJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScaleJob,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobReply.SerializeToString,
+            ),
+            'SuspendJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJob,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobReply.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.SerializeToString,
+            ),
             'JobLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.JobLogs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.FromString,
@@ -270,6 +419,36 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ConfirmDown,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.SerializeToString,
+            ),
+            'GetNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNode,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetNodeRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.NodeDetail.SerializeToString,
+            ),
+            'HoldNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldNodes,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesReply.SerializeToString,
+            ),
+            'ReleaseNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseNodes,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.SerializeToString,
+            ),
+            'PauseAutomation': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseAutomation,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationReply.SerializeToString,
+            ),
+            'ResumeAutomation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeAutomation,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.SerializeToString,
+            ),
+            'GetAutomation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAutomation,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetAutomationRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AutomationView.SerializeToString,
             ),
             'OrderDrill': grpc.unary_unary_rpc_method_handler(
                     servicer.OrderDrill,
@@ -319,6 +498,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/SubmitJob',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SubmitJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/DryRun',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.DryRunView.FromString,
             options,
             channel_credentials,
             insecure,
@@ -465,6 +671,87 @@ class ControlService:
             _registered_method=True)
 
     @staticmethod
+    def ScaleJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ScaleJob',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ScaleJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/SuspendJob',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SuspendJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ResumeJob',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def JobLogs(request,
             target,
             options=(),
@@ -562,6 +849,168 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ConfirmDown',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ConfirmDownReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/GetNode',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetNodeRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.NodeDetail.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/HoldNodes',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.HoldNodesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ReleaseNodes',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseAutomation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/PauseAutomation',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeAutomation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ResumeAutomation',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAutomation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/GetAutomation',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetAutomationRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.AutomationView.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,10 @@ class ControlServiceStub:
     """Accepts a job. Returns when it is durable, before it is placed. The same `request_id` gives the same job, after a
     restart of the daemon too. invalid: the spec breaks a rule. storage_low: the log has no room for new jobs.
     """
+    DryRun: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DryRunRequest, _control_service_pb2.DryRunView]
+    """What would become of a job if it were submitted now: where it would go, or why it would wait or be refused, and why
+    not on each other node. Changes nothing. invalid: the spec breaks a rule.
+    """
     ListJobs: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListJobsRequest, _control_service_pb2.JobView]
     """All jobs that the daemon still keeps, lowest id first, without their specs. Answers from memory."""
     GetJob: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetJobRequest, _control_service_pb2.JobView]
@@ -47,6 +51,19 @@ class ControlServiceStub:
     """Gives a running job a new round. Returns when that is decided and durable, before the new world is formed.
     refused: the job is not running.
     """
+    ScaleJob: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ScaleJobRequest, _control_service_pb2.ScaleJobReply]
+    """Changes how many nodes a role's gangs may have. Returns when that is durable; a job that runs on another number
+    goes on with a legal one after a stop, at its next checkpoint within `within_s` if it tells of any. invalid: no such
+    role, or no legal range. refused: the fleet has not so many nodes, or the job is over.
+    """
+    SuspendJob: _aio.UnaryUnaryMultiCallable[_control_service_pb2.SuspendJobRequest, _control_service_pb2.SuspendJobReply]
+    """Has a job stopped and kept, its nodes free for others. Returns when that is decided and durable; WatchJob tells
+    when it is suspended. Suspending a job that is suspended changes nothing. refused: it is over, or being stopped.
+    """
+    ResumeJob: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ResumeJobRequest, _control_service_pb2.ResumeJobReply]
+    """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
+    durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
+    """
     JobLogs: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobLogsRequest, _control_service_pb2.JobLogsReply]
     """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
     away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
@@ -62,6 +79,25 @@ class ControlServiceStub:
     """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
     jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
     """
+    GetNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetNodeRequest, _control_service_pb2.NodeDetail]
+    """One node with its holds, devices and history. Answers from memory. not_found: no such node."""
+    HoldNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.HoldNodesRequest, _control_service_pb2.HoldNodesReply]
+    """Takes nodes out of use, all that are named or none. Returns when that is durable, while jobs may still be leaving
+    them: ListNodes tells how far each is. What the owner holds in that way already is brought up to date.
+    not_found: no such node. invalid: the owner's name is automation's own.
+    """
+    ReleaseNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ReleaseNodesRequest, _control_service_pb2.ReleaseNodesReply]
+    """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
+    node. refused: that owner holds none of them in that way.
+    """
+    PauseAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PauseAutomationRequest, _control_service_pb2.PauseAutomationReply]
+    """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
+    durable.
+    """
+    ResumeAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ResumeAutomationRequest, _control_service_pb2.ResumeAutomationReply]
+    """Lets automation act again, at once on what it would have done. Returns when that is durable."""
+    GetAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetAutomationRequest, _control_service_pb2.AutomationView]
+    """What automation may do, did lately and would do. Answers from memory."""
     OrderDrill: _aio.UnaryUnaryMultiCallable[_control_service_pb2.OrderDrillRequest, _control_service_pb2.OrderDrillReply]
     """Makes a fault on purpose, at one rank of a running job or at a node. Returns when the order is durable. not_found:
     no such job, rank or node; refused: the job is not running, or the node is not ready.
@@ -84,6 +120,16 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_control_service_pb2.SubmitJobReply]:
         """Accepts a job. Returns when it is durable, before it is placed. The same `request_id` gives the same job, after a
         restart of the daemon too. invalid: the spec breaks a rule. storage_low: the log has no room for new jobs.
+        """
+
+    @_abc_1.abstractmethod
+    def DryRun(
+        self,
+        request: _control_service_pb2.DryRunRequest,
+        context: _aio.ServicerContext[_control_service_pb2.DryRunRequest, _abc.Awaitable[_control_service_pb2.DryRunView]],
+    ) -> _abc.Awaitable[_control_service_pb2.DryRunView]:
+        """What would become of a job if it were submitted now: where it would go, or why it would wait or be refused, and why
+        not on each other node. Changes nothing. invalid: the spec breaks a rule.
         """
 
     @_abc_1.abstractmethod
@@ -134,6 +180,37 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ScaleJob(
+        self,
+        request: _control_service_pb2.ScaleJobRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ScaleJobRequest, _abc.Awaitable[_control_service_pb2.ScaleJobReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ScaleJobReply]:
+        """Changes how many nodes a role's gangs may have. Returns when that is durable; a job that runs on another number
+        goes on with a legal one after a stop, at its next checkpoint within `within_s` if it tells of any. invalid: no such
+        role, or no legal range. refused: the fleet has not so many nodes, or the job is over.
+        """
+
+    @_abc_1.abstractmethod
+    def SuspendJob(
+        self,
+        request: _control_service_pb2.SuspendJobRequest,
+        context: _aio.ServicerContext[_control_service_pb2.SuspendJobRequest, _abc.Awaitable[_control_service_pb2.SuspendJobReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.SuspendJobReply]:
+        """Has a job stopped and kept, its nodes free for others. Returns when that is decided and durable; WatchJob tells
+        when it is suspended. Suspending a job that is suspended changes nothing. refused: it is over, or being stopped.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeJob(
+        self,
+        request: _control_service_pb2.ResumeJobRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ResumeJobRequest, _abc.Awaitable[_control_service_pb2.ResumeJobReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ResumeJobReply]:
+        """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
+        durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
+        """
+
+    @_abc_1.abstractmethod
     def JobLogs(
         self,
         request: _control_service_pb2.JobLogsRequest,
@@ -171,6 +248,61 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """A person says that an unreachable or lost node is down: nothing runs there any more. Returns when that is durable;
         jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
         """
+
+    @_abc_1.abstractmethod
+    def GetNode(
+        self,
+        request: _control_service_pb2.GetNodeRequest,
+        context: _aio.ServicerContext[_control_service_pb2.GetNodeRequest, _abc.Awaitable[_control_service_pb2.NodeDetail]],
+    ) -> _abc.Awaitable[_control_service_pb2.NodeDetail]:
+        """One node with its holds, devices and history. Answers from memory. not_found: no such node."""
+
+    @_abc_1.abstractmethod
+    def HoldNodes(
+        self,
+        request: _control_service_pb2.HoldNodesRequest,
+        context: _aio.ServicerContext[_control_service_pb2.HoldNodesRequest, _abc.Awaitable[_control_service_pb2.HoldNodesReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.HoldNodesReply]:
+        """Takes nodes out of use, all that are named or none. Returns when that is durable, while jobs may still be leaving
+        them: ListNodes tells how far each is. What the owner holds in that way already is brought up to date.
+        not_found: no such node. invalid: the owner's name is automation's own.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseNodes(
+        self,
+        request: _control_service_pb2.ReleaseNodesRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ReleaseNodesRequest, _abc.Awaitable[_control_service_pb2.ReleaseNodesReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ReleaseNodesReply]:
+        """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
+        node. refused: that owner holds none of them in that way.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseAutomation(
+        self,
+        request: _control_service_pb2.PauseAutomationRequest,
+        context: _aio.ServicerContext[_control_service_pb2.PauseAutomationRequest, _abc.Awaitable[_control_service_pb2.PauseAutomationReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.PauseAutomationReply]:
+        """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
+        durable.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeAutomation(
+        self,
+        request: _control_service_pb2.ResumeAutomationRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ResumeAutomationRequest, _abc.Awaitable[_control_service_pb2.ResumeAutomationReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ResumeAutomationReply]:
+        """Lets automation act again, at once on what it would have done. Returns when that is durable."""
+
+    @_abc_1.abstractmethod
+    def GetAutomation(
+        self,
+        request: _control_service_pb2.GetAutomationRequest,
+        context: _aio.ServicerContext[_control_service_pb2.GetAutomationRequest, _abc.Awaitable[_control_service_pb2.AutomationView]],
+    ) -> _abc.Awaitable[_control_service_pb2.AutomationView]:
+        """What automation may do, did lately and would do. Answers from memory."""
 
     @_abc_1.abstractmethod
     def OrderDrill(

@@ -3,20 +3,25 @@
 Knows the truth of the process world and of the durable log, and nothing of how either came to be.
 """
 
+from bisect import bisect_right
 from collections import Counter
+from dataclasses import dataclass, field
 
 from dlroverd.core import invariants
 from dlroverd.core.handle import Decision
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import requests
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import JobState, RankState
+from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
-from dlroverd.model.placement import NoFit, place
-from dlroverd.runtime import codec
+from dlroverd.model.place import place
+from dlroverd.model.placement import NoFit
 
-_FULL_CHECK_EVERY_TURNS = 100
+# Of a gang, so many newest worlds are remembered. A host that thaws may still start ranks of an older world, which the
+# stop that waits for it then ends; but none so old.
+_WORLDS_KEPT = 64
 
 
 class Violation(Exception):  # noqa: N818 - the name says what it is
@@ -28,59 +33,76 @@ class Violation(Exception):  # noqa: N818 - the name says what it is
         self.check = check
 
 
+@dataclass(slots=True)
+class _World:
+    """One round as the durable log has it, and which of its ranks were started and live."""
+
+    nodes: tuple[tuple[str, int, int], ...]  # node, first rank, ranks
+    unchecked: bool
+    started: set[int] = field(default_factory=set)
+    alive: set[int] = field(default_factory=set)
+    running: int = 0
+
+    def seat(self, rank: int) -> str:
+        """Name the node that a rank belongs to; "" if there is no such rank."""
+        at = bisect_right(self.nodes, rank, key=lambda part: part[1]) - 1
+        node, first, count = self.nodes[at]
+        return node if at >= 0 and rank < first + count else ""
+
+
+@dataclass(slots=True)
+class _Gang:
+    """What is known of a gang: its newest worlds, what each node was told to stop, and the world that steps."""
+
+    worlds: dict[int, _World] = field(default_factory=dict)
+    newest: int = 0
+    buried: dict[str, int] = field(default_factory=dict)
+    rounds_on: dict[str, Counter[int]] = field(default_factory=dict)
+    whole: int = 0
+
+
 class Checks:
     """The truth, and what it must be like."""
 
-    def __init__(self, slots: dict[str, int]) -> None:
-        """Begin with the size of each node and nothing running."""
+    def __init__(self, slots: dict[str, int], full_every: int) -> None:
+        """Begin with the size of each node and nothing running; each `full_every` turns the whole state is checked."""
         self._slots = slots
-        self._turns = 0
+        self._full_every = full_every
+        self.turns = 0
+        self.full = 0
+        self.starts = 0
         self._accepted: dict[str, int] = {}
-        # What the durable log has said.
-        self._formed: dict[RoundKey, dict[int, str]] = {}
-        self._newest: dict[GangKey, int] = {}
-        self._buried: dict[tuple[str, GangKey], int] = {}
-        self._unchecked: set[RoundKey] = set()
-        # The process world.
-        self._starts: Counter[RankKey] = Counter()
-        self._alive: set[RankKey] = set()
+        self._forgotten: set[int] = set()
+        self._gangs: dict[GangKey, _Gang] = {}
+        self._gangs_of: dict[int, set[GangKey]] = {}
         self._alive_on: Counter[str] = Counter()
-        self._rounds_on: dict[tuple[str, GangKey], Counter[int]] = {}
-        self._alive_of: Counter[RoundKey] = Counter()
-        self._whole: dict[GangKey, RoundKey] = {}
-
-    @property
-    def starts(self) -> int:
-        """How many ranks were started so far."""
-        return self._starts.total()
 
     # ---- the daemon
 
     def after_turn(self, state: State, decision: Decision) -> None:
         """Hold the state against the core's promises: touched keys each time, all of it now and then."""
-        self._turns += 1
+        self.turns += 1
         broken = invariants.check_touched(state, decision.events)
-        if self._turns % _FULL_CHECK_EVERY_TURNS == 0:
-            broken += invariants.check(state)
-            self._waiting_is_true(state)
         if broken:
             raise Violation("promises_hold", f"after {decision.events}: {broken}")
+        if self.turns % self._full_every == 0:
+            self.whole(state)
+
+    def whole(self, state: State) -> None:
+        """Hold all of the state against all promises."""
+        self.full += 1
+        if broken := invariants.check(state):
+            raise Violation("promises_hold", f"at position {state.m.position}: {broken}")
+        self._waiting_is_true(state)
 
     def durable(self, events: tuple[ev.Event, ...]) -> None:
         """Learn what a record that is now durable says. A round's number is used once."""
         for event in events:
             match event:
                 case ev.WorldFormed():
-                    gang = event.round.gang_key
-                    if event.round.round <= self._newest.get(gang, 0):
-                        raise Violation("rounds_rise", f"{event.round} formed after round {self._newest[gang]}")
-                    self._newest[gang] = event.round.round
-                    nodes = [grant.node for grant in event.grants for _ in range(grant.slots)]
-                    self._formed[event.round] = dict(enumerate(nodes))
-                    if event.checking:
-                        self._unchecked.add(event.round)
+                    self._formed(event)
                 case ev.WorldCleared():
-                    self._unchecked.discard(event.round)
+                    self._world(event.round).unchecked = False
                 case ev.GangStopping():
                     for node in event.nodes:
                         self._bury(node, event.tombstone.round)
@@ -88,17 +110,35 @@ class Checks:
                     self._bury(event.node, event.tombstone.round)
                 case ev.RanksSeen():
                     for seen in event.ranks:
-                        if seen.state is RankState.GONE and seen.key in self._alive:
+                        if seen.state is RankState.GONE and self._lives(seen.key):
                             raise Violation("gone_is_gone", f"{seen.key} lives on, and the log says {seen.exit}")
                 case ev.NodeMoved(to=NodeState.FOREIGN):
                     raise Violation("log_is_never_foreign", f"{event.node} is ahead of its own log: {event.reason}")
+                case ev.JobForgotten():
+                    self._forget(event.job)
                 case _:
                     continue
 
-    def replayed(self, live: State, replayed: State) -> None:
-        """What the log gives after a crash is what the daemon had, byte for byte."""
-        if _dump(live) != _dump(replayed):
-            raise Violation("replay_equals_live", f"at position {live.m.position}")
+    def _formed(self, event: ev.WorldFormed) -> None:
+        key, gang = event.round.gang_key, self._gang(event.round.gang_key)
+        if event.round.round <= gang.newest:
+            raise Violation("rounds_rise", f"{event.round} formed after round {gang.newest}")
+        gang.newest = event.round.round
+        nodes, first = [], 0
+        for grant in event.grants:
+            nodes.append((grant.node, first, grant.slots))
+            first += grant.slots
+        gang.worlds[gang.newest] = _World(tuple(nodes), unchecked=event.checking)
+        self._gangs_of.setdefault(key.job, set()).add(key)
+        for old in [number for number in gang.worlds if number <= gang.newest - _WORLDS_KEPT]:
+            if not gang.worlds[old].alive:
+                del gang.worlds[old]
+
+    def _forget(self, job: int) -> None:
+        self._forgotten.add(job)
+        for key in self._gangs_of.pop(job, ()):
+            if not any(world.alive for world in self._gangs[key].worlds.values()):
+                del self._gangs[key]
 
     def accepted(self, request: str, job: int) -> None:
         """A client was told that its job is taken; the same request is the same job."""
@@ -106,62 +146,80 @@ class Checks:
             raise Violation("job_is_never_lost", f"{request} is job {self._accepted[request]}, and then job {job}")
 
     def restarted(self, state: State) -> None:
-        """No job that a client was told of is missing."""
+        """No job that a client was told of is missing, but for those that ended long ago."""
         for request, job in self._accepted.items():
-            if state.requests.get(request) != job or job not in state.jobs:
+            if job not in self._forgotten and (state.requests.get(request) != job or job not in state.jobs):
                 raise Violation("job_is_never_lost", f"job {job} of {request}")
 
     def _waiting_is_true(self, state: State) -> None:
         """The first job in the queue would really not fit."""
         if state.waiting and not state.placing:
-            job = state.waiting[0]
-            if not isinstance(place(state.free, placement.request(state, job)), NoFit):
+            job = state.waiting[0][1]
+            if not isinstance(place(state.free, requests.request(state, job, Limits())), NoFit):
                 raise Violation("waiting_is_true", f"job {job} fits and waits: {state.jobs[job].reason}")
 
+    def _gang(self, key: GangKey) -> _Gang:
+        return self._gangs.setdefault(key, _Gang())
+
+    def _world(self, round_: RoundKey) -> _World:
+        return self._gangs[round_.gang_key].worlds[round_.round]
+
+    def _lives(self, key: RankKey) -> bool:
+        gang = self._gangs.get(key.gang_key)
+        world = gang.worlds.get(key.round) if gang is not None else None
+        return world is not None and key.rank in world.alive
+
     def _bury(self, node: str, round_: RoundKey) -> None:
-        key = (node, round_.gang_key)
-        self._buried[key] = max(self._buried.get(key, 0), round_.round)
+        buried = self._gang(round_.gang_key).buried
+        buried[node] = max(buried.get(node, 0), round_.round)
 
     # ---- the process world
 
     def rank_started(self, node: str, key: RankKey, world_size: int) -> None:
         """A process begins: once ever, where the durable log has it, within what its node has."""
-        self._starts[key] += 1
-        if self._starts[key] > 1:
-            raise Violation("rank_starts_once", f"{key} on {node}")
-        if self._formed.get(key.round_key, {}).get(key.rank) != node:
+        gang = self._gang(key.gang_key)
+        world = gang.worlds.get(key.round)
+        if world is None or world.seat(key.rank) != node:
             raise Violation("act_after_log", f"{key} starts on {node}, which the durable log does not say")
-        if key.round_key in self._unchecked:
+        if key.rank in world.started:
+            raise Violation("rank_starts_once", f"{key} on {node}")
+        if world.unchecked:
             raise Violation("start_needs_a_cleared_world", f"{key} starts on {node} while its world is being checked")
-        rounds = self._rounds_on.setdefault((node, key.gang_key), Counter())
+        rounds = gang.rounds_on.setdefault(node, Counter())
         rounds[key.round] += 1
         if len(+rounds) > 1:
             raise Violation("rounds_do_not_meet", f"rounds {sorted(+rounds)} of {key.gang_key} on {node} at once")
-        self._alive.add(key)
+        world.started.add(key.rank)
+        world.alive.add(key.rank)
+        self.starts += 1
         self._alive_on[node] += 1
         if self._alive_on[node] > self._slots[node]:
             raise Violation("node_is_not_over_committed", f"{self._alive_on[node]} ranks on {node}")
-        self._alive_of[key.round_key] += 1
-        if self._alive_of[key.round_key] == world_size:
-            other = self._whole.setdefault(key.gang_key, key.round_key)
-            if other != key.round_key:
-                raise Violation("one_world_steps", f"{key.round_key} beside {other}")
+        world.running += 1
+        if world.running == world_size:
+            gang.whole = gang.whole or key.round
+            if gang.whole != key.round:
+                raise Violation("one_world_steps", f"{key.round_key} beside round {gang.whole}")
 
     def rank_ended(self, key: RankKey) -> None:
         """A process's main part has ended: its world can not step any more."""
-        self._alive_of[key.round_key] -= 1
-        if self._whole.get(key.gang_key) == key.round_key:
-            del self._whole[key.gang_key]
+        gang = self._gangs[key.gang_key]
+        gang.worlds[key.round].running -= 1
+        if gang.whole == key.round:
+            gang.whole = 0
 
     def rank_gone(self, node: str, key: RankKey) -> None:
         """Nothing is left of a rank."""
-        self._alive.discard(key)
+        gang = self._gangs[key.gang_key]
+        gang.worlds[key.round].alive.discard(key.rank)
         self._alive_on[node] -= 1
-        self._rounds_on[node, key.gang_key][key.round] -= 1
+        gang.rounds_on[node][key.round] -= 1
+        if not +gang.rounds_on[node]:
+            del gang.rounds_on[node]
 
     def rank_signalled(self, node: str, key: RankKey) -> None:
         """An agent is about to stop a rank: only by a durable tombstone."""
-        if self._buried.get((node, key.gang_key), 0) < key.round:
+        if self._gang(key.gang_key).buried.get(node, 0) < key.round:
             raise Violation("stop_needs_a_tombstone", f"{key} on {node}")
 
     # ---- the end
@@ -178,9 +236,4 @@ class Checks:
         away = [node.id for node in state.nodes.values() if node.state is not NodeState.READY]
         if left or alive or away:
             raise Violation("nothing_is_left", f"held or buried: {left}; alive: {alive}; not ready: {away}")
-        if broken := invariants.check(state):
-            raise Violation("promises_hold", f"at the end: {broken}")
-
-
-def _dump(state: State) -> str:
-    return codec.encode_tables(codec.tables_of(state))
+        self.whole(state)

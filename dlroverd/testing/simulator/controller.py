@@ -8,27 +8,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from dlroverd.core.apply import apply, begin_turn
 from dlroverd.core.desired import desired
 from dlroverd.core.handle import Decision, handle
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import preempt, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import Outcome
-from dlroverd.model import event as ev
 from dlroverd.model import input as inp
+from dlroverd.model.event import Event
 from dlroverd.model.job import JobState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
-from dlroverd.model.placement import GangPlacement, NoFit, Placement, place
+from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
+from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import Desired, Observed, Progress
-from dlroverd.runtime import codec
 from dlroverd.testing.simulator.checks import Checks, Violation
+from dlroverd.testing.simulator.disk import Disk, Record
 from dlroverd.testing.simulator.host import Host
 from dlroverd.testing.simulator.network import Network
 from dlroverd.testing.simulator.schedule import Schedule
 
 LOG_ID = "5e1f"
-_SNAPSHOT_EVERY = 500
 _RESEND_S = 3.0
 _CRASH_IN_TURN = 0.0002
 _REACHABLE = (NodeState.READY, NodeState.FOREIGN)
@@ -43,22 +42,14 @@ class _Session:
     sent: Desired | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One turn in the log."""
-
-    position: int
-    now: float
-    inputs: tuple[inp.Input, ...]
-    events: tuple[ev.Event, ...]
-
-
 class Controller:
-    """The daemon, up or down. `log` is its disk."""
+    """The daemon, up or down. `calm`: it dies only when told to, and its scheduler plugin answers well."""
 
-    def __init__(self, *, schedule: Schedule, rng: Random, network: Network, checks: Checks, limits: Limits) -> None:
-        """Begin up, with an empty log."""
-        self.log: list[Record] = []
+    def __init__(
+        self, *, schedule: Schedule, rng: Random, network: Network, checks: Checks, limits: Limits, exact: bool
+    ) -> None:
+        """Begin up, with an empty log, `exact` as its disk is."""
+        self.disk = Disk(LOG_ID, exact=exact, snapshot_every=500 if exact else 100_000)
         self.state = State(LOG_ID)
         self.up = True
         self.calm = False
@@ -68,12 +59,12 @@ class Controller:
         self._rng = rng
         self._network = network
         self._checks = checks
-        self._snapshot: tuple[int, str] | None = None
         self._inbox: list[tuple[inp.Input, Settle]] = []
         self._busy = False
         self._sessions: dict[str, _Session] = {}
         self._heard: dict[str, float] = {}
         self._timer = 0.0
+        self.written: Callable[[tuple[Event, ...]], None] = lambda _events: None
 
     @property
     def quiet(self) -> bool:
@@ -171,11 +162,9 @@ class Controller:
     def _written(
         self, decision: Decision, batch: list[tuple[inp.Input, Settle]], out: list[tuple[str, Desired]]
     ) -> None:
-        record = Record(decision.position, decision.now, decision.inputs, decision.events)
-        self.log.append(record)
-        self._checks.durable(record.events)
-        if record.position % _SNAPSHOT_EVERY == 0:
-            self._snapshot = (record.position, codec.encode_tables(codec.tables_of(self.state)))
+        self.disk.append(Record(decision.position, decision.now, decision.inputs, decision.events), self.state)
+        self._checks.durable(decision.events)
+        self.written(decision.events)
         if self._chance(_CRASH_IN_TURN):
             self.crash()
         else:
@@ -236,7 +225,11 @@ class Controller:
         record = self.state.jobs[job]
         if record.state is not JobState.PLACING:
             return
-        answer: Placement | NoFit | None = place(self.state.free, placement.request(self.state, job))
+        answer: Placement | NoFit | Preempt | None = place_or_preempt(
+            self.state.free,
+            requests.request(self.state, job, self.limits),
+            preempt.candidates(self.state, self.limits, self.state.jobs[job]),
+        )
         failure, chance = "", 1.0 if self.calm else self._rng.random()
         if chance < 0.03:
             answer, failure = None, "it raised ValueError"
@@ -266,26 +259,14 @@ class Controller:
         self._schedule.after(self._rng.uniform(0.3, 10.0), self._restart)
 
     def _restart(self) -> None:
-        last = self.log[-1].position if self.log else 0
-        replayed = self.replay(from_snapshot=self._rng.random() < 0.8)
-        if self.state.m.position == last:
-            self._checks.replayed(self.state, replayed)
+        replayed = self.disk.replay(from_snapshot=self._rng.random() < 0.8)
+        if self.state.m.position == self.disk.position:
+            self.disk.compare(self.state, replayed)
         self.state, self.up, self._timer = replayed, True, 0.0
         self._checks.restarted(replayed)
         for node in sorted(replayed.nodes):
             self.doubt(node)
         self._soon()
-
-    def replay(self, *, from_snapshot: bool) -> State:
-        """Give the state that the disk holds."""
-        state = State(LOG_ID)
-        if from_snapshot and self._snapshot is not None:
-            state = codec.decode_state(self._snapshot[1], LOG_ID)
-        for record in self.log[state.m.position :]:
-            begin_turn(state, record.position, record.now)
-            for event in record.events:
-                apply(state, event)
-        return state
 
     def _chance(self, chance: float) -> bool:
         return not self.calm and self._rng.random() < chance

@@ -56,10 +56,10 @@ class Faults:
 
     def end(self) -> None:
         """Let everything be well from now on."""
-        self._network.calm = self._daemon.calm = True
+        self._network.settle()
+        self._daemon.calm = True
         for host in self._hosts:
             host.calm = True
-            self._network.heal(host.name)
             host.thaw()
             host.boot()
             host.start_agent()

@@ -1,23 +1,23 @@
 """A host: its disk, its ranks, and an agent with the real core, which may be killed, frozen or rebooted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
 from dlroverd_agent import core
 
-from dlroverd.model.ids import RankKey
+from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.input import NodeHello
 from dlroverd.model.job import RankState
-from dlroverd.model.node import NodeFacts
+from dlroverd.model.node import DeviceObservation, NodeFacts
 from dlroverd.model.world import Assignment, Desired, Observed, Progress, RankObservation
 from dlroverd.testing.simulator.neighbours import Neighbours
 from dlroverd.testing.simulator.network import Network
-from dlroverd.testing.simulator.ranks import Rank, Ranks
+from dlroverd.testing.simulator.ranks import Rank
 from dlroverd.testing.simulator.schedule import Schedule
 
 _CONNECT_TIMEOUT_S = 3.0
-_ACTION_CRASH = 0.002
 
 
 class DaemonEnd(Protocol):
@@ -39,11 +39,43 @@ class DaemonEnd(Protocol):
         """Beats of a node may have stopped: count its silence from now."""
 
 
+class Processes(Protocol):
+    """The ranks of all hosts: what a launcher, a kernel and the scripts do with them."""
+
+    def start(self, rank: Rank, assignment: Assignment, name: str) -> None:
+        """Begin a process of the job called `name`."""
+
+    def stop(self, rank: Rank, evidence_s: float, grace_s: float, name: str) -> None:
+        """TERM after `evidence_s`, KILL `grace_s` later."""
+
+    def power_off(self, rank: Rank) -> None:
+        """Its host is gone at once."""
+
+    def freeze(self, rank: Rank) -> None:
+        """Its host stands still."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """How often an agent dies between two actions, and how often its host is found unfit for a world."""
+
+    dies: float = 0.0
+    unfit: float = 0.0
+
+
 class Host:
     """One node."""
 
     def __init__(
-        self, name: str, facts: NodeFacts, *, schedule: Schedule, rng: Random, network: Network, ranks: Ranks
+        self,
+        name: str,
+        facts: NodeFacts,
+        *,
+        schedule: Schedule,
+        rng: Random,
+        network: Network,
+        ranks: Processes,
+        chances: Chances,
     ) -> None:
         """Begin switched off."""
         self.name = name
@@ -55,6 +87,7 @@ class Host:
         self._rng = rng
         self._network = network
         self._world = ranks
+        self._chances = chances
         self._boots = 0
         self._lives = 0
         self._sessions = 0
@@ -64,7 +97,12 @@ class Host:
         self._welcomed = False
         self._partings = 0
         self._backoff_s = 0.1
-        self.neighbours = Neighbours(name, rng, self._alive_after, self._feed)
+        self.neighbours = Neighbours(name, rng, network, self._alive_after, self._feed, unfit=chances.unfit)
+        # What waits to be told, as in the real link: the newest only.
+        self._news: list[RankObservation] = []
+        self._report: Observed | None = None
+        self._devices: dict[str, DeviceObservation] = {}
+        self._progress: dict[GangKey, Progress] = {}
         # The disk.
         self._followed = core.Followed()
         self._records: dict[RankKey, Rank] = {}
@@ -90,6 +128,15 @@ class Host:
     def living(self) -> list[Rank]:
         """The ranks whose main process runs, by key."""
         return [self._records[key] for key in sorted(self._records) if not self._records[key].ended]
+
+    def using(self, device: str) -> Rank | None:
+        """Find the live rank that an accelerator was granted to."""
+        for assignment in self._followed.held.assignments:
+            if device in assignment.devices:
+                at = assignment.first_rank + assignment.devices.index(device)
+                rank = self._records.get(assignment.round.rank(at))
+                return rank if rank is not None and not rank.ended else None
+        return None
 
     # ---- what happens to it
 
@@ -131,6 +178,7 @@ class Host:
         if self.core is not None:
             self.core = None
             self._lives += 1
+            self._news, self._report = [], None
             self._part()
 
     def start_agent(self) -> None:
@@ -140,9 +188,16 @@ class Host:
         self.core = core.AgentCore(self.name, self._followed)
         found = tuple(self._records[key].seen for key in sorted(self._records))
         self._feed(core.Recovered(found))
+        if self._devices:
+            self._feed(core.DevicesSeen(tuple(self._devices.values())))
         self._grow_lonely()
         self._backoff_s = 0.1
         self._connect_later()
+
+    def device(self, seen: DeviceObservation) -> None:
+        """Have the agent see how one of its accelerators is, also after its next start."""
+        self._devices[seen.uuid] = seen
+        self._feed(core.DevicesSeen(tuple(self._devices.values())))
 
     # ---- its link
 
@@ -151,6 +206,7 @@ class Host:
         if session == self.session and not self._welcomed:
             self._welcomed, self._backoff_s = True, 0.1
             self._feed(core.Connected(version))
+            self._tell_progress()
 
     def desired(self, session: int, wanted: Desired) -> None:
         """The daemon says what to run; maybe late, maybe twice, but never after its session, as in a stream."""
@@ -176,7 +232,7 @@ class Host:
             call()
 
     def _part(self) -> None:
-        session, self.session, self._welcomed = self.session, 0, False
+        session, self.session, self._welcomed, self._report = self.session, 0, False, None
         if session:
             if self._on:
                 self._network.send(self.name, lambda: self.daemon.left(self.name, session), once=True)
@@ -233,7 +289,7 @@ class Host:
     def _perform(self, actions: Sequence[core.Action]) -> None:
         life = self._lives
         for action in actions:
-            if not self.calm and self._rng.random() < _ACTION_CRASH:
+            if not self.calm and self._rng.random() < self._chances.dies:
                 self.kill_agent()
                 self._schedule.after(self._rng.uniform(0.1, 3.0), lambda: self.wake(self.start_agent))
             if life != self._lives:
@@ -258,9 +314,9 @@ class Host:
             case core.AskPeer():
                 self.neighbours.ask(action.peer, action.gangs)
             case core.SendObserved():
-                observed, session = action.observed, self.session
-                self._network.send(self.name, lambda: self.daemon.report(self.name, session, observed))
-                self._alive_after(core.ACK_LATE_S + 0.1, lambda: self._feed(core.Ticked()))
+                if self._report is None:
+                    self._alive_after(0.0, self._send_report)
+                self._report = action.observed
             case core.Reconnect():
                 self.parted(self.session)
             case core.Say():
@@ -277,9 +333,31 @@ class Host:
         self._records[key], self._jobs[key] = rank, name
         self._world.start(rank, assignment, name)
 
+    def _send_report(self) -> None:
+        observed, self._report = self._report, None
+        session = self.session
+        if observed is not None and session:
+            self._network.send(self.name, lambda: self.daemon.report(self.name, session, observed))
+            self._alive_after(core.ACK_LATE_S + 0.1, lambda: self._feed(core.Ticked()))
+
     def _saw(self, seen: RankObservation) -> None:
-        self._alive_after(0.0, lambda: self._feed(core.RankChanged(seen)))
+        self._news.append(seen)
+        if len(self._news) == 1:
+            self._alive_after(0.0, self._tell_news)
+
+    def _tell_news(self) -> None:
+        news, self._news = self._news, []
+        for seen in news:
+            self._feed(core.RankChanged(seen))
 
     def stepped(self, progress: Progress) -> None:
-        """A world of which this node has a rank made its first step."""
-        self._network.send(self.name, lambda: self.daemon.progress(progress))
+        """A world of which this node has a rank made a step that counts; told again in the next session."""
+        self._progress = {**self._progress, progress.round.gang_key: progress}
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        """Tell the newest steps of the worlds that it has part of, as each of the real agent's messages does."""
+        held = {each.round for each in self._followed.held.assignments}
+        self._progress = {gang: each for gang, each in self._progress.items() if each.round in held}
+        for progress in self._progress.values():
+            self._network.send(self.name, lambda progress=progress: self.daemon.progress(progress), once=True)  # type: ignore[misc]

@@ -1,6 +1,7 @@
-"""What a host's agent finds out by calling those of other hosts. The network cuts nodes off from the daemon only.
+"""What a host's agent finds out by calling those of other hosts.
 
-So whom a call reaches depends on the other host alone: whether it is on, awake, and its agent alive.
+Whom a call reaches depends on the network between the two, and on the other host: whether it is on, awake, and its
+agent alive.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +12,11 @@ from dlroverd_agent import core
 
 from dlroverd.model.ids import GangKey
 from dlroverd.model.world import Assignment, NodeCheck, Peer
+from dlroverd.testing.simulator.network import Network
 
 _CALL_EVERY_S = 2.0
 _CALL_TIMEOUT_S = 2.0
 _LATE_S = 5.0
-_UNFIT = 0.01
 
 Later = Callable[[float, Callable[[], None]], None]
 
@@ -32,16 +33,33 @@ class Neighbour(Protocol):
 
 
 class Neighbours:
-    """The calls of one host's agent. `later` runs a call after a while, if the agent lives so long; `tell` feeds it."""
+    """The calls of one host's agent. `later` runs a call after a while, if the agent lives so long; `tell` feeds it.
 
-    def __init__(self, name: str, rng: Random, later: Later, tell: Callable[[core.Input], None]) -> None:
+    `unfit` is how often the host is found not fit for a world, for no other reason than chance.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rng: Random,
+        network: Network,
+        later: Later,
+        tell: Callable[[core.Input], None],
+        *,
+        unfit: float,
+    ) -> None:
         """Begin with nobody to call."""
         self._name = name
         self._rng = rng
+        self._network = network
+        self._unfit = unfit
         self._later = later
         self._tell = tell
         self._suspects: tuple[Peer, ...] = ()
         self.hosts: Mapping[str, Neighbour] = {}
+
+    def _reaches(self, node: str) -> bool:
+        return self._network.meet(self._name, node) and self.hosts[node].answers
 
     def check(self, assignment: Assignment) -> None:
         """Look at an assignment, for as long as its master's agent may be late."""
@@ -49,13 +67,13 @@ class Neighbours:
 
     def _conclude(self, assignment: Assignment, *, last: bool) -> None:
         master = assignment.master
-        reached = master is not None and (master.node == self._name or self.hosts[master.node].answers)
+        reached = master is not None and (master.node == self._name or self._reaches(master.node))
         if not (reached or last):
             self._later(_LATE_S, lambda: self._conclude(assignment, last=True))
             return
         check = NodeCheck(
             round=assignment.round,
-            problem="the working directory is missing" if self._rng.random() < _UNFIT else "",
+            problem="the working directory is missing" if self._rng.random() < self._unfit else "",
             reached=master.addresses if master is not None and reached else (),
         )
         self._tell(core.Checked(assignment, check))
@@ -69,7 +87,7 @@ class Neighbours:
     def _call(self, peer: Peer, suspects: tuple[Peer, ...]) -> None:
         if self._suspects is not suspects:
             return
-        answers = self.hosts[peer.node].answers
+        answers = self._reaches(peer.node)
         took_s = self._rng.uniform(0.001, 0.02) if answers else _CALL_TIMEOUT_S
         self._later(took_s, lambda: self._tell(core.SuspectCalled(peer.node, answers)))
         self._later(_CALL_EVERY_S, lambda: self._call(peer, suspects))
@@ -77,6 +95,6 @@ class Neighbours:
     def ask(self, peer: Peer, gangs: tuple[GangKey, ...]) -> None:
         """Ask another agent once what it knows of gangs."""
         other = self.hosts[peer.node]
-        if other.answers and other.core is not None:
+        if self._reaches(peer.node) and other.core is not None:
             heard = core.RoundsHeard(peer.node, other.core.followed.log_id, other.core.known(gangs))
             self._later(self._rng.uniform(0.001, 0.02), lambda: self._tell(heard))

@@ -19,16 +19,16 @@ _BUGS = ("SyntaxError", "ModuleNotFoundError", "ValueError")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One job: what is asked for, what its script is like, and when."""
+    """One job: what is asked for, and when; it is cancelled `cancel_after_s` after that, if not 0."""
 
     spec: JobSpec
-    script: Script
     submit_after_s: float
+    cancel_after_s: float = 0.0
 
 
-def make_plans(rng: Random, count: int, nodes: int, slots: int, over_s: float) -> list[Plan]:
-    """Think of jobs: from one rank to a good part of the fleet, of one to three roles."""
-    plans = []
+def make_plans(rng: Random, count: int, nodes: int, slots: int, over_s: float) -> tuple[list[Plan], dict[str, Script]]:
+    """Think of jobs, and of scripts by name: from one rank to a good part of the fleet, of one to three roles."""
+    plans, scripts = [], {}
     for number in range(count):
         roles = [_role(rng, "trainer", nodes, slots)]
         if rng.random() < 0.2:
@@ -44,7 +44,7 @@ def make_plans(rng: Random, count: int, nodes: int, slots: int, over_s: float) -
             queue_timeout_s=rng.choice((600.0, 86400.0, 86400.0)),
             cancel_grace_s=5.0,
         )
-        script = Script(
+        scripts[spec.name] = Script(
             work_s=rng.uniform(20.0, 400.0),
             flaky=rng.choice((0.0, 0.0, 0.02)),
             hangs_at_start=rng.choice((0.0, 0.0, 0.001)),
@@ -52,8 +52,8 @@ def make_plans(rng: Random, count: int, nodes: int, slots: int, over_s: float) -
             ignores_term=rng.choice((0.0, 0.2)),
             bug=rng.choice(_BUGS) if rng.random() < 0.06 else "",
         )
-        plans.append(Plan(spec, script, rng.uniform(0.0, over_s * 0.7)))
-    return plans
+        plans.append(Plan(spec, rng.uniform(0.0, over_s * 0.7)))
+    return plans, scripts
 
 
 def _role(
@@ -86,9 +86,8 @@ class People:
         daemon: Controller,
         checks: Checks,
         plans: list[Plan],
-        over_s: float,
     ) -> None:
-        """Have everything asked for in time."""
+        """Have every job asked for in time."""
         self._schedule = schedule
         self._rng = rng
         self._daemon = daemon
@@ -98,9 +97,15 @@ class People:
         self.refused: list[str] = []
         for plan in plans:
             schedule.after(plan.submit_after_s, lambda plan=plan: self._submit(plan))  # type: ignore[misc]
-        for _ in range(len(plans) // 8):
-            schedule.after(rng.uniform(0.0, over_s), self._cancel)
-            schedule.after(rng.uniform(0.0, over_s), self._restart)
+            if plan.cancel_after_s:
+                at_s = plan.submit_after_s + plan.cancel_after_s
+                schedule.after(at_s, lambda plan=plan: self._cancel(plan.spec.name))  # type: ignore[misc]
+
+    def meddle(self, times: int, over_s: float) -> None:
+        """Have so many jobs cancelled, and as many restarted, at any time."""
+        for _ in range(times):
+            self._schedule.after(self._rng.uniform(0.0, over_s), self._cancel)
+            self._schedule.after(self._rng.uniform(0.0, over_s), self._restart)
 
     def _submit(self, plan: Plan) -> None:
         request = self._next_request()
@@ -114,15 +119,18 @@ class People:
 
         self._ask(inp.Submit(request_id=request, spec=plan.spec), answered)
 
-    def _cancel(self) -> None:
-        if self.jobs:
-            job = self._rng.choice(sorted(self.jobs.values()))
+    def _cancel(self, name: str = "") -> None:
+        job = self.jobs.get(name) if name else self._any_job()
+        if job is not None:
             self._ask(inp.Cancel(request_id=self._next_request(), job=job, actor="ann"), lambda _outcome: None)
 
     def _restart(self) -> None:
-        if self.jobs:
-            job = self._rng.choice(sorted(self.jobs.values()))
+        job = self._any_job()
+        if job is not None:
             self._ask(inp.Restart(request_id=self._next_request(), job=job, actor="ann"), lambda _outcome: None)
+
+    def _any_job(self) -> int | None:
+        return self._rng.choice(sorted(self.jobs.values())) if self.jobs else None
 
     def _next_request(self) -> str:
         self._requests += 1

@@ -48,6 +48,10 @@ class Rank:
         """Its name."""
         return self.seen.key
 
+    def end(self, state: RankState, exit_: ExitInfo) -> None:
+        """Go on to a state that nobody sees, its host being down."""
+        self.seen = replace(self.seen, state=state, exit=exit_)
+
     def move(self, state: RankState, **facts: object) -> None:
         """Go on to a state, and have the agent see it."""
         self.seen = replace(self.seen, state=state, **facts)  # type: ignore[arg-type]
@@ -107,7 +111,7 @@ class Ranks:
             self._leave(rank)
         if rank.seen.state is not RankState.GONE:
             self._checks.rank_gone(rank.node, rank.key)
-            rank.seen = replace(rank.seen, state=RankState.GONE, exit=exit_)
+            rank.end(RankState.GONE, exit_)
 
     def freeze(self, rank: Rank) -> None:
         """Its host stands still: the others of its world wait in vain, and some give up."""

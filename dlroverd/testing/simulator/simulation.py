@@ -1,6 +1,5 @@
 """One simulated life of a fleet: built, broken for some hours, and left to come to rest."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
@@ -8,12 +7,11 @@ from random import Random
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.world import Progress
-from dlroverd.runtime import codec
 from dlroverd.testing.simulator.checks import Checks
 from dlroverd.testing.simulator.controller import Controller
 from dlroverd.testing.simulator.faults import Faults
-from dlroverd.testing.simulator.host import Host
-from dlroverd.testing.simulator.network import Network
+from dlroverd.testing.simulator.host import Chances, Host
+from dlroverd.testing.simulator.network import Network, Weather
 from dlroverd.testing.simulator.people import People, make_plans
 from dlroverd.testing.simulator.ranks import Ranks
 from dlroverd.testing.simulator.schedule import BEGIN, Schedule
@@ -22,6 +20,7 @@ SLOTS = 4
 PEER_PORT = 7711
 # Silence is given up on early, so that within a short life nodes that still run something are.
 LIMITS = Limits(unreachable_limit_s=120.0)
+CHANCES = Chances(dies=0.002, unfit=0.01)
 # After the last fault: the longest frozen or rebooted host is back, and every job has had its work's time.
 REST_S = 48 * 3600.0
 
@@ -50,12 +49,14 @@ class Simulation:
         self._over_s, self._jobs, self._seed = hours * 3600.0, jobs, seed
         chance = Random(seed)  # noqa: S311 - chance that can be repeated
         names = [f"n{number:03}" for number in range(nodes)]
-        plans = make_plans(chance, jobs, nodes // 2, SLOTS, self._over_s)
-        schedule, checks = Schedule(), Checks(dict.fromkeys(names, SLOTS))
-        network = Network(schedule, _own(chance))
-        ranks = Ranks(schedule, _own(chance), checks, {plan.spec.name: plan.script for plan in plans})
+        plans, scripts = make_plans(chance, jobs, nodes // 2, SLOTS, self._over_s)
+        schedule, checks = Schedule(), Checks(dict.fromkeys(names, SLOTS), full_every=100)
+        network = Network(schedule, _own(chance), Weather())
+        ranks = Ranks(schedule, _own(chance), checks, scripts)
         ranks.stepped = self._stepped
-        daemon = Controller(schedule=schedule, rng=_own(chance), network=network, checks=checks, limits=LIMITS)
+        daemon = Controller(
+            schedule=schedule, rng=_own(chance), network=network, checks=checks, limits=LIMITS, exact=True
+        )
         self._hosts: dict[str, Host] = {}
         for name in names:
             # The last quarter has agents that answer no others: of an older release, or without TLS.
@@ -69,7 +70,7 @@ class Simulation:
                 addresses=(name,),
                 peer_port=port,
             )
-            host = Host(name, facts, schedule=schedule, rng=_own(chance), network=network, ranks=ranks)
+            host = Host(name, facts, schedule=schedule, rng=_own(chance), network=network, ranks=ranks, chances=CHANCES)
             host.daemon = daemon
             host.neighbours.hosts = self._hosts
             self._hosts[name] = host
@@ -78,9 +79,8 @@ class Simulation:
         self._faults = Faults(
             schedule=schedule, rng=_own(chance), hosts=hosts, ranks=ranks, network=network, daemon=daemon
         )
-        self._people = People(
-            schedule=schedule, rng=_own(chance), daemon=daemon, checks=checks, plans=plans, over_s=self._over_s
-        )
+        self._people = People(schedule=schedule, rng=_own(chance), daemon=daemon, checks=checks, plans=plans)
+        self._people.meddle(len(plans) // 8, self._over_s)
         self.schedule, self.checks, self.daemon = schedule, checks, daemon
 
     def run(self) -> Summary:
@@ -90,7 +90,7 @@ class Simulation:
         self._faults.end()
         self.schedule.run(BEGIN + self._over_s + REST_S, self._at_rest)
         self.checks.at_rest(self.daemon.state)
-        self.checks.replayed(self.daemon.state, self.daemon.replay(from_snapshot=False))
+        self.daemon.disk.compare(self.daemon.state, self.daemon.disk.replay(from_snapshot=False))
         return self._summary(faults)
 
     def _at_rest(self) -> bool:
@@ -110,21 +110,17 @@ class Simulation:
 
     def _summary(self, faults: int) -> Summary:
         state = self.daemon.state
-        digest = hashlib.sha256()
-        for record in self.daemon.log:
-            inputs, events = codec.INPUTS.encode(record.inputs), codec.EVENTS.encode(record.events)
-            digest.update(f"{record.position} {record.now!r} {inputs} {events}\n".encode())
         return Summary(
             seed=self._seed,
             hours=(self.schedule.now - BEGIN) / 3600.0,
             faults=faults,
-            turns=len(self.daemon.log),
+            turns=self.daemon.disk.position,
             rank_starts=self.checks.starts,
             restarts=sum(job.restarts for job in state.jobs.values()),
             daemon_crashes=self.daemon.crashes,
             jobs=dict(sorted(Counter(job.state.value for job in state.jobs.values()).items())),
             refused=len(self._people.refused),
-            log=digest.hexdigest()[:16],
+            log=self.daemon.disk.digest,
         )
 
 

@@ -40,6 +40,7 @@ from tests.system.launching import (
     printed,
     python,
 )
+from tests.system.lease_contract import LeaseContract
 
 NAMES = UnitNames("test")
 UNIT = NAMES.rank(KEY)
@@ -115,7 +116,7 @@ def make(state_dir, on_change): return SystemdLauncher(state_dir, "test", on_cha
         subprocess.run(["systemctl", "reset-failed", "dlroverd-*"], check=False, capture_output=True)
 
 
-class TestContract(SystemdBench, LauncherContract):
+class TestContract(SystemdBench, LauncherContract, LeaseContract):
     """As of any launcher."""
 
 

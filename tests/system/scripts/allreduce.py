@@ -1,4 +1,4 @@
-"""A small collective job: every rank needs the others in every step."""
+"""A small collective job: every rank needs the others in every step. A restart goes on a thousand steps further."""
 
 # ruff: noqa: T201 (what a rank has to say, it prints)
 
@@ -12,7 +12,8 @@ import torch.distributed as dist
 steps = int(sys.argv[1])
 dist.init_process_group("gloo")
 total = torch.zeros(1)
-for step in range(1, steps + 1):
+first = 1000 * int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+for step in range(first + 1, first + steps + 1):
     total += 1
     dist.all_reduce(total)
     print(f"step {step}", flush=True)

@@ -1,10 +1,12 @@
 """The agent's core as a table of situations. What it does is compared whole."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 from dlroverd_agent.core import (
     ACK_LATE_S,
+    ACK_LATEST_S,
     Acked,
     Action,
     AgentCore,
@@ -259,6 +261,21 @@ def test_what_is_not_acknowledged_in_time_is_said_again() -> None:
     assert node.did(Ticked()) == []
     node.now += 2 * ACK_LATE_S
     assert node.did(Acked(node.core.version)) == []
+
+
+def test_what_is_not_acknowledged_is_said_again_less_and_less_often() -> None:
+    node = Node()
+    node.take(desired(10))
+    heard = []
+    for second in range(100):
+        node.now += 1.0
+        heard += [second for said in node.did(Ticked()) if said.startswith("Observed")]
+    waits = [after - before for before, after in itertools.pairwise(heard)]
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1] <= ACK_LATEST_S + 1.0
+    node.now = node.now - (100 - 1 - heard[-1]) + ACK_LATE_S + 0.1
+    assert node.did(Ticked()) == []
+    assert node.did(Acked(node.core.version - 1)) == ["Observed @10"]
 
 
 def test_nothing_is_sent_without_a_session_and_changes_meanwhile_follow_the_hello() -> None:

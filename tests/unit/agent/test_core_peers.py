@@ -252,7 +252,7 @@ def test_ranks_of_a_round_that_is_over_are_stopped(word: tuple[KnownRound, ...])
     said, stop = node.does(RoundsHeard("n2", "A", word))
     assert isinstance(said, Say)
     assert "node n2 says" in said.sentence
-    assert stop == Stop(GANG.at(2).rank(1), 0.0, 2.5)
+    assert stop == Stop(GANG.at(2).rank(1), 0.0, 2.5, "its round is over")
     assert node.does(RoundsHeard("n3", "A", word)) == []
     node.moves(2, RankState.GONE)
     assert node.does(Ticked()) == []

@@ -247,3 +247,29 @@ def test_no_error_file_breaks_the_reading(tmp_path_factory: pytest.TempPathFacto
     files.error.write_text(json.dumps(content))
     report = read(files)
     assert report is None or report.source == "error_file"
+
+
+def test_what_an_exception_was_raised_from_is_kept(files: RankFiles, tmp_path: Path) -> None:
+    report = run_script(
+        files,
+        tmp_path,
+        "class Lost(Exception): pass\ntry:\n    try: open('/none')\n"
+        "    except OSError as e: raise ValueError('second') from e\n"
+        "except ValueError:\n    raise Lost('third')\n",
+    )
+    assert (report.type, report.message) == ("Lost", "third")
+    said = [line for line in report.text.splitlines() if not line[:1].isspace()]
+    assert said[0] == "FileNotFoundError: [Errno 2] No such file or directory: '/none'"
+    assert said[1].startswith("The above exception was the direct cause")
+    assert said[2:4] == [
+        "ValueError: second",
+        "During handling of the above exception, another exception occurred:",
+    ]
+    assert said[-1] == "Lost: third"
+
+
+def test_an_exception_of_cpp_that_nobody_caught(files: RankFiles) -> None:
+    text = "terminate called after throwing an instance of 'c10::Error'\n  what():  CUDA error: x\nframe #0: y\n"
+    report = found(files, text, code=None, signal=6)
+    assert (report.source, report.type, report.message) == ("terminate", "c10::Error", "CUDA error: x")
+    assert found(files, "terminate called after throwing an instance of 'int'\n", signal=6).message == ""

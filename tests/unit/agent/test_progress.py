@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from dlroverd_agent.launchers.files import RankFiles
-from dlroverd_agent.progress import PAGE_BYTES, ProgressWatch, RankProgress, read_page, step_pattern
+from dlroverd_agent.progress import PAGE_BYTES, Patterns, ProgressWatch, RankProgress, read_checkpoint, read_page
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlroverd.model.ids import GangKey, RankKey
-from dlroverd.model.job import DEFAULT_PROGRESS_PATTERN
+from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN
 from dlroverd.model.world import Progress
 
-PATTERN = step_pattern(DEFAULT_PROGRESS_PATTERN)
+PATTERNS = Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 WORLD = GangKey(1, "trainer", 0).at(1)
 COUNTS = "from dlroverd_train import progress\nfor step in range(20_000): progress(step)"
 
@@ -50,7 +50,7 @@ def count(path: str) -> None:
 def test_another_process_reads_whole_steps_only_and_never_an_older_one(files: RankFiles) -> None:
     writer = multiprocessing.get_context("spawn").Process(target=count, args=(str(files.progress),))
     writer.start()
-    rank, seen = RankProgress(files, PATTERN), [-1]
+    rank, seen = RankProgress(files, PATTERNS), [-1]
     while writer.is_alive():
         step = newest(rank)
         if step is not None:
@@ -65,17 +65,35 @@ def test_another_process_reads_whole_steps_only_and_never_an_older_one(files: Ra
 
 @given(st.binary(max_size=2 * PAGE_BYTES))
 def test_what_is_no_page_is_no_progress(record: bytes) -> None:
-    assert read_page(record) is None
+    assert (read_page(record), read_checkpoint(record)) == (None, -1)
 
 
-@pytest.mark.parametrize("changed", range(44))
-def test_a_page_with_any_byte_changed_is_not_believed(files: RankFiles, changed: int) -> None:
-    train("from dlroverd_train import progress; progress(5)", DLROVERD_PROGRESS_FILE=str(files.progress))
-    page = bytearray(files.progress.read_bytes())
-    assert len(page) == PAGE_BYTES
-    assert read_page(bytes(page)) is not None
-    page[changed] ^= 0x10
-    assert read_page(bytes(page)) is None
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A page that a training left: step 5, and a checkpoint of step 4."""
+    path = tmp_path_factory.mktemp("page") / "progress"
+    script = "from dlroverd_train import checkpointed, progress; checkpointed(4); progress(5)"
+    train(script, DLROVERD_PROGRESS_FILE=str(path))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("changed", range(60))
+def test_a_page_with_any_byte_changed_is_not_believed(page: bytes, changed: int) -> None:
+    assert len(page) == 60 <= PAGE_BYTES
+    step = read_page(page)
+    assert step is not None
+    assert (step.step, read_checkpoint(page)) == (5, 4)
+    broken = bytearray(page)
+    broken[changed] ^= 0x10
+    step = read_page(bytes(broken))
+    assert (step.step if step else None, read_checkpoint(bytes(broken))) == ((None, 4) if changed < 44 else (5, -1))
+
+
+def test_a_page_of_an_older_training_tells_its_step_and_no_checkpoint(page: bytes) -> None:
+    older = page[:44] + bytes(20)
+    step = read_page(older)
+    assert step is not None
+    assert (step.step, read_checkpoint(older)) == (5, -1)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +122,7 @@ def test_the_library_needs_nothing_but_the_standard_library(tmp_path: Path) -> N
 
 
 def test_steps_are_found_in_complete_lines_the_last_one_counts(files: RankFiles) -> None:
-    rank = RankProgress(files, PATTERN)
+    rank = RankProgress(files, PATTERNS)
     assert newest(rank) is None
     with files.output.open("wb", buffering=0) as output:
         output.write(b"epoch 1 step 3 loss 0.5\nsaving\nstep 4")
@@ -117,7 +135,7 @@ def test_steps_are_found_in_complete_lines_the_last_one_counts(files: RankFiles)
 
 
 def test_a_flood_of_output_is_not_read_through(files: RankFiles) -> None:
-    rank = RankProgress(files, PATTERN)
+    rank = RankProgress(files, PATTERNS)
     with files.output.open("wb", buffering=0) as output:
         output.write(b"step 1\n" + b"x" * 4_000_000 + b"\nstep 9\n" + b"x" * 1000)
         assert newest(rank) == 9
@@ -130,10 +148,49 @@ def test_the_page_wins_over_output_and_a_link_is_not_followed(files: RankFiles, 
     elsewhere = tmp_path / "elsewhere"
     train("from dlroverd_train import progress; progress(8)", DLROVERD_PROGRESS_FILE=str(elsewhere))
     files.progress.symlink_to(elsewhere)
-    assert newest(RankProgress(files, PATTERN)) == 3
+    assert newest(RankProgress(files, PATTERNS)) == 3
     files.progress.unlink()
     elsewhere.rename(files.progress)
-    assert newest(RankProgress(files, PATTERN)) == 8
+    assert newest(RankProgress(files, PATTERNS)) == 8
+
+
+def test_checkpoints_are_found_on_the_page_or_else_in_the_output(files: RankFiles) -> None:
+    rank = RankProgress(files, PATTERNS)
+    files.output.write_bytes(b"step 3\nSaved checkpoint for step 3\nstep 4\n")
+    rank.look()
+    assert (rank.newest and rank.newest.step, rank.checkpoint) == (4, 3)
+    train("from dlroverd_train import progress; progress(8)", DLROVERD_PROGRESS_FILE=str(files.progress))
+    with files.output.open("ab") as output:
+        output.write(b"step 5\nsuccessfully saved checkpoint from iteration 5 to /x\n")
+    rank.look()
+    assert (rank.newest and rank.newest.step, rank.checkpoint) == (8, 5)
+    train("from dlroverd_train import checkpointed; checkpointed(9)", DLROVERD_PROGRESS_FILE=str(files.progress))
+    rank.look()
+    assert (rank.newest and rank.newest.step, rank.checkpoint) == (8, 9)
+
+
+def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_path: Path) -> None:
+    async def scene() -> None:
+        told: asyncio.Queue[Progress] = asyncio.Queue()
+        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
+        watch.beat_s = 0.05
+        looking = asyncio.create_task(watch.run())
+        watch.watch(WORLD.rank(0), PATTERNS)
+        output = rank_files(tmp_path, WORLD.rank(0)).output
+        async with asyncio.timeout(20):
+            output.write_bytes(b"saved checkpoint at step 5\n")
+            first = await told.get()
+            assert (first.step, first.checkpoint) == (5, 5)
+            output.write_bytes(b"saved checkpoint at step 5\nstep 9\n")
+            assert (await told.get()).step == 9
+            output.write_bytes(b"saved checkpoint at step 5\nstep 9\nsaved checkpoint at step 6\n")
+            for _ in range(2):
+                again = await told.get()
+                assert (again.step, again.checkpoint) == (9, 6)
+                watch.repeat()
+        looking.cancel()
+
+    asyncio.run(scene())
 
 
 def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Path) -> None:
@@ -143,7 +200,7 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
         for rank in (0, 1):
-            watch.watch(WORLD.rank(rank), PATTERN)
+            watch.watch(WORLD.rank(rank), PATTERNS)
         first, second = (rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1))
         async with asyncio.timeout(20):
             second.output.write_bytes(b"step 5\n")
@@ -153,9 +210,9 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
             assert (await told.get()).step == 6
             watch.repeat()
             assert (await told.get()).step == 6
-            assert await watch.last_step(WORLD.rank(0), PATTERN) == 4
+            assert await watch.last_step(WORLD.rank(0), PATTERNS) == 4
             second.output.write_bytes(b"step 5\nstep 6\nstep 7")
-            assert await watch.last_step(WORLD.rank(1), PATTERN) == 7
+            assert await watch.last_step(WORLD.rank(1), PATTERNS) == 7
         looking.cancel()
 
     asyncio.run(scene())

@@ -10,9 +10,22 @@ from dlroverd.cli.demo import judged
 from dlroverd.cli.output import Column, clock, listing
 from dlroverd.model.fault import Cause, CauseKind, ExitInfo
 from dlroverd.model.ids import RankKey
-from dlroverd.model.view import GangView, IncidentView, JobView, NodeView, PhasesView, RankView, RoleView
+from dlroverd.model.view import (
+    GangView,
+    GoodputView,
+    IncidentView,
+    JobView,
+    NodeView,
+    PhasesView,
+    PlanView,
+    RankView,
+    RoleView,
+    TimesView,
+)
 
-PHASES = PhasesView(detected=0.01, stopped=0.2, placed=0.0, started=0.19, first_step=2.5, unknown=-1e-6, total=2.9)
+PHASES = PhasesView(
+    detect=0.01, stop=0.2, decide=0.0, wait=0.0, start=0.19, load=2.5, recompute=0.0, unknown=-1e-6, total=2.9
+)
 CAUSE = Cause(
     kind=CauseKind.SIGNAL,
     rule="signal",
@@ -22,7 +35,16 @@ CAUSE = Cause(
     exit=ExitInfo(exited_at=1.0, signal=9),
 )
 INCIDENT = IncidentView(
-    id=1, role="trainer", gang=0, round=1, began_at=1.0, open=False, action="restart 1 of 3", phases=PHASES, cause=CAUSE
+    id=1,
+    role="trainer",
+    gang=0,
+    round=1,
+    began_at=1.0,
+    open=False,
+    action="restart 1 of 3",
+    phases=PHASES,
+    step=41,
+    cause=CAUSE,
 )
 RANKS = tuple(RankView(rank=rank, local_rank=rank, node="n1", state="running", pid=7) for rank in (0, 1))
 WORLD = GangView(gang=0, state="running", round=2, world_size=2, step=40, ranks=RANKS)
@@ -75,15 +97,70 @@ def test_a_drill_is_called_one() -> None:
 
 def test_a_recovery_names_its_phases() -> None:
     assert sentences.recovery(PHASES) == (
-        "recovered in 2.90 s: detected 0.01, stopped 0.20, placed 0.00, started 0.19, first step 2.50, unknown 0.00"
+        "recovered in 2.90 s: detect 0.01, stop 0.20, decide 0.00, wait 0.00, start 0.19, load 2.50, unknown 0.00"
     )
-    assert dict(sentences.timed(PhasesView(detected=0.5)))["first_step"] == "-"
+    assert dict(sentences.timed(PhasesView(detect=0.5)))["load"] == "-"
+
+
+def times(**seconds: float) -> TimesView:
+    names = ("productive", "redone", "starting", "restarting", "stopping", "waiting", "unknown")
+    return TimesView(**{**dict.fromkeys(names, 0.0), **seconds})
+
+
+def test_a_goodput_says_where_the_time_went() -> None:
+    spent = times(productive=3600.0, redone=0.26, waiting=310.0)
+    known = GoodputView(goodput=0.93149, wall_s=3910.26, placed_s=3865.0, times=spent, node_times=spent)
+    job = dataclasses.replace(JOB, goodput=known)
+    said = "Goodput 93.1 % of the 1h04m since it had its nodes: productive 1h00m, redone 0.3s, waiting 5m10s."
+    assert list(sentences.about(job))[-1] == said
+    silent = dataclasses.replace(known, goodput=None, times=times(unknown=59.96))
+    assert sentences.goodput(dataclasses.replace(JOB, goodput=silent)) == (
+        "Goodput is not known, as no step of it was seen: unknown 1m00s."
+    )
+    assert sentences.goodput(dataclasses.replace(JOB, goodput=dataclasses.replace(known, placed_s=0.0))) == ""
+
+
+def test_an_incident_says_what_it_cost() -> None:
+    known = dataclasses.replace(INCIDENT, nodes=4, reached=50, cost_node_s=61.25)
+    assert sentences.cost(known) == "It cost 61.2 node-seconds on 4 nodes, 10 steps done again."
+    assert sentences.cost(dataclasses.replace(known, nodes=1, step=-1)) == "It cost 61.2 node-seconds on 1 node."
+    assert sentences.cost(INCIDENT) == ""
+
+
+def test_a_planned_stop_is_said_with_its_time_and_once() -> None:
+    plan = PlanView(kind="suspend", reason="suspended by ann", by=1000.0)
+    waits = dataclasses.replace(JOB, state="running", plan=plan)
+    sentence = f"stops at its next checkpoint, at {clock(1000.0)} at the latest: suspended by ann"
+    assert sentences.reason(waits) == sentence
+    assert f"It {sentence}." in list(sentences.about(waits))
+    begun = dataclasses.replace(JOB, state="restarting", plan=dataclasses.replace(plan, stopping=True))
+    assert sentences.head(begun) == f"Job {JOB.id} ({JOB.name}) is being stopped: suspended by ann."
+    there = dataclasses.replace(JOB, state="suspended", reason="suspended by ann")
+    told: list[str] = []
+    notices = sentences.Notices(told.append)
+    for view in (JOB, waits, waits, begun, there, there, JOB, waits):
+        notices(view)
+    said = [line for line in told if "suspended by ann" in line]
+    assert said == [
+        f"job {JOB.id} {sentence}",
+        f"job {JOB.id} is being stopped: suspended by ann",
+        f"job {JOB.id} is suspended: suspended by ann",
+        f"job {JOB.id} {sentence}",
+    ]
+
+
+def test_a_job_says_why_it_does_not_grow_and_what_is_kept_for_it() -> None:
+    gang = GangView(gang=0, state="running", round=1, world_size=1, growth="runs on 1 of up to 2 nodes", spares=("n7",))
+    job = dataclasses.replace(JOB, state="running", roles=(RoleView(name="trainer", gangs=(gang,)),))
+    said = list(sentences.about(job))
+    assert "trainer gang 0 runs on 1 of up to 2 nodes." in said
+    assert "1 spare kept for trainer gang 0: n7." in said
 
 
 def test_notices_are_given_once() -> None:
     told: list[str] = []
     notices = sentences.Notices(told.append)
-    begun = dataclasses.replace(INCIDENT, action="", phases=PhasesView(detected=0.01))
+    begun = dataclasses.replace(INCIDENT, action="", step=-1, phases=PhasesView(detect=0.01))
     waiting = dataclasses.replace(JOB, state="queued", reason="needs 2 nodes", incidents=())
     for job in (waiting, waiting, dataclasses.replace(JOB, incidents=(begun,)), JOB, JOB):
         notices(job)
@@ -118,11 +195,11 @@ def test_a_demo_fails_honestly() -> None:
         (JOB, 1, 0, 0.97, "training did not resume from a saved step"),
         (JOB, 1, 30, 0.9, "the accuracy is 0.9000, below 0.95"),
         (
-            with_phases(dataclasses.replace(PHASES, first_step=None)),
+            with_phases(dataclasses.replace(PHASES, load=None)),
             1,
             30,
             0.97,
-            "these phases were not seen: first_step",
+            "these phases were not seen: load",
         ),
         (with_phases(dataclasses.replace(PHASES, total=4.0)), 1, 30, 0.97, "the phases do not add up to 4.00 s"),
         (with_phases(slow), 1, 30, 0.97, "too much of the incident is unknown"),

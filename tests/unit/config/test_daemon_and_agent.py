@@ -17,7 +17,7 @@ from dlroverd.config.durations import parse_duration
 from dlroverd.config.jobfile import JobFile
 from dlroverd.config.schema import Section, settings
 from dlroverd.config.tls import TlsConfig
-from dlroverd.model.limits import Limits
+from dlroverd.model.limits import AutomationLimits, Limits
 
 
 def daemon_error(tmp_path: Path, text: str) -> str:
@@ -29,10 +29,27 @@ def daemon_error(tmp_path: Path, text: str) -> str:
 
 
 def test_defaults_are_the_models() -> None:
-    assert DaemonConfig().limits.to_model() == Limits()
-    assert [f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields] == [
-        field.name for field in dataclasses.fields(Limits)
-    ]
+    assert DaemonConfig().core_limits() == Limits()
+    elsewhere = {"quotas", "preemption", "preempt_cooldown_s", "spare_nodes", "automation"}
+    assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
+        field.name for field in dataclasses.fields(Limits) if field.name not in elsewhere
+    }
+
+
+def test_how_far_automation_may_go_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text("automation: {quarantine: advise, window: 2h, nodes: 1, ready_share: 0.5}\n")
+    automation = load_daemon_config(str(path)).core_limits().automation
+    assert (automation.quarantine.value, automation.window_s, automation.nodes) == ("advise", 7200.0, 1)
+    assert (automation.ready_share, automation.share) == (0.5, AutomationLimits().share)
+
+
+@pytest.mark.parametrize("line", ["quarantine: maybe", "share: 1.5", "ready_share: -1", "nodes: -1", "window: 0s"])
+def test_what_automation_may_not_be_is_refused(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(f"automation: {{{line}}}\n")
+    with pytest.raises(ConfigError, match=line.partition(":")[0]):
+        load_daemon_config(str(path))
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What is refused at submit, by count."""
 
+from dataclasses import replace
+
 from dlroverd.core.handle import handle
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Refused
@@ -19,3 +21,13 @@ def test_only_jobs_that_have_not_ended_count_towards_the_limit() -> None:
     assert outcomes[2].sentence == "2 jobs have not ended; max_jobs is 2; wait for some to end."
     handle(state, [Cancel(request_id="c", job=1, actor="ann")], 2.0, limits)
     assert handle(state, submits[2:], 3.0, limits).outcomes == (Done(3),)
+
+
+def test_a_constraint_that_is_none_is_refused() -> None:
+    odd = replace(SPEC, roles=(replace(SPEC.roles[0], require=("ssd", "gpu=")),))
+    (outcome,) = handle(State("log"), [Submit(request_id="r", spec=odd)], 1.0, Limits()).outcomes
+    assert isinstance(outcome, Refused)
+    assert outcome.sentence == (
+        "The job asks for what cannot be: 'gpu=' is no constraint; "
+        "write gpu=h100, gpu!=h100, ssd, !ssd or device=*H100*."
+    )

@@ -114,6 +114,18 @@ def test_the_desired_of_protocol_1_is_understood_for_ever() -> None:
     assert DAEMON_MESSAGE.unwrap(agent_service_pb2.DaemonMessage.FromString(golden("desired_1.hex"))) == DESIRED
 
 
+def test_each_spec_is_sent_as_itself_though_the_same_one_is_converted_once() -> None:
+    role = RoleSpec(argv=("/bin/true",), cwd="/")
+    user = User(uid=1, gid=1, name="ann")
+    for number in range(100):
+        spec = JobSpec(name=f"job-{number}", user=user, roles=(dataclasses.replace(role, env={"N": str(number)}),))
+        desired = Desired(
+            log_id="a", position=1, jobs=(JobDescriptor(job=1, spec=spec), JobDescriptor(job=2, spec=spec))
+        )
+        for _ in range(2):
+            assert DAEMON_MESSAGE.unwrap(DAEMON_MESSAGE.wrap(desired)) == desired
+
+
 def test_empty_messages_are_there_all_the_same() -> None:
     hello = dataclasses.replace(HELLO, held=Held(), observed=Observed(version=0))
     wire = AGENT_MESSAGE.wrap(hello).SerializeToString()

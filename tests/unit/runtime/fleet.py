@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from dlroverd.core.desired import desired
-from dlroverd.core.passes import placement
+from dlroverd.core.passes import requests
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
+from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts
-from dlroverd.model.placement import place
+from dlroverd.model.place import place
 from dlroverd.model.world import Held, Observed, RankObservation
 
 NODES = ("n1", "n2")
@@ -32,7 +33,7 @@ def hello(node: str, *, slots: int = 4) -> inp.NodeHello:
 def answer(state: State) -> Iterator[inp.Input]:
     """Answer the open question, as the scheduler would."""
     for job in list(state.placing):
-        found = place(state.free, placement.request(state, job))
+        found = place(state.free, requests.request(state, job, Limits()))
         yield inp.PlacementAnswered(job=job, question=state.jobs[job].question, answer=found)
 
 

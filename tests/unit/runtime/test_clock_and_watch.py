@@ -111,3 +111,22 @@ def test_a_stall_of_the_daemon_is_not_the_nodes_silence() -> None:
     assert watch.silent(60.25, 0.25) == []
     for tick in range(1, 20):
         assert watch.silent(60.25 + tick * 0.25, 0.25) == ([] if tick * 0.25 < 4.75 else ["a"])
+
+
+def test_a_silence_is_measured_from_the_last_word_and_ends_with_the_next() -> None:
+    watch = Watch(["a", "b"], 0.0, 5.0, silent=["c"])
+    watch.heard("b", 2.0)
+    assert ticks(watch, 6.0) == [(5.0, "a")]
+    assert dict(watch.silences(6.0)) == {"a": 6.0, "c": 6.0}
+    watch.heard("a", 6.5)
+    assert dict(watch.silences(7.0)) == {"c": 7.0}
+
+
+def test_a_silence_is_never_taken_for_longer_than_it_was() -> None:
+    """An announced absence, or a stall of the daemon: when the node was heard last is not known any more."""
+    watch = Watch(["a", "b"], 0.0, 5.0)
+    watch.away("a", 8.0)
+    assert ticks(watch, 9.0) == [(5.0, "b"), (8.0, "a")]
+    assert dict(watch.silences(9.0)) == {"a": 1.0, "b": 9.0}
+    watch.silent(60.0, 0.25)
+    assert dict(watch.silences(61.0)) == {"a": 1.0, "b": 1.0}

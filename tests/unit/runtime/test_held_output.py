@@ -63,7 +63,7 @@ def test_what_was_held_is_there_after_a_restart_with_its_gaps_and_nodes(store: S
         assert store.do(store.held.where, KEY.round_key) == {KEY: "n1"}
         assert store.do(store.held.where, other.round_key) == {other: "a/node with..odd characters"}
         store.again()
-    store.do(store.held.finish, KEY)
+    store.do(store.held.finish, [KEY])
     store.again()
     assert store.do(store.held.complete, KEY)
     assert store.do(store.held.begin, "n1", [KEY, other]) == {other: 0}
@@ -72,12 +72,46 @@ def test_what_was_held_is_there_after_a_restart_with_its_gaps_and_nodes(store: S
 def test_a_torn_end_costs_that_piece_alone(store: Store) -> None:
     store.add(b"whole", b"torn off")
     store.again()
-    (segment,) = store.folder.glob("1/*/1")
+    (segment,) = store.folder.glob("1/*/0/1")
     segment.write_bytes(segment.read_bytes()[:-1])
     assert store.do(store.held.begin, "n1", [KEY]) == {KEY: 5}
     store.add(b"torn off", offset=5)
     store.again()
     assert store.read() == [(0, b"whole"), (5, b"torn off")]
+
+
+def test_a_torn_note_of_where_ranks_run_costs_those_ranks_alone(store: Store) -> None:
+    keys = [GANG.at(1).rank(rank) for rank in range(3)]
+    store.do(store.held.begin, "n1", keys[:1])
+    store.do(store.held.begin, "n2", keys[1:2])
+    store.again()
+    (journal,) = store.folder.glob("1/*/ranks")
+    journal.write_bytes(journal.read_bytes()[:-3])
+    store.again()
+    store.do(store.held.begin, "n3", keys[2:])
+    store.again()
+    assert store.do(store.held.where, KEY.round_key) == {keys[0]: "n1", keys[2]: "n3"}
+
+
+def test_ranks_that_write_nothing_have_no_folders_of_their_own(store: Store) -> None:
+    keys = [GANG.at(1).rank(rank) for rank in range(8)]
+    store.do(store.held.begin, "n1", keys)
+    store.do(store.held.finish, keys[:1])
+    assert [path.name for path in store.folder.glob("1/*/*")] == ["ranks"]
+    store.again()
+    assert store.do(store.held.begin, "n1", keys) == dict.fromkeys(keys[1:], 0)
+
+
+def test_what_was_let_go_is_not_taken_for_complete_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path, limit_bytes=MIB)
+    keys = [GANG.at(1).rank(rank) for rank in range(3)]
+    for key in keys:
+        store.add(*[b"x" * (MIB // 8)] * 4, key=key)
+        store.do(store.held.finish, [key])
+    for _ in range(2):
+        assert [store.do(store.held.complete, key) for key in keys] == [False, False, True]
+        store.again()
+    store.held.close()
 
 
 def test_of_a_rank_the_newest_megabyte_is_held(store: Store) -> None:

@@ -16,7 +16,7 @@ from dlroverd.model.limits import Limits
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
 from dlroverd.runtime.clock import Clock
-from dlroverd.runtime.inbox import Entry, Inbox
+from dlroverd.runtime.inbox import TURN, Entry, Inbox
 from dlroverd.runtime.journal import Journal, replay
 from dlroverd.runtime.loop import Batch, Loop
 from dlroverd.store.sqlite import SqliteStore
@@ -188,6 +188,22 @@ def test_a_full_inbox_refuses_clients_and_drops_what_agents_say_again() -> None:
         assert refused.value.reason is Reason.UNAVAILABLE
         inbox.put(Entry(inp.NodeSilent(node="n1")))
         assert [type(entry.input) for entry in await inbox.take(1.0)] == [inp.NodeHello, inp.NodeSilent]
+
+    run(test())
+
+
+def test_a_turn_takes_so_many_and_the_next_one_the_rest_while_clients_are_still_heard() -> None:
+    async def test() -> None:
+        inbox = Inbox(capacity=1)
+        for number in range(TURN + 1):
+            inbox.put(Entry(hello(f"n{number}")))
+        asked = asyncio.create_task(inbox.ask(submit("a")))
+        await asyncio.sleep(0)
+        first, second = await inbox.take(1.0), await inbox.take(1.0)
+        assert [entry.input for entry in first] == [hello(f"n{number}") for number in range(TURN)]
+        assert [type(entry.input) for entry in second] == [inp.NodeHello, inp.Submit]
+        assert inbox.offer(Entry(hello("again")))
+        asked.cancel()
 
     run(test())
 

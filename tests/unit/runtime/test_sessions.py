@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done
-from dlroverd.model.input import NodeSilent
-from dlroverd.model.world import Desired, Held, Observed
+from dlroverd.model.ids import GangKey
+from dlroverd.model.input import GangStepped, NodeSilent
+from dlroverd.model.job import GangState
+from dlroverd.model.world import Desired, Held, Observed, Progress
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import Ack, Beat, Hello, LogRequest
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.sessions import Session, Sessions
 from tests.unit.runtime import fleet
@@ -86,6 +89,20 @@ def test_an_agent_that_is_behind_for_some_beats_is_told_again() -> None:
         assert await said(session) == [Ack(observed_version=1)]
         session.beat(behind)
         assert await said(session) == [wanted]
+
+    run(test())
+
+
+def test_a_beat_that_asks_is_answered_with_its_own_time() -> None:
+    async def test() -> None:
+        session = Session("n1")
+        beat = Beat(applied_log_id="", applied_position=0, observed_version=0)
+        session.beat(beat)
+        session.acknowledge(1)
+        assert await said(session) == [Ack(observed_version=1)]
+        session.beat(replace(beat, asked_at=41.5))
+        session.beat(replace(beat, asked_at=42.5))
+        assert await said(session) == [Heard(asked_at=42.5)]
 
     run(test())
 
@@ -213,5 +230,29 @@ def test_a_silent_node_s_session_is_ended() -> None:
         (entry,) = await inbox.take(1.0)
         assert type(entry.input).__name__ == "NodeSilent"
         watching.cancel()
+
+    run(test())
+
+
+def test_the_first_step_and_the_last_that_is_done_again_are_news_and_others_are_not() -> None:
+    async def test() -> None:
+        state, inbox = State("log"), Inbox()
+        sessions = Sessions(state, inbox, 5.0)
+        key = GangKey(1, "trainer", 0)
+        gang = GangRecord(key=key, state=GangState.RUNNING, reason="", since=0.0, round=2, redo_to=40)
+
+        async def news(*steps: int) -> list[int]:
+            for step in steps:
+                sessions.progress(Progress(round=key.at(2), step=step, at=1.0))
+            return [
+                entry.input.progress.step for entry in await inbox.take(0.0) if isinstance(entry.input, GangStepped)
+            ]
+
+        state.put(state.gangs, key, gang)
+        assert await news(31) == [31]
+        state.put(state.gangs, key, replace(gang, step=31))
+        assert await news(32, 39, 40) == [40]
+        state.put(state.gangs, key, replace(gang, step=31, redo_to=-1))
+        assert await news(41, 99) == []
 
     run(test())

@@ -1,0 +1,92 @@
+"""What clients are shown of one node, and of automation. Pure; computes nothing that the core has not decided."""
+
+from dlroverd.api.views import node_view
+from dlroverd.core import brakes, out_of_use
+from dlroverd.core.records import NodeRecord, ReputationRecord
+from dlroverd.core.state import State
+from dlroverd.model.limits import AutomationLimits
+from dlroverd.model.node_view import (
+    AutomationView,
+    DeviceView,
+    EvidenceView,
+    FindingView,
+    RemovalView,
+    ReputationView,
+)
+from dlroverd.model.reputation import Subject
+from dlroverd.model.view import NodeDetail
+from dlroverd.runtime.sessions import Sessions
+
+
+def node_detail(state: State, sessions: Sessions, node: NodeRecord) -> NodeDetail:
+    """Give one node with all that is known of it."""
+    jobs = {uuid: key.job for key in state.node_gangs.get(node.id, ()) for uuid in state.grants[node.id, key].devices}
+    seen = {device.uuid: device for device in node.devices}
+    known = [(each, state.reputations.get(each)) for each in out_of_use.subjects(node)]
+    return NodeDetail(
+        node=node_view(state, sessions, node),
+        why=out_of_use.why(state, node.id),
+        hostname=node.facts.hostname,
+        boot_id=node.boot_id,
+        cpus=node.facts.cpus,
+        memory_bytes=node.facts.memory_bytes,
+        addresses=node.facts.addresses,
+        devices=tuple(
+            DeviceView(
+                uuid=device.uuid,
+                model=device.model,
+                memory_bytes=device.memory_bytes,
+                state=seen[device.uuid].state.value if device.uuid in seen else "ok",
+                detail=seen[device.uuid].detail if device.uuid in seen else "",
+                job=jobs.get(device.uuid, 0),
+            )
+            for device in node.facts.devices
+        ),
+        reputations=tuple(_reputation(subject, record) for subject, record in known if record is not None),
+        differences=node.differences,
+    )
+
+
+def _reputation(subject: Subject, record: ReputationRecord) -> ReputationView:
+    of, name = subject
+    evidence = [
+        EvidenceView(at=each.at, kind=each.kind, weight=each.weight, sentence=each.sentence, job=each.job)
+        for each in record.evidence
+    ]
+    return ReputationView(
+        of=of,
+        name=name,
+        standing=record.standing.value,
+        doubt=record.doubt,
+        reason=record.reason,
+        since=record.since,
+        score=record.score,
+        evidence=tuple(evidence),
+    )
+
+
+def automation_view(state: State, limits: AutomationLimits) -> AutomationView:
+    """Give what automation may do, did lately and would do."""
+    automation = state.m.automation
+    return AutomationView(
+        quarantine=limits.quarantine.value,
+        paused_by=automation.paused_by,
+        reason=automation.reason,
+        since=automation.since,
+        window_s=limits.window_s,
+        allowed=brakes.allowance(state, limits),
+        ready_share=limits.ready_share,
+        usable=len(state.usable),
+        nodes=len(state.nodes),
+        removals=tuple(RemovalView(node=node, at=at) for at, node in brakes.removals(state, limits)),
+        findings=tuple(
+            FindingView(
+                node=name,
+                stage=finding.stage.value,
+                sentence=finding.sentence,
+                held_back=finding.held_back,
+                since=finding.since,
+            )
+            for name, finding in sorted(state.findings.items())
+        ),
+    )

@@ -1,0 +1,43 @@
+"""The table: all rows in the order in which they are tried.
+
+What was never started comes first, then what the kernel says, then what the rank itself said: of its device, of its
+peers, of its host, of its code. How it was killed comes last, since a survivor that could say "connection closed by
+peer" before it was stopped is a victim, whatever signal ended it.
+"""
+
+from dlroverd.core.classify.collective import COLLECTIVES
+from dlroverd.core.classify.cuda import DEVICES
+from dlroverd.core.classify.exits import CODES, HOSTS, SIGNALS, STOPPED
+from dlroverd.core.classify.host import HOST
+from dlroverd.core.classify.launch import KERNEL, LAUNCH
+from dlroverd.core.classify.python import EXCEPTIONS, HOPELESS
+from dlroverd.core.classify.rule import Ended, Rule
+from dlroverd.core.records import RankRecord
+from dlroverd.model.fault import Cause, ExitInfo
+
+RULES: tuple[Rule, ...] = (
+    *LAUNCH,
+    *KERNEL,
+    *HOPELESS,
+    *DEVICES,
+    *COLLECTIVES,
+    *HOST,
+    *EXCEPTIONS,
+    *STOPPED,
+    *SIGNALS,
+    *CODES,
+    *HOSTS,
+)
+
+
+def succeeded(exit_: ExitInfo | None) -> bool:
+    """Whether a rank ended as it should."""
+    return exit_ is not None and exit_.code == 0
+
+
+def classify(rank: RankRecord, exit_: ExitInfo) -> Cause:
+    """Name what ended `rank` by the first matching row."""
+    end = Ended.of(exit_)
+    rule = next(rule for rule in RULES if rule.matches(end))
+    sentence = f"rank {rank.key.rank} on {rank.node} {rule.sentence(end)}"
+    return Cause(kind=rule.kind, rule=rule.name, sentence=sentence, rank=rank.key, node=rank.node, exit=exit_)

@@ -1,0 +1,81 @@
+"""The environment of a rank: torchrun's contract, so that a script written for torchrun needs no change.
+
+Names and meaning are those of torch/distributed/elastic/agent/server/local_elastic_agent.py (torch 2.13). Pure:
+what depends on the host is passed in.
+"""
+
+from dlroverd.model.world import Assignment, JobDescriptor
+
+
+def rank_environment(
+    job: JobDescriptor,
+    assignment: Assignment,
+    local_rank: int,
+    *,
+    node: str,
+    error_file: str,
+    progress_file: str,
+    notice_file: str,
+    interface: str = "",
+) -> dict[str, str]:
+    """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
+
+    The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
+    WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
+    world are reached, "" if none is to be named. Raises KeyError if the job lacks the role.
+    """
+    if not 0 <= local_rank < assignment.nproc:
+        raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
+    spec = job.spec
+    round_ = assignment.round
+    rank = assignment.first_rank + local_rank
+    own = spec.role(round_.role).env
+    contract = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(local_rank),
+        "WORLD_SIZE": str(assignment.world_size),
+        "LOCAL_WORLD_SIZE": str(assignment.nproc),
+        "GROUP_RANK": str(assignment.group_rank),
+        "GROUP_WORLD_SIZE": str(assignment.group_world_size),
+        "ROLE_NAME": round_.role,
+        "ROLE_RANK": str(rank),
+        "ROLE_WORLD_SIZE": str(assignment.world_size),
+        "MASTER_ADDR": assignment.master_addr,
+        "MASTER_PORT": str(assignment.master_port),
+        "TORCHELASTIC_RESTART_COUNT": str(assignment.restart_count),
+        "TORCHELASTIC_MAX_RESTARTS": str(spec.max_restarts),
+        "TORCHELASTIC_RUN_ID": spec.run_id,
+        "TORCHELASTIC_ERROR_FILE": error_file,
+        # Rank 0 serves the store itself, a new one each round: one that outlives a round gives new ranks the
+        # addresses of dead ones, and hangs them (research/measurements.md section 1).
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+        "DLROVERD_JOB": str(job.job),
+        "DLROVERD_ROLE": round_.role,
+        "DLROVERD_GANG": str(round_.gang),
+        "DLROVERD_ROUND": str(round_.round),
+        "DLROVERD_NODE": node,
+        "DLROVERD_UNIT": round_.rank(rank).unit,
+        "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
+        "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
+    }
+    if assignment.devices:
+        contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
+    return {**_defaults(assignment, interface), **own, **contract}
+
+
+def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:
+    """What a job may set otherwise."""
+    defaults = {
+        "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        # Not torchrun's: output goes to a file here, where Python would hold back kilobytes of it: progress would be
+        # seen late, and the last lines before a kill never.
+        "PYTHONUNBUFFERED": "1",
+    }
+    if assignment.nproc > 1:
+        defaults["OMP_NUM_THREADS"] = "1"  # torchrun's rule: ranks of one host must not fight for its cores
+    if interface:
+        # Without it gloo takes the address of the host's name, often loopback, and NCCL may take a network not shared.
+        # NCCL reads a bare name as a prefix, so that eth1 would be eth10 too; gloo knows no sign for "exactly".
+        defaults["GLOO_SOCKET_IFNAME"] = interface
+        defaults["NCCL_SOCKET_IFNAME"] = f"={interface}"
+    return defaults
