@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-# How many an agent keeps for the daemon, and how many the daemon keeps of a node. More of these: a node reports all
-# that its agent keeps again and again, and none of them is to count as a new one.
-AGENT_KEEPS, DAEMON_KEEPS = 16, 48
+# How many of each finder are kept.
+KEPT = 16
 
 
 class DifferenceKind(StrEnum):
@@ -35,3 +34,17 @@ class Difference:
     what: str
     mended: str
     at: float
+
+
+_DAEMON_FINDS = frozenset({DifferenceKind.NOT_LISTED, DifferenceKind.UNTOLD, DifferenceKind.BEHIND})
+
+
+def newest(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Keep the newest of the agent's and the newest of the daemon's, in order.
+
+    The agent tells of all of its own that it keeps again and again: the daemon's are not to push them out.
+    """
+    of_daemon = [each for each in differences if each.kind in _DAEMON_FINDS]
+    of_agent = [each for each in differences if each.kind not in _DAEMON_FINDS]
+    kept = {*of_daemon[-KEPT:], *of_agent[-KEPT:]}
+    return tuple(each for each in differences if each in kept)

@@ -25,7 +25,8 @@ MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024
 
 # Keepalive only clears away connections that are dead for certain; that a node is silent is judged by its beats (DESIGN
 # section 5). An agent, which gets no beats, learns by its timeout that the way to the daemon is cut: it is TCP's limit
-# for unacknowledged data too, and a beat goes out each second. The time is the shortest that older daemons bear.
+# for unacknowledged data too, and a beat goes out each second (a fifth of `unreachable_after`, up to 5 s). The time is
+# the shortest that older daemons bear.
 _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),

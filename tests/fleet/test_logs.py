@@ -55,7 +55,7 @@ def test_of_a_host_that_died_what_it_had_sent_is_there_and_all_when_it_is_back(f
     sent, _ = read(fleet.client, job, 1)
     last = sent.splitlines()[-1].encode()
     held_here = (fleet.root(CTL) / "var/lib/dlroverd/output").glob
-    until(lambda: b"".join(path.read_bytes() for path in held_here("*/*,1/[0-9]*")), lambda data: last in data)
+    until(lambda: b"".join(path.read_bytes() for path in held_here("*/*/1/[0-9]*")), lambda data: last in data)
     fleet.kill(node)
     fleet.until_job(job, lambda view: gang(view).round == 2 and gang(view).step >= 0)
     held, said = read(fleet.client, job, 1)

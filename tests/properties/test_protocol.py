@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlroverd.model import fault, ids, job, node, view, world
+from dlroverd.model import difference, explain, fault, ids, job, node, node_view, placement, view, world
 from dlroverd.protocol import messages
 from dlroverd.protocol.convert import Envelope, ProtocolError, from_proto, to_proto
 from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2, peer_service_pb2
@@ -39,7 +39,10 @@ def wire_messages() -> dict[str, type[Message]]:
 
 def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
     known = wire_messages()
-    for module in (fault, ids, job, node, view, world, messages, inputs, code, peer_service):
+    for module in (
+        *(difference, explain, fault, ids, job, node, node_view, placement, view, world),
+        *(messages, inputs, code, peer_service),
+    ):
         for name, cls in vars(module).items():
             if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__ and name in known:
                 yield typing.cast(type, cls), known[name]
@@ -131,11 +134,19 @@ def test_mutations_carry_a_request_id() -> None:
         "SuspendJob",
         "ResumeJob",
         "AdoptNode",
+        "HoldNodes",
+        "ReleaseNodes",
+        "PauseAutomation",
+        "ResumeAutomation",
         "ConfirmDown",
         "OrderDrill",
     }
     service = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]
-    reads = {m.name for m in service.methods if m.name.startswith(("List", "Get", "Watch")) or m.name == "JobLogs"}
+    reads = {
+        m.name
+        for m in service.methods
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+    }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:
         assert ("request_id" in method.input_type.fields_by_name) == (method.name in mutations), method.name

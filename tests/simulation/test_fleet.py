@@ -94,6 +94,9 @@ def test_fault_costs_its_recovery_and_the_work_since_the_last_checkpoint(
     assert summary.restarts >= 1
     # Steps began at about 1 min 40 s, a checkpoint is kept each 10 min, so at 6 h 5 min some 200 s were new.
     assert 150 < summary.goodput.redone * DAY_S < 320
+    # What the daemon's ledger says of it, which knows only the steps it was told of.
+    redone_s = sum(each.phases_s["recompute"] * each.incidents for each in summary.causes.values())
+    assert redone_s == pytest.approx(summary.goodput.redone * DAY_S, abs=10)
     # 8 s until a silent host is lost, 30 s until a cut link is an error; then the start of new ranks.
     assert summary.goodput.away * DAY_S < 10 + 10 + 60
     assert {kind: count for kind, count in summary.jobs.items() if count} == {"running": 1}
@@ -140,3 +143,16 @@ def test_torchrun_restarts_in_place_until_it_may_not(tmp_path: Path) -> None:
     crashes = [f"{{at: {hour}h, kind: process_crash, target: a-00001}}" for hour in range(2, 7)]
     result = beside(tmp_path, *crashes)
     assert (result.restarts, result.requeues) == (MAX_RESTARTS + 1, 1)
+
+
+def test_job_of_high_priority_has_one_of_low_priority_make_room(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(
+        "days: 0.25\n"
+        "fleet: [{name: a, nodes: 8, slots: 2}]\n"
+        "workload:\n"
+        "  - {name: low, nodes: 8, at_start: 1, work: 100d}\n"
+        "  - {name: high, nodes: 8, per_day: 24, work: 10m, priority: 10}\n"
+    )
+    summary = Fleet(files.read(str(tmp_path / "scenario.yaml")), exact=True).run()
+    assert summary.jobs["succeeded"] >= 1
+    assert summary.preemptions >= 1

@@ -47,7 +47,7 @@ async def serving(root: Path, *options: str) -> AsyncIterator[DaemonProcess]:
 async def held_on_disk(daemon: DaemonProcess, *texts: bytes) -> None:
     """Wait until the daemon holds these pieces of output, in case their node goes away."""
     while True:
-        segments = (path.read_bytes() for path in daemon.state_dir.glob("output/*/*/[0-9]*"))
+        segments = (path.read_bytes() for path in daemon.state_dir.glob("output/*/*/*/[0-9]*"))
         found = b"".join(segments)
         if all(text in found for text in texts):
             return

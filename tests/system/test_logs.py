@@ -62,7 +62,7 @@ def test_a_follower_loses_and_doubles_nothing_when_agents_and_the_daemon_are_kil
 
 def held_by_the_daemon(here: Fleet, rank: int) -> bytes:
     """Give what is on the daemon's disk of a rank's output."""
-    return b"".join(path.read_bytes() for path in here.state_dir.glob(f"output/*/*,{rank}/[0-9]*"))
+    return b"".join(path.read_bytes() for path in here.state_dir.glob(f"output/*/*/{rank}/[0-9]*"))
 
 
 def test_of_a_node_that_is_away_what_it_had_sent_is_there_and_the_rest_when_it_is_back(fleet: Fleets) -> None:

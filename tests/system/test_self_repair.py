@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dlroverd_agent.launchers.interface import LaunchOrder
+from dlroverd_agent.launchers.process import ProcessLauncher
 
 from dlroverd.model.ids import RankKey
-from dlroverd.model.world import Desired
+from dlroverd.model.job import RankState
+from dlroverd.model.world import Desired, RankObservation
 from tests.system.daemon_process import DaemonProcess, spec, until
 from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until_ended
 from tests.system.fleet import until as until_seen
@@ -128,6 +131,35 @@ def test_a_file_that_was_tampered_with_is_written_again(here: Fleet) -> None:
     here.agents["n1"].start()
     here.until_nodes(lambda views: views[0].state == "ready")
     assert pids(here.client.job(job)) == before
+
+
+def test_a_rank_that_hides_what_it_is_known_by_is_still_there(tmp_path: Path) -> None:
+    """As programs do that write their title over their environment; each way to look would find the other one only."""
+
+    async def test() -> None:
+        states: asyncio.Queue[RankObservation] = asyncio.Queue()
+        launcher = ProcessLauncher(tmp_path, states.put_nowait)
+        hidden, forking = (RankKey(1, "trainer", 0, 1, rank) for rank in (0, 1))
+        script = {hidden: "exec env -i sleep 3600", forking: "sleep 3600 & wait"}
+        for key, line in script.items():
+            argv, uid, gid = ("/bin/sh", "-c", line), os.geteuid(), os.getegid()
+            await launcher.start(LaunchOrder(key=key, argv=argv, cwd="/", env={"PATH": "/bin"}, uid=uid, gid=gid))
+        pids_: dict[RankKey, int] = {}
+        while len(pids_) < len(script):
+            if (seen := await states.get()).state is RankState.RUNNING:
+                pids_[seen.key] = seen.pid
+        environ = Path(f"/proc/{pids_[hidden]}/environ")
+        await asyncio.to_thread(until_seen, environ.read_bytes, lambda content: not content)
+        assert await launcher.survey() == {hidden, forking}
+        for key in script:
+            await launcher.stop(key, 0.0, 0.0)
+        while pids_:
+            if (seen := await states.get()).state is RankState.GONE:
+                del pids_[seen.key]
+        assert await launcher.survey() == frozenset()
+        await launcher.close()
+
+    run(test())
 
 
 class DeafAgent(ScriptedAgent):

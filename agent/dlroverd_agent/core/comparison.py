@@ -6,7 +6,7 @@ the first one's end, finds it again and what is recorded of the rank did not cha
 
 from collections.abc import Callable, Mapping
 
-from dlroverd.model.difference import AGENT_KEEPS, Difference, DifferenceKind
+from dlroverd.model.difference import KEPT, Difference, DifferenceKind
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
@@ -71,7 +71,7 @@ class Comparison:
         ]
 
     def _note(self, kind: DifferenceKind, what: str, mended: str, at: float) -> None:
-        self.found = (*self.found, Difference(kind=kind, what=what, mended=mended, at=at))[-AGENT_KEEPS:]
+        self.found = (*self.found, Difference(kind=kind, what=what, mended=mended, at=at))[-KEPT:]
 
 
 def _doubts(item: Surveyed, recorded: Mapping[RankKey, RankObservation]) -> _Doubts:

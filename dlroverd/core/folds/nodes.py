@@ -8,7 +8,7 @@ from dlroverd.core.folds.worlds import observed
 from dlroverd.core.records import DrillRecord, GangRecord, GrantRecord, JobRecord, NodeRecord, OutageRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
-from dlroverd.model.difference import DAEMON_KEEPS
+from dlroverd.model.difference import newest
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Held
@@ -90,7 +90,7 @@ def orphans_seen(s: State, e: ev.OrphansSeen) -> None:
 
 def difference_seen(s: State, e: ev.DifferenceSeen) -> None:
     node = s.nodes[e.node]
-    s.put(s.nodes, e.node, replace(node, differences=(*node.differences, e.difference)[-DAEMON_KEEPS:]))
+    s.put(s.nodes, e.node, replace(node, differences=newest((*node.differences, e.difference))))
 
 
 def topology_changed(s: State, e: ev.TopologyChanged) -> None:

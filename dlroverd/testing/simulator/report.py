@@ -11,6 +11,7 @@ from dlroverd.model import event as ev
 from dlroverd.model.fault import Incident
 from dlroverd.model.ids import GangKey
 from dlroverd.model.phases import PHASES, UNKNOWN, phases
+from dlroverd.model.plan import PlanKind
 from dlroverd.testing.simulator.checks import Checks
 from dlroverd.testing.simulator.controller import Controller
 from dlroverd.testing.simulator.scenario import Scenario
@@ -110,6 +111,8 @@ class Report:
                     self._placed(self._jobs[event.round.job], len(event.grants))
                 case ev.RestartCounted():
                     self._counted["restarts"] += 1
+                case ev.StopPlanned(plan=plan):
+                    self._counted[plan.kind.value] += 1
                 case ev.JobMoved():
                     self._moved(event)
                 case ev.IncidentClosed():
@@ -159,7 +162,7 @@ class Report:
             waits_s={"p50": waits[49], "p90": waits[89], "p99": waits[98]},
             restarts=self._counted["restarts"],
             reschedules=self._counted["needs_nodes"],
-            preemptions=self._counted["preempted"],
+            preemptions=self._counted[PlanKind.PREEMPT.value],
             rank_starts=checks.starts,
             daemon_crashes=self._daemon.crashes,
             turns=checks.turns,

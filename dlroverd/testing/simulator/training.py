@@ -57,6 +57,7 @@ class _World:
     kept_s: float = 0.0
     reached_s: float = 0.0
     round: int = 0
+    stepped: int = 0  # the newest round that made steps
     members: dict[RankKey, Rank] = field(default_factory=dict)
     steps_from: float = 0.0
     seen_at: float = 0.0
@@ -231,6 +232,7 @@ class Training:
         world = self._current(round_, life)
         if world is None:
             return
+        world.stepped = round_.round
         world.steps_from = world.seen_at = self._schedule.now
         world.pace = self._pace(world)
         world.account.loading_s += world.script.times.join + world.script.times.load
@@ -255,10 +257,11 @@ class Training:
 
     def _step_of(self, rank: Rank) -> int:
         world = self._worlds.get(rank.key.gang_key)
-        if world is None or world.round != rank.key.round or not world.steps_from:
+        if world is None or world.stepped != rank.key.round:
             return -1
         self._settle(world)
-        return int(world.work_s / _STEP_S)
+        # Its peers may be stopped long after one of them broke the world.
+        return int((world.work_s if world.steps_from else world.reached_s) / _STEP_S)
 
     def _rate(self, world: _World) -> float:
         times = world.script.times
