@@ -26,7 +26,11 @@ P = ParamSpec("P")
 NODE_BYTES_PER_S = 1024 * 1024
 FLEET_BYTES_PER_S = 32 * 1024 * 1024
 # A call for each node of a world that forms, and the end of one for each when it stops, would hold up the next world.
+# When more nodes than that wait, it is a large one, and none of them begins before nobody was told anything for a
+# while; but no node waits for that for longer than `_MOST_WAIT_S`.
 NODES_PER_S = 100
+_QUIET_S = 1.0
+_MOST_WAIT_S = 30.0
 _RETRY_S = 10.0
 _LOG = structlog.get_logger("dlroverd.output")
 
@@ -57,12 +61,16 @@ class OutputCopy:
         self._held = held
         self._fleet_pace = Pace(FLEET_BYTES_PER_S)
         self._nodes_pace = Pace(NODES_PER_S)
+        self._waiting = 0
+        self._first = asyncio.Lock()
+        self._told_at = 0.0
         self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
         self._forgetting: set[asyncio.Task[None]] = set()
         self._said = ""
 
     def run_on(self, node: str, assignments: Iterable[Assignment]) -> None:
-        """Copy what these ranks write on a node, from now on and to their ends."""
+        """Copy what these ranks write on a node, which was just told to run them, from now on and to their ends."""
+        self._told_at = asyncio.get_running_loop().time()
         for each in assignments:
             key = (node, each.round)
             if each.checking or key in self._tasks:
@@ -95,7 +103,7 @@ class OutputCopy:
 
     async def _copy(self, node: str, assignment: Assignment) -> None:
         pace = Pace(NODE_BYTES_PER_S)
-        await self._nodes_pace.take(1)
+        await self._turn()
         try:
             sources = await self._held.run(self._held.begin, node, assignment.ranks())
         except OSError as error:
@@ -128,13 +136,29 @@ class OutputCopy:
                     sources[key] = piece.offset + len(piece.data)
                     if piece.eof:
                         if not complete:
-                            await self._nodes_pace.take(1)
+                            await self._turn()
                         complete.append(key)
                         del sources[key]
         finally:
             if complete:
                 await self._hold(self._held.finish, complete)
         return True
+
+    async def _turn(self) -> None:
+        """Wait until it is a node's turn to begin, or to end."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _MOST_WAIT_S
+        self._waiting += 1
+        try:
+            async with self._first:
+                while self._waiting > NODES_PER_S and loop.time() < latest:
+                    quiet_at = min(self._told_at + _QUIET_S, latest)
+                    if quiet_at <= loop.time():
+                        break
+                    await asyncio.sleep(quiet_at - loop.time())
+                await self._nodes_pace.take(1)
+        finally:
+            self._waiting -= 1
 
     async def _hold(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have the store do something; what it cannot hold is missing from it."""

@@ -33,6 +33,9 @@ _DOUBTFUL_BEATS = 2
 # The longest absence that an agent may announce: an operator who wants more drains the node.
 _MOST_AWAY_S = 600.0
 _OUTPUT_REQUESTS = 100
+# How long what nobody waits for is held back: while thousands of nodes are told of a world, each message that none of
+# them waits for makes the last one wait. Less than half of the time after which an agent misses an acknowledgement.
+LEISURE_S = 2.0
 # A beat costs the daemon a quarter of a millisecond: of 10,000 nodes at 1 s that is more than a processor. Who has
 # that many sets a longer `unreachable_after`, and gets fewer beats.
 _MOST_BEAT_INTERVAL_S = 5.0
@@ -60,6 +63,9 @@ class Session:
         self._beats_behind = 0
         self._repeats = 0
         self._acked = -1
+        self._unhurried: Desired | None = None
+        self._durable = -1
+        self._leisure: asyncio.TimerHandle | None = None
         self._asked_at = 0.0
         self._requests: list[LogRequest] = []
         self._ended = False
@@ -69,8 +75,17 @@ class Session:
     def send(self, wanted: Desired) -> None:
         """Send a desired state in place of any that still waits."""
         self._desired = self.told = replace(wanted, audit=self._audit)
+        self._unhurried = None
         self._beats_behind = 0
         self._wake.set()
+
+    def send_at_leisure(self, wanted: Desired) -> None:
+        """Send a desired state within LEISURE_S: its agent has nothing to do at once."""
+        if self._desired is not None:  # in place of the one that waits
+            self.send(wanted)
+        else:
+            self._unhurried = self.told = replace(wanted, audit=self._audit)
+            self._hold_back()
 
     def audit(self, wanted: Desired) -> None:
         """Send a desired state, unless a newer one was sent, and have the agent tell all that it sees."""
@@ -88,7 +103,11 @@ class Session:
             self._asked_at = beat.asked_at
             self._wake.set()
         last = self.told
-        if last is None or (beat.applied_log_id == last.log_id and beat.applied_position >= last.position):
+        if (
+            last is None
+            or last is self._unhurried
+            or (beat.applied_log_id == last.log_id and beat.applied_position >= last.position)
+        ):
             self._beats_behind = self._repeats = 0
             return False
         self._beats_behind += 1
@@ -102,11 +121,29 @@ class Session:
         self._acked = version
         self._wake.set()
 
+    def acknowledge_at_leisure(self, version: int) -> None:
+        """Say so within LEISURE_S, unless a newer version is durable by then."""
+        self._durable = version
+        self._hold_back()
+
     def request(self, wanted: LogRequest) -> None:
         """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
         if len(self._requests) >= _OUTPUT_REQUESTS:
             raise CallError(Reason.UNAVAILABLE, f"Node {self.node} has too many requests for output waiting.")
         self._requests.append(wanted)
+        self._wake.set()
+
+    def _hold_back(self) -> None:
+        if self._leisure is None:
+            self._leisure = asyncio.get_running_loop().call_later(LEISURE_S, self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._leisure = None
+        if self._unhurried is not None:
+            self._desired, self._unhurried = self._unhurried, None
+            self._beats_behind = 0
+        if self._durable >= 0:
+            self._acked, self._durable = self._durable, -1
         self._wake.set()
 
     @property
@@ -300,7 +337,7 @@ class Sessions:
         def settle(result: Outcome | CallError) -> None:
             # The version is read now: the entry may hold a newer report than the one it was made for.
             if isinstance(result, Done) and isinstance(entry.input, inp.NodeReport):
-                session.acknowledge(entry.input.observed.version)
+                session.acknowledge_at_leisure(entry.input.observed.version)
 
         entry = session.report = Entry(item, settle)
         self._inbox.put(entry)
@@ -330,7 +367,11 @@ class Sessions:
     def deliver(self, node: str, wanted: Desired) -> None:
         """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""
         session = self._live.get(node)
-        if session is not None:
+        if session is None:
+            return
+        if session.told is not None and _only_forgets(wanted, session.told):
+            session.send_at_leisure(wanted)
+        else:
             session.send(wanted)
 
     def end(self, node: str, why: CallError) -> None:
@@ -343,6 +384,12 @@ class Sessions:
         """End every session."""
         for session in self._live.values():
             session.end(why)
+
+
+def _only_forgets(wanted: Desired, told: Desired) -> bool:
+    """Tell whether all that is new in a desired state is that tombstones are gone, as they are carried out."""
+    kept = replace(wanted, position=told.position, audit=told.audit, tombstones=told.tombstones)
+    return kept == told and set(wanted.tombstones) < set(told.tombstones)
 
 
 def _check(hello: Hello) -> None:

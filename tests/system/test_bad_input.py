@@ -66,11 +66,18 @@ def test_more_than_the_fleet_has_is_refused(here: Fleet) -> None:
 @pytest.mark.parametrize(
     ("text", "starts", "said"),
     [
-        ("def f(:\n", 1, "raised SyntaxError at {script}:1: invalid syntax; starting it again can not help"),
+        (
+            "def f(:\n",
+            1,
+            "raised SyntaxError at {script}:1: invalid syntax; correct it and submit again; starting it again can not help",
+        ),
         (
             "\nimport nothing_such\n",
             1,
-            "raised ModuleNotFoundError at {script}:2: No module named 'nothing_such'; starting it again can not help",
+            (
+                "raised ModuleNotFoundError at {script}:2: No module named 'nothing_such'; install it for the job's "
+                "interpreter on every node, or name another interpreter with python; starting it again can not help"
+            ),
         ),
         (
             "def f():\n    raise KeyError('loss')\nf()\n",

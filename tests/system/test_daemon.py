@@ -152,7 +152,8 @@ def test_a_restarted_daemon_finds_its_jobs_and_restarts_nothing(tmp_path: Path, 
                     await agent.until(lambda: len(agent.received) > told)
                 assert client.info().log_id == at.log_id
                 assert client.info().position >= at.position
-                assert client.job(job) == before
+                now = replace(client.job(job), goodput=before.goodput)  # time goes on
+                assert now == before
                 assert agent.received[-1].assignments == agent.received[told - 1].assignments
                 for key in list(agent.starts):
                     agent.end(key)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from tests.system.fleet import SCRIPTS, Fleet, until
-from tests.system.test_elastic import Savings
+from tests.system.savings import Savings
 
 Make = Callable[..., Fleet]
 STEPS = str(SCRIPTS / "steps.py")

@@ -175,8 +175,7 @@ class SystemdLauncher:
 
     async def find_end(self, key: RankKey) -> None:
         """Find out how a rank ended; see `Launcher.find_end`."""
-        rank = self._ranks.get(key)
-        if rank is not None and rank.record.state is RankState.RUNNING:
+        if (rank := self._ranks.get(key)) is not None and rank.record.state is RankState.RUNNING:
             await self._look(rank)
             self._finish(rank, rank.record.over(lost=VANISHED))
 
