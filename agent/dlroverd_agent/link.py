@@ -15,7 +15,7 @@ import grpc.aio
 import structlog
 
 from dlroverd.model.ids import GangKey
-from dlroverd.model.world import Desired, Progress
+from dlroverd.model.world import Desired, Observed, Progress
 from dlroverd.protocol import channel
 from dlroverd.protocol.certificates import CertificateError, refusal
 from dlroverd.protocol.channel import DAEMON_NAME, AddressError, TlsFiles
@@ -46,6 +46,9 @@ LAST_RETRY_S = 5.0
 # would only dial again, behind all others.
 WELCOME_S = 30.0
 BYE_S = 1.0
+# The ranks of a node start and end within a moment of each other, and each report says all: the first goes at once,
+# and what happens in this time after it goes as one.
+REPORT_EVERY_S = 0.02
 CLOCK_LIMIT_S = 5.0
 
 # What passes by itself; everything else needs a person, and is tried again slowly. The duplicate may be the session
@@ -233,21 +236,31 @@ class Link:
     async def _speak(self, call: _Call, interval_s: float) -> None:
         """Send what waits, and a beat in time. Ends after a goodbye, or with the call: the listener learns why."""
         loop = asyncio.get_running_loop()
-        beat_at = loop.time() + interval_s
+        beat_at, report_at = loop.time() + interval_s, 0.0
         try:
             while not self._leaving or self._outbox:
                 try:
-                    async with asyncio.timeout_at(beat_at):
+                    async with asyncio.timeout_at(min(beat_at, report_at) if self._outbox else beat_at):
                         await self._filled.wait()
                 except TimeoutError:
-                    self.send(self._peer.beat())
-                    beat_at = loop.time() + interval_s
+                    if loop.time() >= beat_at:
+                        self.send(self._peer.beat())
+                        beat_at = loop.time() + interval_s
                 self._filled.clear()
-                while self._outbox:
-                    await call.write(AGENT_MESSAGE.wrap(self._outbox.pop(next(iter(self._outbox)))))
+                while (message := self._take(reports=loop.time() >= report_at)) is not None:
+                    await call.write(AGENT_MESSAGE.wrap(message))
+                    if isinstance(message, Observed):
+                        report_at = loop.time() + REPORT_EVERY_S
             await call.done_writing()
         except asyncio.InvalidStateError:
             pass
+
+    def _take(self, *, reports: bool) -> AgentMessage | None:
+        """Take the next message to be sent; a report only if it may go already, or is among the last words."""
+        for key in self._outbox:
+            if reports or self._leaving or key is not Observed:
+                return self._outbox.pop(key)
+        return None
 
     async def _listen(self, stub: AgentServiceStub, call: _Call, pushes: "set[asyncio.Task[None]]") -> None:
         """Take what the daemon says until it ends the call."""

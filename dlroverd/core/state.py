@@ -224,6 +224,8 @@ class State:
 
     def _index_rank(self, key: RankKey, old: RankRecord | None, new: RankRecord | None) -> None:
         gang = key.gang_key
+        if old is not None and new is not None and (old.state, old.node) == (new.state, new.node):
+            return
         for rank, more in ((old, -1), (new, 1)):
             if rank is not None:
                 _count(self.tally, gang, rank.state, more)

@@ -26,7 +26,7 @@ P = ParamSpec("P")
 NODE_BYTES_PER_S = 1024 * 1024
 FLEET_BYTES_PER_S = 32 * 1024 * 1024
 # A call for each node of a world that forms, and the end of one for each when it stops, would hold up the next world.
-# When more nodes than that wait, it is a large one, and none of them begins before nobody was told anything for a
+# When more nodes than that wait, it is a large one, and none of them begins before the daemon had little to do for a
 # while; but no node waits for that for longer than `_MOST_WAIT_S`.
 NODES_PER_S = 100
 _QUIET_S = 1.0
@@ -63,14 +63,13 @@ class OutputCopy:
         self._nodes_pace = Pace(NODES_PER_S)
         self._waiting = 0
         self._first = asyncio.Lock()
-        self._told_at = 0.0
+        self._busy_at = 0.0
         self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
         self._forgetting: set[asyncio.Task[None]] = set()
         self._said = ""
 
     def run_on(self, node: str, assignments: Iterable[Assignment]) -> None:
-        """Copy what these ranks write on a node, which was just told to run them, from now on and to their ends."""
-        self._told_at = asyncio.get_running_loop().time()
+        """Copy what these ranks write on a node, from now on and to their ends."""
         for each in assignments:
             key = (node, each.round)
             if each.checking or key in self._tasks:
@@ -78,6 +77,10 @@ class OutputCopy:
             task = asyncio.create_task(self._copy(node, each), name=f"copy of {each.round} on {node}")
             self._tasks[key] = task
             task.add_done_callback(partial(self._done, key))
+
+    def busy(self) -> None:
+        """Note that the daemon has much to do just now."""
+        self._busy_at = asyncio.get_running_loop().time()
 
     def forget(self, job: int) -> None:
         """Let go of a job that left the state."""
@@ -152,7 +155,7 @@ class OutputCopy:
         try:
             async with self._first:
                 while self._waiting > NODES_PER_S and loop.time() < latest:
-                    quiet_at = min(self._told_at + _QUIET_S, latest)
+                    quiet_at = min(self._busy_at + _QUIET_S, latest)
                     if quiet_at <= loop.time():
                         break
                     await asyncio.sleep(quiet_at - loop.time())

@@ -34,6 +34,9 @@ from dlroverd.store.interface import Store
 
 T = TypeVar("T")
 
+# A turn with more than so many nodes in it is one of many in which a world forms or ends.
+_MANY = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -144,6 +147,8 @@ class Runtime:
             await self.journal.snapshot(*await self._to_save.get())
 
     def _release(self, batch: Batch) -> None:
+        if len(batch.answers) + len(batch.desired) > _MANY:
+            self._copy.busy()
         for node, wanted in batch.desired:
             self.sessions.deliver(node, wanted)
             self._copy.run_on(node, wanted.assignments)

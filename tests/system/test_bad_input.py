@@ -69,7 +69,10 @@ def test_more_than_the_fleet_has_is_refused(here: Fleet) -> None:
         (
             "def f(:\n",
             1,
-            "raised SyntaxError at {script}:1: invalid syntax; correct it and submit again; starting it again can not help",
+            (
+                "raised SyntaxError at {script}:1: invalid syntax; correct it and submit again; "
+                "starting it again can not help"
+            ),
         ),
         (
             "\nimport nothing_such\n",

@@ -5,6 +5,9 @@ peers, of its host, of its code. How it was killed comes last, since a survivor 
 peer" before it was stopped is a victim, whatever signal ended it.
 """
 
+from dataclasses import replace
+from functools import lru_cache
+
 from dlroverd.core.classify.collective import COLLECTIVES
 from dlroverd.core.classify.cuda import DEVICES
 from dlroverd.core.classify.exits import CODES, HOSTS, SIGNALS, STOPPED
@@ -37,7 +40,13 @@ def succeeded(exit_: ExitInfo | None) -> bool:
 
 def classify(rank: RankRecord, exit_: ExitInfo) -> Cause:
     """Name what ended `rank` by the first matching row."""
+    rule, said = _explain(replace(exit_, exited_at=0.0, step=-1))
+    sentence = f"rank {rank.key.rank} on {rank.node} {said}"
+    return Cause(kind=rule.kind, rule=rule.name, sentence=sentence, rank=rank.key, node=rank.node, exit=exit_)
+
+
+@lru_cache(maxsize=64)  # thousands of ranks that were stopped together ended alike
+def _explain(exit_: ExitInfo) -> tuple[Rule, str]:
     end = Ended.of(exit_)
     rule = next(rule for rule in RULES if rule.matches(end))
-    sentence = f"rank {rank.key.rank} on {rank.node} {rule.sentence(end)}"
-    return Cause(kind=rule.kind, rule=rule.name, sentence=sentence, rank=rank.key, node=rank.node, exit=exit_)
+    return rule, rule.sentence(end)

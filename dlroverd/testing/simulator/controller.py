@@ -208,12 +208,17 @@ class Controller:
         self._schedule.after(_RESEND_S, self._alive(lambda: self._behind(live, wanted)))
 
     def _behind(self, live: _Session, wanted: Desired) -> None:
-        """Two beats later: send again what the agent has not applied."""
+        """Two beats later, or when its beats arrive again: send once more what the agent has not applied."""
         host = live.host
-        if self._sessions.get(host.name) is live and live.sent is wanted and host.hears(live.id):
-            applied = host.core.followed if host.core is not None else None
-            if applied is None or (applied.log_id, applied.position) < (wanted.log_id, wanted.position):
-                self._send(live, wanted)
+        if self._sessions.get(host.name) is not live or live.sent is not wanted:
+            return
+        applied = host.core.followed if host.core is not None else None
+        if applied is not None and (applied.log_id, applied.position) >= (wanted.log_id, wanted.position):
+            return
+        if host.hears(live.id):
+            self._send(live, wanted)
+        else:
+            self._schedule.after(_RESEND_S, self._alive(lambda: self._behind(live, wanted)))
 
     def _ack(self, live: _Session, version: int) -> None:
         host = live.host

@@ -40,16 +40,16 @@ class Network:
         self._cut[node] += 1
 
     def heal(self, node: str) -> None:
-        """End one cut of a node's way to the daemon."""
-        self._cut[node] -= 1
+        """End one cut of a node's way to the daemon, unless all have ended."""
+        self._cut[node] = max(0, self._cut[node] - 1)
 
     def part(self, node: str) -> None:
         """Let nothing pass between a node and the others."""
         self._apart[node] += 1
 
     def join(self, node: str) -> None:
-        """End one cut of a node's way to the others."""
-        self._apart[node] -= 1
+        """End one cut of a node's way to the others, unless all have ended."""
+        self._apart[node] = max(0, self._apart[node] - 1)
 
     def settle(self) -> None:
         """End all cuts, and be reliable from now on."""
