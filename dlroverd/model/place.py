@@ -20,7 +20,7 @@ Name = tuple[str, int]
 def place(index: FreeIndex, request: PlacementRequest) -> Placement | NoFit:
     """Give all gangs of a request their nodes, or none. `index` is as before when this returns.
 
-    Doubtful nodes are taken when nothing else fits, the least doubtful first. Every gang first gets its fewest nodes;
+    Doubtful nodes are taken when nothing else fits or would lie idle, the least doubtful first. Every gang first gets its fewest nodes;
     what is free then goes to the gangs in order, as much as each may take. Nodes are packed, spread or near as a gang
     wishes, and otherwise the least free ones that suffice, so that large holes stay for large jobs.
 
@@ -106,10 +106,19 @@ class _Attempt:
             if gang.most == len(own):
                 continue
             self._give_back(gang)
-            room = self._open_to(gang, gang.most)[0].count(self._index)
-            total = min(room, gang.most) // gang.node_unit * gang.node_unit
+            # Rather a doubtful node more than one that lies idle: unused, it could never prove itself.
+            known = self._doubt
+            wider = [(self._legal(gang, doubt), -doubt) for doubt in self._index.doubts() if doubt >= known]
+            total, least = max(wider, default=(0, -known))
+            self._doubt = -least
             chosen = self._choose(gang, total, 0) if total > len(own) else None
             self._take(gang, own if chosen is None else chosen)
+
+    def _legal(self, gang: GangRequest, doubt: int) -> int:
+        """How many nodes, at most so doubtful, a gang that has none may have now."""
+        self._doubt = doubt
+        room = self._open_to(gang, gang.most)[0].count(self._index)
+        return min(room, gang.most) // gang.node_unit * gang.node_unit
 
     def placement(self) -> Placement:
         """What was given, in the order that ranks take it."""

@@ -103,11 +103,7 @@ class Session:
             self._asked_at = beat.asked_at
             self._wake.set()
         last = self.told
-        if (
-            last is None
-            or last is self._unhurried
-            or (beat.applied_log_id == last.log_id and beat.applied_position >= last.position)
-        ):
+        if last is None or last is self._unhurried or _has(beat, last):
             self._beats_behind = self._repeats = 0
             return False
         self._beats_behind += 1
@@ -366,8 +362,7 @@ class Sessions:
 
     def deliver(self, node: str, wanted: Desired) -> None:
         """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""
-        session = self._live.get(node)
-        if session is None:
+        if (session := self._live.get(node)) is None:
             return
         if session.told is not None and _only_forgets(wanted, session.told):
             session.send_at_leisure(wanted)
@@ -376,14 +371,17 @@ class Sessions:
 
     def end(self, node: str, why: CallError) -> None:
         """End a node's session, if it has one."""
-        session = self._live.get(node)
-        if session is not None:
+        if (session := self._live.get(node)) is not None:
             session.end(why)
 
     def end_all(self, why: CallError) -> None:
         """End every session."""
         for session in self._live.values():
             session.end(why)
+
+
+def _has(beat: Beat, wanted: Desired) -> bool:
+    return beat.applied_log_id == wanted.log_id and beat.applied_position >= wanted.position
 
 
 def _only_forgets(wanted: Desired, told: Desired) -> bool:

@@ -14,7 +14,7 @@ from dlroverd.core.turn import Done
 from dlroverd.model.ids import GangKey
 from dlroverd.model.input import GangStepped, NodeSilent
 from dlroverd.model.job import GangState
-from dlroverd.model.world import Desired, Held, Observed, Progress
+from dlroverd.model.world import Desired, Held, Observed, Progress, Tombstone
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest
 from dlroverd.runtime.inbox import Inbox
@@ -89,6 +89,45 @@ def test_an_agent_that_is_behind_for_some_beats_is_told_again() -> None:
         assert await said(session) == [Ack(observed_version=1)]
         session.beat(behind)
         assert await said(session) == [wanted]
+
+    run(test())
+
+
+def test_an_agent_that_has_nothing_to_do_for_it_is_told_at_leisure() -> None:
+    async def test() -> None:
+        sessions = Sessions(State("log"), Inbox(), 5.0)
+        session = sessions.open(hello())
+        tombstone = Tombstone(round=GangKey(1, "worker", 0).at(1), grace_s=0.0, evidence_s=0.0, reason="it failed")
+        stops = Desired(log_id="log", position=7, tombstones=(tombstone,))
+        sessions.deliver("n1", stops)
+        assert await said(session) == [stops]
+        stopped = Desired(log_id="log", position=8)
+        sessions.deliver("n1", stopped)
+        assert session.told == stopped
+        session.acknowledge(1)
+        assert await said(session) == [Ack(observed_version=1)]
+        behind = Beat(applied_log_id="log", applied_position=7, observed_version=0)
+        assert not any(session.beat(behind) for _ in range(20))
+        assert await said(session) == [stopped]
+        sessions.deliver("n1", replace(stops, position=9))
+        assert await said(session) == [replace(stops, position=9)]
+
+    run(test())
+
+
+def test_what_is_to_be_done_at_once_takes_the_place_of_what_was_left_for_later() -> None:
+    async def test() -> None:
+        sessions = Sessions(State("log"), Inbox(), 5.0)
+        session = sessions.open(hello())
+        tombstone = Tombstone(round=GangKey(1, "worker", 0).at(1), grace_s=0.0, evidence_s=0.0, reason="it failed")
+        stops = Desired(log_id="log", position=7, tombstones=(tombstone,))
+        sessions.deliver("n1", stops)
+        assert await said(session) == [stops]
+        sessions.deliver("n1", Desired(log_id="log", position=8))
+        sessions.deliver("n1", replace(stops, position=9))
+        assert await said(session) == [replace(stops, position=9)]
+        session.acknowledge_at_leisure(4)
+        assert await said(session) == [Ack(observed_version=4)]
 
     run(test())
 
