@@ -20,9 +20,10 @@ Name = tuple[str, int]
 def place(index: FreeIndex, request: PlacementRequest) -> Placement | NoFit:
     """Give all gangs of a request their nodes, or none. `index` is as before when this returns.
 
-    Doubtful nodes are taken when nothing else fits or they would lie idle, the least doubtful first. Every gang first gets
-    its fewest nodes; what is free then goes to the gangs in order, as much as each may take. Nodes are packed, spread or
-    near as a gang wishes, and otherwise the least free ones that suffice, so that large holes stay for large jobs.
+    Doubtful nodes are taken when nothing else fits or they would lie idle, the least doubtful first. Every gang first
+    gets its fewest nodes; what is free then goes to the gangs in order, as much as each may take. Nodes are packed,
+    spread or near as a gang wishes, and otherwise the least free ones that suffice, so that large holes stay for large
+    jobs.
 
     Whenever there is room for gangs that need the same slots per node it is found, unless some are to be apart or
     together. With unequal needs this is bin packing, and a fit may be missed.
