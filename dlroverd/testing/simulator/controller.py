@@ -259,7 +259,7 @@ class Controller:
             live = sessions[node]
             self._schedule.after(
                 self._rng.uniform(0.0, 0.3),
-                lambda live=live: live.host.wake(lambda: live.host.parted(live.id)),  # type: ignore[misc]
+                lambda live=live: live.host.wake(lambda: live.host.parted(live.id)),  # type: ignore[misc] # a default has no type
             )
         self._schedule.after(self._rng.uniform(0.3, 10.0), self._restart)
 

@@ -96,10 +96,10 @@ class People:
         self.jobs: dict[str, int] = {}
         self.refused: list[str] = []
         for plan in plans:
-            schedule.after(plan.submit_after_s, lambda plan=plan: self._submit(plan))  # type: ignore[misc]
+            schedule.after(plan.submit_after_s, lambda plan=plan: self._submit(plan))  # type: ignore[misc] # a default has no type
             if plan.cancel_after_s:
                 at_s = plan.submit_after_s + plan.cancel_after_s
-                schedule.after(at_s, lambda plan=plan: self._cancel(plan.spec.name))  # type: ignore[misc]
+                schedule.after(at_s, lambda plan=plan: self._cancel(plan.spec.name))  # type: ignore[misc] # a default has no type
 
     def meddle(self, times: int, over_s: float) -> None:
         """Have so many jobs cancelled, and as many restarted, at any time."""

@@ -159,7 +159,7 @@ class Ranks:
             return
         training.left_s = 0.0
         for rank in list(training.members.values()):
-            rank.later(self._rng.uniform(0.0, 0.5), lambda rank=rank: self._succeed(rank))  # type: ignore[misc]
+            rank.later(self._rng.uniform(0.0, 0.5), lambda rank=rank: self._succeed(rank))  # type: ignore[misc] # a default has no type
 
     def _succeed(self, rank: Rank) -> None:
         self._end(rank, ExitInfo(exited_at=self._schedule.now, code=0))
@@ -198,7 +198,7 @@ class Ranks:
         for peer in list(training.members.values()):
             if peer is not lost and self._rng.random() >= _HANGS:
                 delay_s = self._rng.uniform(soonest_s, latest_s)
-                peer.later(delay_s, lambda peer=peer: self._fail(peer, _PEER_LOST))  # type: ignore[misc]
+                peer.later(delay_s, lambda peer=peer: self._fail(peer, _PEER_LOST))  # type: ignore[misc] # a default has no type
 
 
 def _bug(kind: str) -> ErrorReport:
