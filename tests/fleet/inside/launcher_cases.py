@@ -202,6 +202,13 @@ class TestUnits(SystemdBench):
         assert int(files.split()[0]) > 1024
         assert place == "{1} 123"
 
+    def test_memory_comes_from_the_numa_nodes_that_are_asked_for(self, state_dir: Path) -> None:
+        an_order = replace(
+            python("print(open('/proc/self/numa_maps').readline().split()[1])"), resources=Resources(numa_nodes="0")
+        )
+        _, _, output = asyncio.run(self.run_to_end(state_dir, an_order))
+        assert output == "bind:0\n"
+
     def test_cpus_that_are_not_here_are_a_launch_fault(self, state_dir: Path) -> None:
         an_order = replace(order("/bin/true"), resources=Resources(cpus="1000-1003"))
         gone, _, _ = asyncio.run(self.run_to_end(state_dir, an_order))
