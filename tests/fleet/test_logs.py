@@ -65,8 +65,9 @@ def test_of_a_host_that_died_what_it_had_sent_is_there_and_all_when_it_is_back(f
     assert int(found[1]) == len(held)
     assert in_order(held) >= 100
     assert held.startswith(sent), "what a reader had seen before the host died is gone"
+    # The host may have died in the middle of a line: that is the third one, and is not shown.
     assert re.fullmatch(
-        rf"Round 1: .*\b{node}\b.*\n(\[rank\d\] step \d+\n){{3}}",
+        rf"Round 1: .*\b{node}\b.*\n(\[rank\d\] step \d+\n){{2,3}}",
         fleet.ctl("logs", str(job), "--first-error", "--round", "1", "--tail", "3", code=1),
     )
 
