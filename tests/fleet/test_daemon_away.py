@@ -1,5 +1,8 @@
 """The daemon is gone for minutes under a torch job on two hosts, and nothing of that job knows."""
 
+from functools import partial
+from operator import le
+
 from tests.fleet.conftest import Boot
 from tests.fleet.harness import CTL, DAEMON, SCRIPTS
 from tests.fleet.measures import longest_over_median, steps
@@ -23,7 +26,7 @@ def test_the_daemon_gone_for_minutes_stops_nothing(boot: Boot) -> None:
 
     fleet.exec(CTL, "systemctl", "stop", DAEMON)
     for step in range(first, first + AWAY_S // EVERY_S + 1, 10):  # a wait for all at once would be out of patience
-        until(lambda: int(state.read_text()), lambda done, wanted=step: done >= wanted)  # type: ignore[misc] # as seen
+        until(lambda: int(state.read_text()), partial(le, step))
     fleet.exec(CTL, "systemctl", "start", DAEMON)
 
     fleet.until_ready()
@@ -38,4 +41,4 @@ def test_the_daemon_gone_for_minutes_stops_nothing(boot: Boot) -> None:
         done = list(steps(fleet, job, rank))
         assert [number for number, _ in done] == list(range(1, len(done) + 1))
         assert len(done) >= first + AWAY_S // EVERY_S
-        print(f"rank {rank}: longest step over median", longest_over_median([at for _, at in done]))  # noqa: T201
+        print(f"rank {rank}: longest step over median", longest_over_median([at for _, at in done]))  # noqa: T201 - a timing is shown, not asserted

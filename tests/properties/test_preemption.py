@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlroverd.core import invariants
+from dlroverd.core.handle import Decision
+from dlroverd.model import input as inp
 from dlroverd.model.event import JobMoved, RoomAsked
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.job import GangState, JobState, RankState
@@ -34,8 +36,9 @@ class Watched(Desk):
         self.left: dict[int, list[float]] = {}
         self.helped: dict[int, list[float]] = {}
 
-    def turn(self, *items: object) -> object:  # type: ignore[override] # it looks on
-        decision = super().turn(*items)  # type: ignore[arg-type] # as above
+    def turn(self, *items: inp.Input) -> Decision:
+        """Hand in inputs, and look at what comes of them."""
+        decision = super().turn(*items)
         for event in decision.events:
             if isinstance(event, JobMoved) and event.on == "planned_stop":
                 self.left.setdefault(event.job, []).append(decision.now)

@@ -36,15 +36,15 @@ def command(node: str, output_: str, address: str | None) -> None:
 
 def _facts(detail: "NodeDetail") -> None:
     node = detail.node
+    labels = ", ".join(f"{name}={value}" for name, value in sorted(node.labels.items()))
     rows = [
         ["state", f"{node.state} since {output.clock(node.since)}: {node.reason}"],
         ["host", f"{detail.hostname}, {', '.join(detail.addresses) or node.address}; agent {node.agent_version}"],
         ["size", f"{detail.cpus} CPUs, {detail.memory_bytes / _GIB:.0f} GiB; {node.free} of {node.slots} slots free"],
         ["jobs", ", ".join(f"job {job}" for job in node.jobs) or "none"],
-        *([["labels", ", ".join(f"{name}={value}" for name, value in sorted(node.labels.items()))]]
-          if node.labels else []),
+        *([["labels", labels]] if labels else []),
         *(["note", note] for note in node.notes),
-    ]  # fmt: skip
+    ]
     output.table(["FACT", ""], rows)
 
 

@@ -37,7 +37,7 @@ def lines(verb: str, file: str, asked: dict[str, Any]) -> Iterator[str]:
                 if line.startswith(('{"error"', '{"seed"')):
                     _explain(json.loads(line))
                 yield line
-        except BaseException:
+        except BaseException:  # Ctrl-C too, and a reader that has seen enough: it is not to run on
             program.terminate()
             raise
     if program.returncode:

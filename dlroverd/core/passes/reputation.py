@@ -49,9 +49,8 @@ def blame(turn: Turn, job: JobRecord, cause: Cause) -> None:
     worth = odds.weight(share, _own_rate(turn, job, cause.node))
     if worth < _LEAST_WORTH:
         return
-    _accuse(turn, cause.node, (HOST, cause.node), Evidence(
-        at=turn.now, kind=cause.kind.value, weight=worth, sentence=cause.sentence, job=job.id
-    ))  # fmt: skip
+    evidence = Evidence(at=turn.now, kind=cause.kind.value, weight=worth, sentence=cause.sentence, job=job.id)
+    _accuse(turn, cause.node, (HOST, cause.node), evidence)
 
 
 def _own_rate(turn: Turn, job: JobRecord, node: str) -> float:

@@ -41,6 +41,10 @@ class _Session:
     id: int
     sent: Desired | None = None
 
+    def part(self) -> None:
+        """Have its agent find out that it has ended; a frozen one does when it thaws."""
+        self.host.wake(lambda: self.host.parted(self.id))
+
 
 class Controller:
     """The daemon, up or down. `calm`: it dies only when told to, and its scheduler plugin answers well."""
@@ -128,9 +132,7 @@ class Controller:
         live = self._sessions.pop(node, None)
         if live is not None:
             # A stream closed from here, which a frozen or cut off agent finds out later.
-            self._schedule.after(
-                self._rng.uniform(0.1, 10.0), lambda: live.host.wake(lambda: live.host.parted(live.id))
-            )
+            self._schedule.after(self._rng.uniform(0.1, 10.0), live.part)
 
     # ---- turns
 
@@ -259,7 +261,7 @@ class Controller:
             live = sessions[node]
             self._schedule.after(
                 self._rng.uniform(0.0, 0.3),
-                lambda live=live: live.host.wake(lambda: live.host.parted(live.id)),  # type: ignore[misc] # a default has no type
+                live.part,
             )
         self._schedule.after(self._rng.uniform(0.3, 10.0), self._restart)
 

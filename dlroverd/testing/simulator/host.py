@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -360,4 +361,4 @@ class Host:
         held = {each.round for each in self._followed.held.assignments}
         self._progress = {gang: each for gang, each in self._progress.items() if each.round in held}
         for progress in self._progress.values():
-            self._network.send(self.name, lambda progress=progress: self.daemon.progress(progress), once=True)  # type: ignore[misc] # a default has no type
+            self._network.send(self.name, partial(self.daemon.progress, progress), once=True)

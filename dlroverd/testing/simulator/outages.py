@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from dlroverd.model.fault import ErrorReport
@@ -53,7 +54,7 @@ class Outages:
     def plan(self, faults: list[Fault]) -> None:
         """Have each happen in its time."""
         for fault in faults:
-            self._schedule.at(BEGIN + fault.at_s, lambda fault=fault: self._begin(fault))  # type: ignore[misc] # a default has no type
+            self._schedule.at(BEGIN + fault.at_s, partial(self._begin, fault))
 
     def _begin(self, fault: Fault) -> None:
         self.happened[fault.kind] += 1
@@ -89,7 +90,7 @@ class Outages:
             self._off[node] += 1
             self._hosts[node].power_off()
             # Hosts come back one by one, even where their power came back at once.
-            self._later(repair_s + self._rng.uniform(0.0, 60.0), lambda node=node: self._switch_on(node))  # type: ignore[misc] # a default has no type
+            self._later(repair_s + self._rng.uniform(0.0, 60.0), partial(self._switch_on, node))
 
     def _switch_on(self, node: str) -> None:
         self._off[node] -= 1
@@ -101,15 +102,15 @@ class Outages:
             if daemon:
                 self._network.cut(node)
                 self._daemon.doubt(node)
-                self._later(repair_s, lambda node=node: self._network.heal(node))  # type: ignore[misc] # a default has no type
+                self._later(repair_s, partial(self._network.heal, node))
             if peers:
                 self._network.part(node)
                 self._slow(node, 0.0, repair_s)
-                self._later(repair_s, lambda node=node: self._network.join(node))  # type: ignore[misc] # a default has no type
+                self._later(repair_s, partial(self._network.join, node))
                 for rank in {rank.key.round_key: rank for rank in self._hosts[node].living()}.values():
                     wait_s = self._training.link_error_s(rank)
                     if wait_s < repair_s:
-                        rank.later(wait_s, lambda rank=rank: self._training.crash(rank, PEER_LOST))  # type: ignore[misc] # a default has no type
+                        rank.later(wait_s, partial(self._training.crash, rank, PEER_LOST))
 
     def _slow(self, node: str, pace: float, repair_s: float) -> None:
         host = self._hosts[node]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from dlroverd.core.turn import Done, Outcome
@@ -96,10 +97,10 @@ class People:
         self.jobs: dict[str, int] = {}
         self.refused: list[str] = []
         for plan in plans:
-            schedule.after(plan.submit_after_s, lambda plan=plan: self._submit(plan))  # type: ignore[misc] # a default has no type
+            schedule.after(plan.submit_after_s, partial(self._submit, plan))
             if plan.cancel_after_s:
                 at_s = plan.submit_after_s + plan.cancel_after_s
-                schedule.after(at_s, lambda plan=plan: self._cancel(plan.spec.name))  # type: ignore[misc] # a default has no type
+                schedule.after(at_s, partial(self._cancel, plan.spec.name))
 
     def meddle(self, times: int, over_s: float) -> None:
         """Have so many jobs cancelled, and as many restarted, at any time."""

@@ -6,6 +6,7 @@ kept (as if in checkpoints) when it breaks. Its agent hears of a rank only throu
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
@@ -54,7 +55,7 @@ class Rank:
 
     def move(self, state: RankState, **facts: object) -> None:
         """Go on to a state, and have the agent see it."""
-        self.seen = replace(self.seen, state=state, **facts)  # type: ignore[arg-type]
+        self.seen = replace(self.seen, state=state, **facts)  # type: ignore[arg-type] # fields of RankObservation
         self.report(self.seen)
 
 
@@ -159,7 +160,7 @@ class Ranks:
             return
         training.left_s = 0.0
         for rank in list(training.members.values()):
-            rank.later(self._rng.uniform(0.0, 0.5), lambda rank=rank: self._succeed(rank))  # type: ignore[misc] # a default has no type
+            rank.later(self._rng.uniform(0.0, 0.5), partial(self._succeed, rank))
 
     def _succeed(self, rank: Rank) -> None:
         self._end(rank, ExitInfo(exited_at=self._schedule.now, code=0))
@@ -198,7 +199,7 @@ class Ranks:
         for peer in list(training.members.values()):
             if peer is not lost and self._rng.random() >= _HANGS:
                 delay_s = self._rng.uniform(soonest_s, latest_s)
-                peer.later(delay_s, lambda peer=peer: self._fail(peer, _PEER_LOST))  # type: ignore[misc] # a default has no type
+                peer.later(delay_s, partial(self._fail, peer, _PEER_LOST))
 
 
 def _bug(kind: str) -> ErrorReport:

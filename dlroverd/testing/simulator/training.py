@@ -7,6 +7,7 @@ breaks. Nothing happens while nothing goes wrong: steps and checkpoints are arit
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from dlroverd.model.fault import REBOOTED, ErrorReport, ExitInfo
@@ -121,7 +122,7 @@ class Training:
         peers = [] if world is None or world.round != rank.key.round else list(world.members.values())
         self._fail(rank, error)
         for peer in self._rng.sample(peers, min(_PEERS_THAT_FAIL, len(peers))):
-            peer.later(self._rng.uniform(0.1, 3.0), lambda peer=peer: self._fail(peer, PEER_LOST))  # type: ignore[misc] # a default has no type
+            peer.later(self._rng.uniform(0.1, 3.0), partial(self._fail, peer, PEER_LOST))
 
     def slow(self, ranks: list[Rank], node: str, pace: float) -> None:
         """Have all steps on a node, of which `ranks` live, take longer: 0 stands still. Ends with `hasten`."""
@@ -300,7 +301,7 @@ class Training:
         for rank in world.members.values():
             nodes.setdefault(rank.node, []).append(rank)
         for ranks in nodes.values():
-            ranks[0].later(self._rng.uniform(0.0, 0.5), lambda ranks=ranks: self._succeed(ranks, exit_))  # type: ignore[misc] # a default has no type
+            ranks[0].later(self._rng.uniform(0.0, 0.5), partial(self._succeed, ranks, exit_))
 
     def _succeed(self, ranks: list[Rank], exit_: ExitInfo) -> None:
         for rank in ranks:
