@@ -26,7 +26,7 @@ CTL = "ctl1"
 DAEMON, AGENT = "dlroverd.service", "dlroverd-agent.service"
 SCRIPTS = Path(__file__).parent / "scripts"
 PORT = 7700
-OVER = ("succeeded", "failed", "cancelled")
+
 _PYTHON = Path(sys.executable)
 CTL_PROGRAM = str(_PYTHON.parent / "dlroverctl")
 _TLS = Path("/etc/dlroverd/tls")
@@ -141,10 +141,7 @@ class Fleet(Bed, Waiting):
         for unit, host in self._services():
             self.exec(host, "systemctl", "start", unit)
         self.until_ready()
-        for view in self.client.jobs():
-            if view.state not in OVER:
-                self.client.cancel(view.id)
-                self.until_over(view.id)
+        self.end_jobs()
         left = [(node, each) for node in self.nodes for each in self.processes(node) if "DLROVERD_JOB" in each.environ]
         assert not left, f"these processes were left: {left}"
 

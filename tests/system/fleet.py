@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 
 from dlroverd.client import Client
 from dlroverd.model.view import JobView, NodeView
+from dlroverd.protocol.errors import CallError
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 DLROVERCTL = (sys.executable, "-m", "dlroverd.cli.app")
 DEADLINE_S = 60.0
+OVER = ("succeeded", "failed", "cancelled")
 T = TypeVar("T")
 
 
@@ -75,7 +77,19 @@ class Waiting:
 
     def until_over(self, job: int) -> JobView:
         """Wait for a job's end."""
-        return self.until_job(job, lambda view: view.state in ("succeeded", "failed", "cancelled"))
+        return self.until_job(job, lambda view: view.state in OVER)
+
+    def end_jobs(self) -> None:
+        """Cancel every job that goes on, and wait for its end."""
+        for view in self.client.jobs():
+            if view.state in OVER:
+                continue
+            try:
+                self.client.cancel(view.id)
+            except CallError:
+                if self.client.job(view.id).state not in OVER:  # else it ended by itself at this very moment
+                    raise
+            self.until_over(view.id)
 
 
 class Fleet(Waiting):
@@ -154,10 +168,7 @@ class Fleet(Waiting):
         """End all jobs and processes, and see that none is left."""
         try:
             if self.daemon.process is not None:
-                for view in self.client.jobs():
-                    if view.state not in ("succeeded", "failed", "cancelled"):
-                        self.client.cancel(view.id)
-                        self.until_over(view.id)
+                self.end_jobs()
         finally:
             self.client.close()
             for program in (*self.agents.values(), self.daemon):

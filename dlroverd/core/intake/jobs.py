@@ -14,6 +14,8 @@ from dlroverd.model.fault import Cause, CauseKind
 from dlroverd.model.job import JobSpec, JobState
 from dlroverd.model.limits import Limits
 
+JobRequest = inp.Cancel | inp.Restart | inp.Suspend | inp.Resume | inp.Scale
+
 
 def submit(turn: Turn, item: inp.Submit) -> Outcome:
     """Accept a job, or refuse it with a sentence; a request id seen before gives its job again."""
@@ -95,23 +97,23 @@ def never_fits(state: State, spec: JobSpec) -> str:
     return ""
 
 
-def live_job(state: State, number: int) -> Refused | None:
-    """Refuse a request about a job that is not there, or has ended."""
-    job = state.jobs.get(number)
+def answered(state: State, item: JobRequest) -> Outcome | None:
+    """Answer a request that was carried out before, or is about a job that is not there or has ended; else None."""
+    if item.request_id in state.requests:
+        return Done(state.requests[item.request_id])
+    job = state.jobs.get(item.job)
     if job is None:
-        return Refused("not_found", f"There is no job {number}; see `dlroverctl job list`.")
+        return Refused("not_found", f"There is no job {item.job}; see `dlroverctl job list`.")
     if job.state.final:
-        return Refused("already_ended", f"Job {number} has already {job.state}; submit it again to run it again.")
+        ended = "been cancelled" if job.state is JobState.CANCELLED else job.state
+        return Refused("already_ended", f"Job {item.job} has already {ended}; submit it again to run it again.")
     return None
 
 
 def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
     """End a job: at once if nothing of it runs, else once all of it is gone."""
-    if item.request_id in turn.state.requests:
-        return Done(turn.state.requests[item.request_id])
-    refusal = live_job(turn.state, item.job)
-    if refusal is not None:
-        return refusal
+    if (outcome := answered(turn.state, item)) is not None:
+        return outcome
     turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
     job = turn.state.jobs[item.job]
     if job.state is not JobState.STOPPING or job.outcome is not JobState.CANCELLED:
@@ -121,11 +123,8 @@ def cancel(turn: Turn, item: inp.Cancel) -> Outcome:
 
 def restart(turn: Turn, item: inp.Restart) -> Outcome:
     """Give a running job a new round, at nobody's cost; one that waits for its restart need not wait any longer."""
-    if item.request_id in turn.state.requests:
-        return Done(turn.state.requests[item.request_id])
-    refusal = live_job(turn.state, item.job)
-    if refusal is not None:
-        return refusal
+    if (outcome := answered(turn.state, item)) is not None:
+        return outcome
     live = [gang for gang in turn.state.gangs_of(item.job) if gang.state in LIVE_GANG]
     state, not_before = turn.state.jobs[item.job].state, turn.state.jobs[item.job].not_before
     if state is JobState.RESTARTING and not_before > turn.now:

@@ -12,11 +12,8 @@ from dlroverd.model.plan import PlanKind
 
 def suspend(turn: Turn, item: inp.Suspend) -> Outcome:
     """Stop a job and keep it, its nodes free for others, until somebody resumes it."""
-    if item.request_id in turn.state.requests:
-        return Done(turn.state.requests[item.request_id])
-    refusal = jobs.live_job(turn.state, item.job)
-    if refusal is not None:
-        return refusal
+    if (outcome := jobs.answered(turn.state, item)) is not None:
+        return outcome
     record = turn.state.jobs[item.job]
     if record.state is JobState.STOPPING:
         return Refused("not_running", f"Job {item.job} is {record.state}; it is being stopped for good.")
@@ -28,11 +25,8 @@ def suspend(turn: Turn, item: inp.Suspend) -> Outcome:
 
 def resume(turn: Turn, item: inp.Resume) -> Outcome:
     """Put a suspended job back into the queue; one that is still to be suspended just goes on."""
-    if item.request_id in turn.state.requests:
-        return Done(turn.state.requests[item.request_id])
-    refusal = jobs.live_job(turn.state, item.job)
-    if refusal is not None:
-        return refusal
+    if (outcome := jobs.answered(turn.state, item)) is not None:
+        return outcome
     record = turn.state.jobs[item.job]
     plan = record.plan
     suspending = plan is not None and plan.kind is PlanKind.SUSPEND
@@ -59,11 +53,9 @@ def resume(turn: Turn, item: inp.Resume) -> Outcome:
 
 def scale(turn: Turn, item: inp.Scale) -> Outcome:
     """Change how many nodes a role's gangs may have; a job that runs goes on with the new number."""
-    if item.request_id in turn.state.requests:
-        return Done(turn.state.requests[item.request_id])
-    refusal = jobs.live_job(turn.state, item.job) or _illegal(turn, item) or _no_room(turn, item)
-    if refusal is not None:
-        return refusal
+    outcome = jobs.answered(turn.state, item) or _illegal(turn, item) or _no_room(turn, item)
+    if outcome is not None:
+        return outcome
     record = turn.state.jobs[item.job]
     role = item.role or record.spec.roles[0].name
     low, high = item.nodes_min, item.nodes_max
