@@ -235,7 +235,13 @@ class NodeDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """One fact of the log. `body` is its JSON object."""
+    """One event as clients and sinks see it: its envelope, and `body`, a JSON object as docs/events.md describes it.
+
+    (`log_id`, `position`, `index`) never change and name it: duplicates are told by them. `time` is seconds since 1970.
+    `monotonic`, `host`, `boot_id`, `unit` and `pid` are of the process that it is about, 0 or "" where there is none or
+    it is not known. `job` 0, `gang` -1, `round` 0, `rank` -1, `node` "": it is about none. `actor` is who asked for it,
+    `cause` why it is so. `span` pairs a begin with its end; `parent` is the span around.
+    """
 
     position: int
     index: int
@@ -244,6 +250,23 @@ class EventView:
     job: int
     node: str
     body: str
+    log_id: str = ""
+    version: int = 1
+    severity: str = "info"
+    kind: str = "instant"
+    monotonic: float = 0.0
+    host: str = ""
+    boot_id: str = ""
+    unit: str = ""
+    role: str = ""
+    gang: int = -1
+    round: int = 0
+    rank: int = -1
+    pid: int = 0
+    actor: str = ""
+    cause: str = ""
+    span: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

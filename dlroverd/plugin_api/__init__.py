@@ -22,7 +22,7 @@ from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
-from dlroverd.plugin_api.sink import Sink
+from dlroverd.plugin_api.sink import EventsRefused, Sink
 
 # Rises when a hook or an interface changes so that a plugin written before would break.
 API_VERSION = 1
@@ -33,6 +33,7 @@ __all__ = [
     "DeviceReading",
     "Devices",
     "EventView",
+    "EventsRefused",
     "FreeIndex",
     "FreeNode",
     "GangPlacement",

@@ -1,8 +1,20 @@
 """What a sink plugin gives."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from dlroverd.model.view import EventView
+
+
+class EventsRefused(Exception):  # noqa: N818 - the name says what is so
+    """Raised from `write`: some events can never be delivered, and all others of the batch were.
+
+    `refused` maps (position, index) of each to why, in one sentence. They go to the sink's dead letters, not again.
+    """
+
+    def __init__(self, refused: Mapping[tuple[int, int], str]) -> None:
+        super().__init__(f"{len(refused)} events can never be delivered: {next(iter(refused.values()), '')}")
+        self.refused = dict(refused)
 
 
 @runtime_checkable
@@ -20,7 +32,8 @@ class Sink(Protocol):
         """Deliver a batch. To return is to acknowledge: the events must then survive a crash of this host.
 
         Raise when they could not be delivered: the same batch comes again, and it may have been delivered in
-        part. `(position, index)` of an event never changes, and is what to tell duplicates by.
+        part. `(position, index)` of an event never changes, and is what to tell duplicates by. Raise EventsRefused for
+        events that the other side will never take.
         """
         ...
 

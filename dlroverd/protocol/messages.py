@@ -9,6 +9,7 @@ from typing import get_args
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import NodeFacts
+from dlroverd.model.telemetry import Telemetry
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, DrillKind, Held, Observed, Progress
 from dlroverd.protocol.convert import Envelope
@@ -157,7 +158,7 @@ class DaemonInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-AgentMessage = Hello | Observed | Beat | Progress | Bye
+AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
 DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
 LogPiece = LogOpen | LogChunk | LogFailed
 JobLogsReply = LogChunk | LogFailed

@@ -16,7 +16,20 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlroverd.model import difference, explain, fault, ids, job, node, node_view, placement, view, world
+from dlroverd.model import (
+    difference,
+    explain,
+    fault,
+    ids,
+    job,
+    node,
+    node_view,
+    placement,
+    spooled,
+    telemetry,
+    view,
+    world,
+)
 from dlroverd.protocol import messages
 from dlroverd.protocol.convert import Envelope, ProtocolError, from_proto, to_proto
 from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2, peer_service_pb2
@@ -40,7 +53,7 @@ def wire_messages() -> dict[str, type[Message]]:
 def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
     known = wire_messages()
     for module in (
-        *(difference, explain, fault, ids, job, node, node_view, placement, view, world),
+        *(difference, explain, fault, ids, job, node, node_view, placement, spooled, telemetry, view, world),
         *(messages, inputs, code, peer_service),
     ):
         for name, cls in vars(module).items():

@@ -23,6 +23,23 @@ class RankState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RANK_STATE_RUNNING: _ClassVar[RankState]
     RANK_STATE_EXITED: _ClassVar[RankState]
     RANK_STATE_GONE: _ClassVar[RankState]
+
+class Severity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEVERITY_UNSPECIFIED: _ClassVar[Severity]
+    SEVERITY_DEBUG: _ClassVar[Severity]
+    SEVERITY_INFO: _ClassVar[Severity]
+    SEVERITY_WARNING: _ClassVar[Severity]
+    SEVERITY_ERROR: _ClassVar[Severity]
+    SEVERITY_CRITICAL: _ClassVar[Severity]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_INSTANT: _ClassVar[EventKind]
+    EVENT_KIND_BEGIN: _ClassVar[EventKind]
+    EVENT_KIND_END: _ClassVar[EventKind]
+    EVENT_KIND_GAUGE: _ClassVar[EventKind]
 DEVICE_STATE_UNSPECIFIED: DeviceState
 DEVICE_STATE_OK: DeviceState
 DEVICE_STATE_BUSY: DeviceState
@@ -33,20 +50,33 @@ RANK_STATE_STARTING: RankState
 RANK_STATE_RUNNING: RankState
 RANK_STATE_EXITED: RankState
 RANK_STATE_GONE: RankState
+SEVERITY_UNSPECIFIED: Severity
+SEVERITY_DEBUG: Severity
+SEVERITY_INFO: Severity
+SEVERITY_WARNING: Severity
+SEVERITY_ERROR: Severity
+SEVERITY_CRITICAL: Severity
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_INSTANT: EventKind
+EVENT_KIND_BEGIN: EventKind
+EVENT_KIND_END: EventKind
+EVENT_KIND_GAUGE: EventKind
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "observed", "beat", "progress", "bye")
+    __slots__ = ("hello", "observed", "beat", "progress", "bye", "telemetry")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     BEAT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BYE_FIELD_NUMBER: _ClassVar[int]
+    TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     observed: Observed
     beat: Beat
     progress: Progress
     bye: Bye
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ...) -> None: ...
+    telemetry: Telemetry
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ...) -> None: ...
 
 class DaemonMessage(_message.Message):
     __slots__ = ("welcome", "desired", "ack", "log_request", "heard")
@@ -349,3 +379,73 @@ class LogOpen(_message.Message):
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     def __init__(self, stream_id: _Optional[str] = ...) -> None: ...
+
+class SpooledEvent(_message.Message):
+    __slots__ = ("sequence", "name", "version", "kind", "severity", "time", "monotonic", "rank", "pid", "unit", "span", "parent", "body")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    MONOTONIC_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    name: str
+    version: int
+    kind: EventKind
+    severity: Severity
+    time: float
+    monotonic: float
+    rank: _common_pb2.RankKey
+    pid: int
+    unit: str
+    span: str
+    parent: str
+    body: str
+    def __init__(self, sequence: _Optional[int] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., severity: _Optional[_Union[Severity, str]] = ..., time: _Optional[float] = ..., monotonic: _Optional[float] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., pid: _Optional[int] = ..., unit: _Optional[str] = ..., span: _Optional[str] = ..., parent: _Optional[str] = ..., body: _Optional[str] = ...) -> None: ...
+
+class EventBatch(_message.Message):
+    __slots__ = ("node", "spool", "boot_id", "events")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    spool: str
+    boot_id: str
+    events: _containers.RepeatedCompositeFieldContainer[SpooledEvent]
+    def __init__(self, node: _Optional[str] = ..., spool: _Optional[str] = ..., boot_id: _Optional[str] = ..., events: _Optional[_Iterable[_Union[SpooledEvent, _Mapping]]] = ...) -> None: ...
+
+class EventsTaken(_message.Message):
+    __slots__ = ("spool", "sequence")
+    SPOOL_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    spool: str
+    sequence: int
+    def __init__(self, spool: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Telemetry(_message.Message):
+    __slots__ = ("at", "samples")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    samples: _containers.RepeatedCompositeFieldContainer[Sample]
+    def __init__(self, at: _Optional[float] = ..., samples: _Optional[_Iterable[_Union[Sample, _Mapping]]] = ...) -> None: ...
+
+class Sample(_message.Message):
+    __slots__ = ("metric", "value", "device", "rank")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    value: float
+    device: str
+    rank: _common_pb2.RankKey
+    def __init__(self, metric: _Optional[str] = ..., value: _Optional[float] = ..., device: _Optional[str] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ...) -> None: ...

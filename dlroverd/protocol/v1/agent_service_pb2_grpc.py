@@ -44,6 +44,11 @@ class AgentServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.LogPiece.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushLogsReply.FromString,
                 _registered_method=True)
+        self.PushEvents = channel.stream_stream(
+                '/dlroverd.protocol.v1.AgentService/PushEvents',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -80,6 +85,18 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PushEvents(self, request_iterator, context):
+        """What ranks and the agent say of themselves, on a call of its own so that a flood of it cannot delay a recovery.
+
+        The agent opens it once it is welcome and keeps it; each batch holds events of its spool in order. The daemon
+        answers a batch once its events are durable, by the last sequence that it has; the agent sends the next batch
+        then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
+        unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +109,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.PushLogs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.LogPiece.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushLogsReply.SerializeToString,
+            ),
+            'PushEvents': grpc.stream_stream_rpc_method_handler(
+                    servicer.PushEvents,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -148,6 +170,33 @@ class AgentService:
             '/dlroverd.protocol.v1.AgentService/PushLogs',
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.LogPiece.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushLogsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushEvents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/dlroverd.protocol.v1.AgentService/PushEvents',
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
             options,
             channel_credentials,
             insecure,

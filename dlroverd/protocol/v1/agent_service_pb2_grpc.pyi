@@ -39,6 +39,14 @@ class AgentServiceStub:
     more: that is how a request is cancelled. not_found: the daemon does not know `stream_id` (the reader
     went away, or the daemon restarted); the agent drops the request.
     """
+    PushEvents: _aio.StreamStreamMultiCallable[_agent_service_pb2.EventBatch, _agent_service_pb2.EventsTaken]
+    """What ranks and the agent say of themselves, on a call of its own so that a flood of it cannot delay a recovery.
+
+    The agent opens it once it is welcome and keeps it; each batch holds events of its spool in order. The daemon
+    answers a batch once its events are durable, by the last sequence that it has; the agent sends the next batch
+    then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
+    unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
+    """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -74,6 +82,20 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         It blocks by gRPC's flow control while the reader is slow. The daemon ends the call early when nobody reads any
         more: that is how a request is cancelled. not_found: the daemon does not know `stream_id` (the reader
         went away, or the daemon restarted); the agent drops the request.
+        """
+
+    @_abc_1.abstractmethod
+    def PushEvents(
+        self,
+        request_iterator: _abc.AsyncIterator[_agent_service_pb2.EventBatch],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_agent_service_pb2.EventBatch], _abc.AsyncIterator[_agent_service_pb2.EventsTaken]],
+    ) -> _abc.AsyncIterator[_agent_service_pb2.EventsTaken]:
+        """What ranks and the agent say of themselves, on a call of its own so that a flood of it cannot delay a recovery.
+
+        The agent opens it once it is welcome and keeps it; each batch holds events of its spool in order. The daemon
+        answers a batch once its events are durable, by the last sequence that it has; the agent sends the next batch
+        then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
+        unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
         """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _aio.Server) -> None: ...

@@ -752,7 +752,7 @@ class AutomationView(_message.Message):
     def __init__(self, quarantine: _Optional[str] = ..., paused_by: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., window_s: _Optional[float] = ..., allowed: _Optional[int] = ..., ready_share: _Optional[float] = ..., usable: _Optional[int] = ..., nodes: _Optional[int] = ..., removals: _Optional[_Iterable[_Union[RemovalView, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[FindingView, _Mapping]]] = ...) -> None: ...
 
 class EventView(_message.Message):
-    __slots__ = ("position", "index", "time", "name", "job", "node", "body")
+    __slots__ = ("position", "index", "time", "name", "job", "node", "body", "log_id", "version", "severity", "kind", "monotonic", "host", "boot_id", "unit", "role", "gang", "round", "rank", "pid", "actor", "cause", "span", "parent")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -760,6 +760,23 @@ class EventView(_message.Message):
     JOB_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MONOTONIC_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     position: int
     index: int
     time: float
@@ -767,7 +784,24 @@ class EventView(_message.Message):
     job: int
     node: str
     body: str
-    def __init__(self, position: _Optional[int] = ..., index: _Optional[int] = ..., time: _Optional[float] = ..., name: _Optional[str] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., body: _Optional[str] = ...) -> None: ...
+    log_id: str
+    version: int
+    severity: str
+    kind: str
+    monotonic: float
+    host: str
+    boot_id: str
+    unit: str
+    role: str
+    gang: int
+    round: int
+    rank: int
+    pid: int
+    actor: str
+    cause: str
+    span: str
+    parent: str
+    def __init__(self, position: _Optional[int] = ..., index: _Optional[int] = ..., time: _Optional[float] = ..., name: _Optional[str] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., body: _Optional[str] = ..., log_id: _Optional[str] = ..., version: _Optional[int] = ..., severity: _Optional[str] = ..., kind: _Optional[str] = ..., monotonic: _Optional[float] = ..., host: _Optional[str] = ..., boot_id: _Optional[str] = ..., unit: _Optional[str] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., actor: _Optional[str] = ..., cause: _Optional[str] = ..., span: _Optional[str] = ..., parent: _Optional[str] = ...) -> None: ...
 
 class PluginView(_message.Message):
     __slots__ = ("name", "version", "kinds", "origin", "health", "last_error", "failures")
