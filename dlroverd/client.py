@@ -173,9 +173,9 @@ class Client:
             if piece is not None:
                 yield piece
 
-    def nodes(self) -> list[NodeView]:
-        """List all nodes, by id."""
-        return self._all(self._stub.ListNodes, pb.ListNodesRequest(), NodeView)
+    def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
+        """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""
+        return self._all(self._stub.ListNodes, pb.ListNodesRequest(with_absent=with_absent), NodeView)
 
     def adopt(self, node: str) -> None:
         """Have the daemon take in a node that follows another log, with what it runs."""

@@ -6,8 +6,8 @@ from typing import Any
 import grpc.aio
 
 from dlroverd.api import specs
-from dlroverd.api.node_views import automation_view, node_detail
-from dlroverd.api.views import job_view, node_view
+from dlroverd.api.node_views import automation_view, node_detail, node_views
+from dlroverd.api.views import job_view
 from dlroverd.core.dry_run import dry_run
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
@@ -140,7 +140,7 @@ class ControlService(ControlServiceServicer):
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""
         for view in await self._runtime.loop.look(
-            lambda state: [node_view(state, self._runtime.sessions, state.nodes[node]) for node in sorted(state.nodes)]
+            lambda state: node_views(state, self._runtime.sessions, with_absent=request.with_absent)
         ):
             yield to_proto(view, pb.NodeView)
 

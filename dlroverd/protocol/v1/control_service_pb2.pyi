@@ -219,8 +219,10 @@ class JobLogsReply(_message.Message):
     def __init__(self, chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("with_absent",)
+    WITH_ABSENT_FIELD_NUMBER: _ClassVar[int]
+    with_absent: bool
+    def __init__(self, with_absent: _Optional[bool] = ...) -> None: ...
 
 class AdoptNodeRequest(_message.Message):
     __slots__ = ("request_id", "node")
@@ -664,20 +666,22 @@ class ReputationView(_message.Message):
     def __init__(self, of: _Optional[str] = ..., name: _Optional[str] = ..., standing: _Optional[str] = ..., doubt: _Optional[float] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[EvidenceView, _Mapping]]] = ...) -> None: ...
 
 class DeviceView(_message.Message):
-    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job")
+    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job", "serial")
     UUID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     model: str
     memory_bytes: int
     state: str
     detail: str
     job: int
-    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
+    serial: str
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
     __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences")
