@@ -1,6 +1,5 @@
 """Writes docs/events.md from the vocabulary: `python -m tests.unit.model.event_page` in the repository."""
 
-import dataclasses
 import typing
 from collections.abc import Iterator
 from enum import StrEnum
@@ -9,7 +8,6 @@ from pathlib import Path
 from dlroverd.model import event as ev
 from dlroverd.model.vocabulary import AREAS, SCHEMAS, shapes
 from dlroverd.model.vocabulary.dlrover import ABSENT
-from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.vocabulary.schema import Case, Schema, Source
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
@@ -127,13 +125,6 @@ def _dlrover() -> Iterator[str]:
         name: f"none: {why}" for name, why in ABSENT.items()
     }
     yield "\n".join(["| DLRover | here |", "|---|---|", *(f"| `{name}` | {rows[name]} |" for name in sorted(rows)), ""])
-
-
-def core_schemas() -> Iterator[tuple[type, Schema]]:
-    """Yield the core's events and their schemas."""
-    for cls in typing.get_args(ev.Event):
-        assert dataclasses.is_dataclass(cls)
-        yield cls, SCHEMAS[name_of(cls)]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dlroverd.model.spooled import EventKind, Severity
 from dlroverd.model.vocabulary import SCHEMAS, schema_of, shapes
 from dlroverd.model.vocabulary.dlrover import ABSENT
 from dlroverd.model.vocabulary.naming import name_of
-from dlroverd.model.vocabulary.schema import Source
+from dlroverd.model.vocabulary.schema import Schema, Source
 from dlroverd.runtime import codec
 from tests.unit.model import event_page, event_shapes
 
@@ -55,7 +55,7 @@ def test_every_event_of_the_core_has_a_schema_at_the_version_that_is_written() -
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=lambda schema: schema.name)
-def test_a_schema_says_what_it_means(schema: event_page.Schema) -> None:
+def test_a_schema_says_what_it_means(schema: Schema) -> None:
     assert schema.says.endswith(".")
     assert all(field.says for field in schema.fields)
     envelopes = [schema.envelope, *(case.envelope for case in schema.cases)]
