@@ -216,14 +216,18 @@ class ControlService(ControlServiceServicer):
         """See the proto."""
         wanted = EventFilter(
             after=request.after,
+            start=request.start,
             job=_given(request, "job"),
             node=_given(request, "node"),
             names=frozenset(request.names),
+            severity=request.severity,
+            kind=request.kind,
             since=_given(request, "since"),
             limit=request.limit,
             follow=request.follow,
         )
-        async for view in read_events(self._runtime.journal, self._runtime.changes, wanted):
+        runtime = self._runtime
+        async for view in read_events(runtime.journal, runtime.changes, wanted, runtime.known):
             yield to_proto(view, pb.EventView)
 
     async def ListPlugins(self, request: pb.ListPluginsRequest, context: Context) -> AsyncIterator[pb.PluginView]:

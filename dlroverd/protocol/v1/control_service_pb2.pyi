@@ -349,7 +349,7 @@ class OrderDrillReply(_message.Message):
     def __init__(self) -> None: ...
 
 class ListEventsRequest(_message.Message):
-    __slots__ = ("after", "job", "node", "names", "since", "limit", "follow")
+    __slots__ = ("after", "job", "node", "names", "since", "limit", "follow", "start", "severity", "kind")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +357,9 @@ class ListEventsRequest(_message.Message):
     SINCE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     after: int
     job: int
     node: str
@@ -364,7 +367,10 @@ class ListEventsRequest(_message.Message):
     since: float
     limit: int
     follow: bool
-    def __init__(self, after: _Optional[int] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., since: _Optional[float] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+    start: str
+    severity: str
+    kind: str
+    def __init__(self, after: _Optional[int] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., since: _Optional[float] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ..., start: _Optional[str] = ..., severity: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class ListPluginsRequest(_message.Message):
     __slots__ = ()
