@@ -31,7 +31,7 @@ def test_each_helper_says_its_event_and_spans_say_two(file: Path) -> None:
         file,
     )
     assert (said.code, said.out, said.err) == (0, "", "")
-    kinds = collections.defaultdict(str)
+    kinds: collections.defaultdict[str, str] = collections.defaultdict(str)
     for event in said.events:
         assert abs(event["t"] - file.stat().st_mtime) < 60
         assert event["m"] > 0
