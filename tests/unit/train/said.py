@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-TRAIN = Path(__file__).parents[3] / "agent" / "train"
-
 
 @dataclass(frozen=True, slots=True)
 class Said:

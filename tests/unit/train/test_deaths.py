@@ -129,6 +129,29 @@ def test_children_of_multiprocessing_end_as_before(tmp_path: Path) -> None:
     assert ends[0][1].splitlines() == [f"{way} {code}" for way in ("fork", "spawn") for code in codes]
 
 
+WORKERS = """
+import os, signal, torch
+class Data(torch.utils.data.Dataset):
+    def __init__(self, crash): self.crash = crash
+    def __len__(self): return 2
+    def __getitem__(self, index):
+        if self.crash: os.kill(os.getpid(), self.crash)
+        raise ValueError("in a worker")
+for crash in (0, signal.SIGSEGV, signal.SIGKILL):
+    try: list(torch.utils.data.DataLoader(Data(crash), num_workers=1))
+    except Exception as error: print(type(error).__name__, str(error).split("(pid")[0])
+raise KeyError("last")
+"""
+
+
+def test_workers_of_a_data_loader_end_as_before(tmp_path: Path) -> None:
+    ours, plain = both(WORKERS, tmp_path / "events")
+    assert ours[:2] == plain[:2]
+    assert "ValueError: in a worker" in ours[1]
+    assert ours[1].count("DataLoader worker") == 3
+    assert [each["b"]["type"] for each in read(tmp_path / "events")] == ["KeyError"]
+
+
 def test_term_ends_at_once_a_rank_that_waits_outside_of_the_interpreter(tmp_path: Path) -> None:
     """As in a collective whose peer is gone: a handler in Python would not run, and TERM would do nothing."""
     script = INSTALL + "import hashlib; print('waits', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
