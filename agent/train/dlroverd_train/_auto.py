@@ -66,8 +66,8 @@ class _Watch:
         if not self._hooked:
             register = getattr(sys.modules.get("torch.optim.optimizer"), "register_optimizer_step_post_hook", None)
             if register is not None:
+                self._hooked = True  # first: another thread may import, too
                 register(_stepped)
-                self._hooked = True
         if self._hooked and hasattr(sys.modules.get("torch._dynamo"), "disable"):
             self._compiles = True
             _step_around(sys.modules["torch"].compiler)
