@@ -60,14 +60,14 @@ def _cost(way: str, python: str) -> Cost:
         env = {**os.environ, "FOLDER": folder, "DLROVERD_EVENTS_FILE": f"{folder}/events"}
         env |= {"DLROVERD_PROGRESS_FILE": f"{folder}/progress", "DLROVER_EVENT_FILE_DIR": folder}
         env |= {"DLROVER_EVENT_ASYNC_EXPORTER": str(way == "dlrover async"), "DLROVER_EVENT_TEXT_FORMATTER": "JSON"}
-        timed = json.loads(_output(python, way, "timed", env))
+        p50, p99 = json.loads(_output(python, way, "timed", env))
         for file in Path(folder).iterdir():
             file.unlink()
         _output(python, way, "burst", env)
         if way in ("progress", "span"):
-            return Cost(*timed, 1.0)
+            return Cost(p50, p99, 1.0)
         lines = sum(file.read_bytes().count(b'"step"') for file in Path(folder).iterdir())
-    return Cost(*timed, CALLS / lines)
+    return Cost(p50, p99, CALLS / lines)
 
 
 def _output(python: str, way: str, what: str, env: dict[str, str]) -> str:
