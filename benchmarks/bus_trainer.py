@@ -50,8 +50,8 @@ def in_the_trainer(options: argparse.Namespace) -> Iterator[Figure]:
     yield compare("a span, begin and end, p50 [us]", p50["span"], "an event", p50["event"])
     for other in ways:
         if other in ("logging", "dlrover", "dlrover async"):
-            yield compare("an event, p50 [us]", p50["event"], other, p50[other], 1.0)
-            yield compare("an event, p99 [us]", p99["event"], other, p99[other], 1.0)
+            yield compare("an event, p50 [us]", p50["event"], other, p50[other])
+            yield compare("an event, p99 [us]", p99["event"], other, p99[other])
             yield compare(f"a burst of {CALLS} events: calls per line", lost["event"], other, lost[other])
 
 
