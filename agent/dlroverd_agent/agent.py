@@ -43,7 +43,7 @@ from dlroverd_agent.network import interface_towards
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
-from dlroverd_agent.progress import Patterns, ProgressWatch
+from dlroverd_agent.progress import COUNTER, Patterns, ProgressWatch
 from dlroverd_agent.reboot import reboot
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
@@ -317,6 +317,7 @@ class Agent:
                 progress_file=str(files.progress),
                 notice_file=str(files.notice),
                 interface=interface,
+                counter=COUNTER,
             ),
             uid=spec.user.uid,
             gid=spec.user.gid,
