@@ -16,6 +16,7 @@ def rank_environment(
     error_file: str,
     progress_file: str,
     notice_file: str,
+    events_file: str,
     interface: str = "",
 ) -> dict[str, str]:
     """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
@@ -57,6 +58,7 @@ def rank_environment(
         "DLROVERD_UNIT": round_.rank(rank).unit,
         "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
+        "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
