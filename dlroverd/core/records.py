@@ -238,7 +238,7 @@ class FindingRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolRecord:
-    """Up to which `sequence` a node's spool is in the log. There is one of a node: it sends the next when this is in."""
+    """Up to which `sequence` a node's spool is in the log. A node has one: it sends the next when this is in."""
 
     spool: str
     sequence: int

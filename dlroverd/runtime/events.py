@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey, RoundKey
@@ -24,6 +24,8 @@ def jobs_of(event: ev.Event) -> frozenset[int]:
             return frozenset(seen.key.job for seen in event.ranks)
         case ev.GangStopping() | ev.StaleRanksSeen():
             return frozenset({event.tombstone.round.job})
+        case ev.EventForwarded():
+            return frozenset({event.event.rank.job} if event.event.rank is not None else ())
         case ev.NodeChecked():
             return frozenset({event.check.round.job})
         case ev.OrphansSeen():
@@ -47,7 +49,18 @@ def views_of(record: Record) -> Iterator[tuple[EventView, frozenset[int]]]:
             node=getattr(event, "node", ""),
             body=codec.EVENTS.body(event),
         )
-        yield view, jobs
+        yield (_said(view, event) if isinstance(event, ev.EventForwarded) else view), jobs
+
+
+def _said(view: EventView, forwarded: ev.EventForwarded) -> EventView:
+    """Show what a rank or an agent said under the name, and at the time, that it gave itself."""
+    event, rank = forwarded.event, forwarded.event.rank
+    view = replace(view, name=event.name, version=event.version, severity=event.severity, kind=event.kind)
+    view = replace(view, time=event.time, monotonic=event.monotonic, boot_id=forwarded.boot_id, body=event.body)
+    view = replace(view, unit=event.unit, pid=event.pid, span=event.span, parent=event.parent)
+    if rank is None:
+        return view
+    return replace(view, role=rank.role, gang=rank.gang, round=rank.round, rank=rank.rank)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,8 +85,9 @@ class Forwarder:
         if not isinstance(reply, agent_service_pb2.EventsTaken):
             raise ProtocolError("it ended the call without a word")
         taken = from_proto(reply, EventsTaken)
-        if not await asyncio.to_thread(self._spool.taken, taken.spool, taken.sequence):
-            raise ProtocolError(f"of events from {batch.events[0].sequence} on it has those up to {taken.sequence}")
+        if taken.spool != batch.spool or taken.sequence < batch.events[-1].sequence:
+            raise ProtocolError(f"told up to {batch.events[-1].sequence} it has events up to {taken.sequence}")
+        await asyncio.to_thread(self._spool.taken, taken.spool, taken.sequence)
         self._taken += 1
 
     def _next(self) -> agent_service_pb2.EventBatch | None:

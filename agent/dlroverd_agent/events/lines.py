@@ -51,11 +51,20 @@ def parse(line: bytes, rank: RankKey) -> SpooledEvent:
     )
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+# Made once: to make them takes as long as a line.
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _object(line: bytes) -> dict[str, Any]:
     if len(line) > MOST_LINE_BYTES:
         raise BadLineError("a line that is too long")
     try:
-        values = json.loads(line.decode(), parse_constant=_refuse)
+        values = _DECODER.decode(line.decode())
     except RecursionError:
         raise BadLineError("a body that is nested too deep") from None
     except ValueError:  # of the encoding too
@@ -63,10 +72,6 @@ def _object(line: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BadLineError("a line that is no JSON object")
     return values
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _one_of(known: dict[str, Any], value: object) -> Any:
@@ -100,7 +105,7 @@ def _body(value: object) -> str:
     if _too_deep(value):
         raise BadLineError("a body that is nested too deep")
     try:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(value)
         size = len(text.encode())
     except ValueError:  # 1e999 is infinite; half a surrogate pair is no text
         raise BadLineError("a body with a value that JSON cannot hold") from None

@@ -13,8 +13,8 @@ from dlroverd_agent.events.readings import Readings, is_reading
 from dlroverd_agent.events.spool import Spool
 from dlroverd_agent.rank_file import NoHolesError, RankFile
 
-# A look takes so much of each rank: some hundred events, and a hundredth of a second of this process.
-_LOOK_BYTES = 128 * 1024
+# A look takes so much of each rank: some hundred events, and about a hundredth of a second of this process.
+_LOOK_BYTES = 64 * 1024
 # How often what was read is noted and given back to the host's memory.
 _LET_GO_BYTES = 256 * 1024
 # What may wait in one file for a spool that cannot take it: it is the host's memory.
@@ -106,8 +106,9 @@ class Reader:
 
     def _look_at(self, source: _Source) -> Look:
         if source.file is None:
+            offset = self._spool.read_to(source.name)
             try:
-                source.file = self._opened(source)
+                source.file = self._opened(source, offset)
             except FileNotFoundError:
                 self._forget(source)  # removed by an agent that died then
                 return Look()
@@ -127,9 +128,9 @@ class Reader:
         unread = source.offset < file.size()
         return Look(kept=kept, more=unread and (ended or whole > 0 or source.skipping))
 
-    def _opened(self, source: _Source) -> RankFile:
+    def _opened(self, source: _Source, offset: int) -> RankFile:
         """Open a file where its reading goes on."""
-        source.offset = source.let_go = self._spool.read_to(source.name)
+        source.offset = source.let_go = offset
         file = RankFile(self._folder / source.name, writable=True)
         if (first := file.first_byte()) > source.offset:
             # It was let go without a word of it in the spool, whose disk was full, and that agent died.
@@ -171,10 +172,12 @@ class Reader:
 
     def _take(self, source: _Source, data: bytes) -> bool:
         """Bring whole lines into the spool; whether it has more then. OSError: it has nothing of them."""
+        if not data:
+            return False
         events: list[tuple[SpooledEvent, int]] = []
         readings: list[SpooledEvent] = []
         bad: Counter[str] = Counter()
-        end, skipping = source.offset, source.skipping and bool(data)
+        end, skipping = source.offset, source.skipping
         for line in data.split(b"\n"):
             end = min(end + len(line) + 1, source.offset + len(data))
             if skipping:

@@ -132,10 +132,9 @@ class Spool:
                     break
         return None
 
-    def taken(self, spool: str, sequence: int) -> bool:
-        """Let go of what the daemon's log has; whether that was anything."""
+    def taken(self, spool: str, sequence: int) -> None:
+        """Let go of what the daemon's log has."""
         with self._lock:
-            before = self._sent, len(self._segments)
             while self._segments and self._segments[0].spool == spool:
                 segment = self._segments[0]
                 data = self._data(segment)
@@ -143,7 +142,6 @@ class Spool:
                     break
                 if not data and not self._let_go_of_oldest():
                     break
-            return before != (self._sent, len(self._segments))
 
     def from_the_start(self) -> None:
         """Send again all that is kept: another daemon may not have what the last one took."""

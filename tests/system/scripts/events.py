@@ -12,6 +12,6 @@ for number in range(1, count + 1):
     os.write(file, json.dumps(line).encode() + b"\n")
     if pause_s:
         time.sleep(pause_s)
-print("said", count, flush=True)
+sys.stdout.write(f"said {count}\n")
 while len(sys.argv) > 3 and not os.path.exists(sys.argv[3]):
     time.sleep(0.02)
