@@ -1,5 +1,6 @@
 """Events as clients and sinks see them, and which jobs and node an event is about."""
 
+import asyncio
 import difflib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.journal import Journal
 from dlroverd.store.interface import Record
 
-# Decoding a page takes some tens of milliseconds of the loop at most.
-_PAGE_RECORDS = 200
+# What is read at once. Decoding it is done record by record, with the loop's other work in between.
+_PAGE_RECORDS = 100
 
 
 def jobs_of(event: ev.Event) -> frozenset[int]:
@@ -104,8 +105,10 @@ async def read_events(journal: Journal, changes: Changes, wanted: EventFilter) -
             wake.clear()
             while records := await journal.read(after, _PAGE_RECORDS):
                 after = records[-1].position
-                for view in _wanted(records, wanted):
-                    yield view
+                for record in records:
+                    for view in _wanted(record, wanted):
+                        yield view
+                    await asyncio.sleep(0)  # a record may hold hundreds of events
             if not wanted.follow:
                 return
             await wake.wait()
@@ -115,13 +118,17 @@ async def _newest(journal: Journal, wanted: EventFilter) -> tuple[list[EventView
     """Give the newest `limit` wanted events, in order, and the position up to which they were looked for."""
     last = end = journal.position
     oldest = max(await journal.oldest_position() - 1, wanted.after)
-    found: list[EventView] = []
+    found: list[EventView] = []  # the newest first
     while end > oldest and len(found) < wanted.limit:
         begin = max(oldest, end - _PAGE_RECORDS)
-        found = _wanted(await journal.read(begin, end - begin), wanted) + found
+        for record in reversed(await journal.read(begin, end - begin)):
+            found.extend(reversed(_wanted(record, wanted)))
+            if len(found) >= wanted.limit:
+                break
+            await asyncio.sleep(0)
         end = begin
-    return found[-wanted.limit :], last
+    return found[: wanted.limit][::-1], last
 
 
-def _wanted(records: list[Record], wanted: EventFilter) -> list[EventView]:
-    return [view for record in records for view, jobs in views_of(record) if wanted.takes(view, jobs)]
+def _wanted(record: Record, wanted: EventFilter) -> list[EventView]:
+    return [view for view, jobs in views_of(record) if wanted.takes(view, jobs)]

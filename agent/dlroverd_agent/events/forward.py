@@ -49,7 +49,8 @@ class Forwarder:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                     self._say("the daemon is of an older release, and takes no events: they are kept for a newer one")
                     return
-                self._say(f"events are kept on this node: {error.details()}")
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:  # of which the link tells
+                    self._say(f"events are kept on this node: {error.details()}")
             except ProtocolError as error:
                 self._say(f"the daemon does not take events as it should ({error}): upgrade the older side")
             except OSError as error:

@@ -109,7 +109,7 @@ def _body(value: object) -> str:
         size = len(text.encode())
     except ValueError:  # 1e999 is infinite; half a surrogate pair is no text
         raise BadLineError("a body with a value that JSON cannot hold") from None
-    return text if size <= MOST_BODY_BYTES else f'{{"truncated_bytes":{size}}}'
+    return text if size <= MOST_BODY_BYTES else f'{{"cut":"of {size} bytes, {MOST_BODY_BYTES} are the most"}}'
 
 
 def _too_deep(body: dict[str, Any]) -> bool:
