@@ -64,6 +64,7 @@ class Site:
             "node": node,
             "daemon": [self.address],
             "state_dir": str(self.root / f"state of {node}"),
+            "run_dir": str(self.root / f"run of {node}"),
             "slots": 2,
             "peer_listen": "none",
             **({"tls": _section(tls)} if tls else {}),

@@ -55,8 +55,10 @@ class Forwarder:
                 self._say(f"the daemon does not take events as it should ({error}): upgrade the older side")
             except OSError as error:
                 self._say(f"the spool of events cannot be read: {error}")
-            pause_s = _FIRST_RETRY_S if self._taken > taken else min(pause_s * 2, _LAST_RETRY_S)
+            if self._taken > taken:
+                pause_s = _FIRST_RETRY_S
             await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LAST_RETRY_S)
 
     async def _send(self, stub: AgentServiceStub) -> None:
         """Send on one call, which is made when there is something to send, until it fails."""
