@@ -19,7 +19,7 @@ from dlroverd_agent.launchers.files import boot_id
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
-from dlroverd.model.spooled import EventBatch, EventsTaken
+from dlroverd.model.spooled import EventBatch, EventsTaken, Severity
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Assignment, Desired, JobDescriptor, Observed, Progress, RankObservation, Tombstone
 from dlroverd.protocol import channel
@@ -433,6 +433,27 @@ def test_events_are_sent_until_the_log_has_them_and_all_of_them_to_another(host:
         async with Daemon(host.address, "log-b").serve() as daemon:
             await host.start_agent()
             assert names(await daemon.batch()) == [start, end, (3, "agent.start")]
+
+    run(host, scene)
+
+
+def test_what_ranks_say_and_is_no_event_is_counted_in_one(host: Host) -> None:
+    says = "import os; os.write(os.open(os.environ['DLROVERD_EVENTS_FILE'], os.O_WRONLY | os.O_APPEND), b'junk\\n' * 3)"
+
+    async def scene() -> None:
+        async with Daemon(host.address).serve() as daemon:
+            await host.start_agent()
+            session = await daemon.session()
+            session.send(desired(10, script=says, run=1))
+            await session.states("gone", "gone")
+            dropped: dict[str, object] = {}
+            while len(dropped) < 1:
+                for event in (await daemon.batch()).events:
+                    if event.name == "agent.events_dropped":
+                        assert event.severity is Severity.WARNING
+                        dropped[event.unit] = json.loads(event.body)
+            assert set(dropped) <= {key(rank).unit for rank in (0, 1)}
+            assert set(map(str, dropped.values())) == {str({"count": 3, "why": "a line that is no JSON"})}
 
     run(host, scene)
 

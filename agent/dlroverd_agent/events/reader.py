@@ -1,6 +1,7 @@
 """Moves what ranks write into their events files to the spool, and lets go of it there once the spool has it."""
 
 import os
+import stat
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from dlroverd_agent.rank_file import NoHolesError, RankFile
 _LOOK_BYTES = 64 * 1024
 # How often what was read is noted and given back to the host's memory.
 _LET_GO_BYTES = 256 * 1024
-# What may wait in one file for a spool that cannot take it: it is the host's memory.
-_MOST_UNREAD_BYTES = 64 * 1024 * 1024
+# What may wait in one file for a spool that cannot take it: it is the host's memory. dlroverd_train stops at 64 MiB.
+_MOST_UNREAD_BYTES = 96 * 1024 * 1024
 _COUNT_BYTES = 1024 * 1024
 _TOO_MUCH = "more than could wait on this node"
 _NO_ROOM = "the spool was full"
@@ -113,8 +114,9 @@ class Reader:
                 self._forget(source)  # removed by an agent that died then
                 return Look()
             except OSError as error:
-                self._forget(source)
-                return Look(problems=(f"the events of {source.key} are not read: {error}",))
+                if not self._let_go_of_another(source):
+                    raise
+                return Look(problems=(f"the events of {source.key} are not read: {error.strerror or error}",))
         file, ended = source.file, source.ended
         self._catch_up(source, file)
         data = self._read(source, file)
@@ -127,6 +129,17 @@ class Reader:
         self._let_go(source, file)
         unread = source.offset < file.size()
         return Look(kept=kept, more=unread and (ended or whole > 0 or source.skipping))
+
+    def _let_go_of_another(self, source: _Source) -> bool:
+        """Remove what is not a rank's file any more; whether that is so."""
+        path = self._folder / source.name
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            return False
+        if not stat.S_ISDIR(found.st_mode):
+            path.unlink()
+        self._forget(source)
+        return True
 
     def _opened(self, source: _Source, offset: int) -> RankFile:
         """Open a file where its reading goes on."""

@@ -212,6 +212,7 @@ def test_what_is_put_in_the_place_of_a_file_is_refused_with_a_sentence(tmp_path:
     assert problem.startswith(f"the events of {KEY} are not read: ")
     assert node.numbers(OTHER) == [1]
     assert node.look().problems == ()
+    assert path.is_dir() or not os.path.lexists(path)
     assert secret.read_bytes() == line(99)
 
 
