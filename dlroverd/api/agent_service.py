@@ -8,8 +8,7 @@ from typing import Any
 import grpc.aio
 
 from dlroverd import __version__
-from dlroverd.api.forwarded import check_batch
-from dlroverd.model.input import EventsForwarded
+from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
@@ -32,7 +31,7 @@ class AgentService(AgentServiceServicer):
     def __init__(self, runtime: Runtime) -> None:
         """Serve sessions of `runtime`."""
         self._runtime = runtime
-        self._pushing = asyncio.Lock()
+        self._forwarding = Forwarding(runtime.ask)
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.AgentMessage], context: "grpc.aio.ServicerContext[Any, Any]"
@@ -109,11 +108,8 @@ class AgentService(AgentServiceServicer):
             batch = from_proto(message, EventBatch)
             _check_name(batch.node, name)
             check_batch(batch)
-            # One batch of one node in a turn, and the nodes in the order in which they came: a flood from all of them
-            # delays no turn by more than the hundredth of a second that 500 events take.
-            async with self._pushing:
-                await self._runtime.ask(EventsForwarded(batch=batch))
-                taken = self._runtime.state.spools[batch.node]
+            await self._forwarding.take(batch)
+            taken = self._runtime.state.spools[batch.node]
             yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
 
 

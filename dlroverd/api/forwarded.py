@@ -1,15 +1,73 @@
-"""What a batch of events must be like before it is taken in: an agent's fault is refused here, with a sentence."""
+"""Batches of events on their way in: what they must be like, and how many enter a turn."""
 
+import asyncio
 import json
 import re
+from collections import deque
+from collections.abc import Awaitable, Callable
 
+from dlroverd.model.input import EventsForwarded
 from dlroverd.model.spooled import EventBatch, SpooledEvent
 from dlroverd.protocol.errors import CallError, Reason
 
 MOST_EVENTS = 500
+# What comes in so long becomes one record. The log keeps so many records: thousands of nodes that say a little all the
+# time must not push out what else is in it.
+_GATHER_S = 0.2
 _MOST_BODY_BYTES = 256 * 1024
 # The core's own events have no dot in their names: nobody else can say them.
 _NAME = re.compile(r"(agent|trainer|user)(\.[A-Za-z0-9_-]+)+", re.ASCII)
+
+
+class Forwarding:
+    """Lets batches into the daemon's turns in groups, of all nodes in the order in which they came.
+
+    No more than `MOST_EVENTS` enter a turn, so that no flood delays one by more than about a hundredth of a second.
+    """
+
+    def __init__(self, ask: Callable[[EventsForwarded], Awaitable[object]]) -> None:
+        """`ask` has an input taken and made durable; CallError if it is not."""
+        self._ask = ask
+        self._waiting: deque[tuple[int, asyncio.Event]] = deque()
+        self._admitted = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, batch: EventBatch) -> None:
+        """Wait until a batch's events are durable; CallError if they cannot be taken."""
+        entry = len(batch.events), asyncio.Event()
+        self._waiting.append(entry)
+        self._look()
+        try:
+            await entry[1].wait()
+            await self._ask(EventsForwarded(batch=batch))
+        finally:
+            if entry[1].is_set():
+                self._admitted -= 1
+            else:
+                self._waiting.remove(entry)
+            self._look()
+
+    def _look(self) -> None:
+        """Let a group in when the last one is done, and there is a full one, or one that waited long enough."""
+        if self._admitted or not self._waiting:
+            return
+        if sum(events for events, _ in self._waiting) >= MOST_EVENTS:
+            self._admit()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self._waited)
+
+    def _waited(self) -> None:
+        self._timer = None
+        if not self._admitted:
+            self._admit()
+
+    def _admit(self) -> None:
+        room = MOST_EVENTS
+        while self._waiting and self._waiting[0][0] <= room:
+            events, admitted = self._waiting.popleft()
+            room -= events
+            self._admitted += 1
+            admitted.set()
 
 
 def check_batch(batch: EventBatch) -> None:

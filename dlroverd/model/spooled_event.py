@@ -1,4 +1,4 @@
-"""An event that a rank or an agent had said of itself reached the log."""
+"""The fact of the log that an agent forwarded an event; the others, and what all have in common, are in event.py."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ from dlroverd.model.spooled import SpooledEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventForwarded:
-    """An event that a rank or an agent had said of itself reached the log."""
+    """An event of a rank, or of an agent itself, came out of a node's spool. Readers see `event`, under its own name.
+
+    `boot_id` is the boot that it is of.
+    """
 
     node: str
     spool: str

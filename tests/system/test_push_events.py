@@ -1,6 +1,8 @@
 """What the daemon answers to batches of events, good ones and those that no agent of ours would send."""
 
+import asyncio
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -62,6 +64,23 @@ def test_each_batch_is_answered_with_what_the_log_has(tmp_path: Path) -> None:
             await daemon.start()
             with daemon.client() as client:
                 assert len([view for view in client.events(node="n1") if view.name == "user.x"]) == 4
+
+    run(test())
+
+
+def test_what_nodes_say_at_a_time_is_one_record_and_no_large_one(tmp_path: Path) -> None:
+    many = replace(BATCH, events=tuple(replace(GOOD, sequence=number) for number in range(1, 401)))
+
+    async def test() -> None:
+        other = ScriptedAgent("n2", 2, idle)
+        async with node(tmp_path) as (daemon, stub), connected(other, daemon.address):
+            await asyncio.gather(answer(stub, BATCH), answer(stub, replace(BATCH, node="n2")))
+            await asyncio.gather(
+                answer(stub, replace(many, spool="s2")), answer(stub, replace(many, node="n2", spool="s2"))
+            )
+            with daemon.client() as client:
+                records = Counter(view.position for view in client.events() if view.name == "user.x")
+            assert list(records.values()) == [4, 400, 400]
 
     run(test())
 

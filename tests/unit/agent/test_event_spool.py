@@ -119,7 +119,7 @@ def test_the_room_is_bounded_and_what_matters_has_more_of_it(tmp_path: Path) -> 
     refused = sum(put(spool, first, 10, body="x" * 1000) for first in range(1, 2001, 10))
     minor = 2000 - refused
     assert 0.70 * MIB < size(tmp_path) < 0.76 * MIB
-    assert put(spool, 3001, 1, severity=Severity.DEBUG) == 1
+    assert put(spool, 3001, 1, body="x" * 1000, severity=Severity.DEBUG) == 1
     assert put(spool, 3001, 50, severity=Severity.WARNING) == 0
     worse = sum(put(spool, first, 10, body="x" * 1000, severity=Severity.ERROR) for first in range(4001, 5001, 10))
     assert worse > 0
