@@ -113,7 +113,7 @@ class IncidentView:
 class TimesView:
     """What time went to (model/ledger.py), in seconds or node-seconds.
 
-    `checkpointing` is None while nothing tells of it: then it is within `productive`.
+    `checkpointing` is None where nothing tells of it: then it is within `productive`.
     """
 
     productive: float

@@ -91,6 +91,7 @@ _ROWS: Final[dict[str, _Shape]] = {
     "ledgers": _Shape(tuple[int, Ledger]),
     "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
     "findings": _Shape(tuple[str, records.FindingRecord]),
+    "spools": _Shape(tuple[str, records.SpoolRecord]),
 }
 
 

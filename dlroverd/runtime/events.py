@@ -1,5 +1,6 @@
 """Events as clients and sinks see them: found, filtered and followed; and which jobs an event is about."""
 
+import asyncio
 import difflib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from dlroverd.runtime.envelopes import Known, Page
 from dlroverd.runtime.journal import Journal
 from dlroverd.store.interface import Record
 
-# Decoding a page takes some tens of milliseconds of the loop at most.
-_PAGE_RECORDS = 200
+# What is read at once. Decoding it is done record by record, with the loop's other work in between.
+_PAGE_RECORDS = 100
 _SCHEMAS: Final[dict[type, Schema]] = {cls: SCHEMAS[name_of(cls)] for cls in get_args(ev.Event)}
 _NAMES: Final = frozenset(SCHEMAS) - {FORWARDED}
 _WORSE: Final = {severity.value: rank for rank, severity in enumerate(Severity)}
@@ -91,8 +92,10 @@ async def read_events(
             wake.clear()
             while records := await journal.read(after, _PAGE_RECORDS):
                 after = records[-1].position
-                for view in _wanted(records, wanted, known):
-                    yield view
+                for record in records:
+                    for view in _wanted(record, wanted, known):
+                        yield view
+                    await asyncio.sleep(0)  # a record may hold hundreds of events
             if not wanted.follow:
                 return
             await wake.wait()
@@ -145,13 +148,17 @@ async def _newest(journal: Journal, wanted: EventFilter, after: int, known: Know
     """Give the newest `limit` wanted events behind `after`, in order, and up to which position was looked."""
     last = end = journal.position
     oldest = max(await journal.oldest_position() - 1, after)
-    found: list[EventView] = []
+    found: list[EventView] = []  # the newest first
     while end > oldest and len(found) < wanted.limit:
         begin = max(oldest, end - _PAGE_RECORDS)
-        found = _wanted(await journal.read(begin, end - begin), wanted, known) + found
+        for record in reversed(await journal.read(begin, end - begin)):
+            found.extend(reversed(_wanted(record, wanted, known)))
+            if len(found) >= wanted.limit:
+                break
+            await asyncio.sleep(0)
         end = begin
-    return found[-wanted.limit :], max(last, after)
+    return found[: wanted.limit][::-1], max(last, after)
 
 
-def _wanted(records: list[Record], wanted: EventFilter, known: Known) -> list[EventView]:
-    return [view for record in records for view, jobs in views_of(record, known) if wanted.takes(view, jobs)]
+def _wanted(record: Record, wanted: EventFilter, known: Known) -> list[EventView]:
+    return [view for view, jobs in views_of(record, known) if wanted.takes(view, jobs)]

@@ -314,7 +314,14 @@ def test_an_agent_that_waits_for_the_driver_can_be_stopped(gpus: Gpus, tmp_path:
     gpus.unload()
     config, log = tmp_path / "agent.yaml", tmp_path / "log"
     config.write_text(
-        json.dumps({"device": "nvidia", "state_dir": str(tmp_path / "state"), "daemon": [f"unix://{tmp_path}/d"]})
+        json.dumps(
+            {
+                "device": "nvidia",
+                "state_dir": str(tmp_path / "state"),
+                "run_dir": str(tmp_path / "run"),
+                "daemon": [f"unix://{tmp_path}/d"],
+            }
+        )
     )
     agent = Program("dlroverd_agent.main", log, "--config", str(config))
     agent.start()
