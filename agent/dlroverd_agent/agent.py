@@ -39,6 +39,9 @@ from dlroverd_agent.launchers.interface import LaunchOrder
 from dlroverd_agent.link import Link
 from dlroverd_agent.logs import RankLogs
 from dlroverd_agent.master_ports import MasterPorts
+from dlroverd_agent.monitors.host import HostMonitor
+from dlroverd_agent.monitors.monitors import Monitors
+from dlroverd_agent.monitors.steps import StepTimes
 from dlroverd_agent.network import interface_towards
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
@@ -75,6 +78,7 @@ class Agent:
         self._instance = uuid4().hex
         self._greeted_at = 0.0
         self._session_log = ""
+        self.connected = False
         self._link = Link(config.daemon, self, config.tls.files() if config.tls else None)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
@@ -83,6 +87,9 @@ class Agent:
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
+        sources = (devices.samples, StepTimes(self._progress.steps).take)
+        host = HostMonitor(config.state_dir)
+        self.monitors = Monitors(config.monitor_interval, host, self._pids, sources, self._link.send)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def recover(self) -> int:
@@ -100,7 +107,8 @@ class Agent:
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
         own = (self._act(), self._tick(), self._sweep(), self._surveys.run())
-        tasks = [asyncio.create_task(each) for each in (*own, *watches)]
+        monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
+        tasks = [asyncio.create_task(each) for each in (*own, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -148,12 +156,14 @@ class Agent:
 
     def welcomed(self, hello: Hello, welcome: Welcome) -> None:
         """Take a new session."""
+        self.connected = True
         notify.status("connected")
         self._progress.beat_s = welcome.beat_interval_s
         self._session_log = welcome.log_id
         known = welcome.log_id == self._core.followed.log_id
         self._feed(core.Connected(hello.observed.version, asked_at=self._greeted_at if known else 0.0))
         self._progress.repeat()
+        self.monitors.repeat()
 
     def received(self, message: Desired | Ack | Heard) -> None:
         """Take what the daemon says."""
@@ -169,6 +179,7 @@ class Agent:
 
     def parted(self) -> None:
         """Go on without the daemon."""
+        self.connected = False
         notify.status("no daemon; ranks run on")
         self._feed(core.Disconnected())
 
@@ -226,7 +237,10 @@ class Agent:
         return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
     def _running(self) -> tuple[RankKey, ...]:
-        return tuple(seen.key for seen in self._core.observed().ranks if seen.state is RankState.RUNNING)
+        return tuple(self._pids())
+
+    def _pids(self) -> dict[RankKey, int]:
+        return {seen.key: seen.pid for seen in self._core.observed().ranks if seen.state is RankState.RUNNING}
 
     def _ended(self, key: RankKey) -> bool:
         seen = self._core.seen(key)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 from dlroverd.config.daemon import DEFAULT_ADDRESS, LogConfig
 from dlroverd.config.durations import shown
+from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.schema import MAX_COUNT, AbsolutePath, Duration, Section, Size, limit, setting
 from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
@@ -147,6 +148,14 @@ class AgentConfig(Section):
         example="60s",
         gt=0,
     )
+    monitor_interval: Duration = setting(
+        15.0,
+        "how long between two readings of the host, its devices and ranks (docs/metrics.md); 0 reads nothing",
+        example="15s",
+    )
+    metrics: MetricsConfig = setting(
+        MetricsConfig(), "the Prometheus endpoint; none when left out", example="{listen: tcp://127.0.0.1:9791}"
+    )
     log_limit: Size = setting(
         1024**3,
         "how much of a rank's output is kept; what is older is let go, and `logs` shows the gap",
@@ -158,6 +167,7 @@ class AgentConfig(Section):
     def _tcp_is_safe(self) -> Self:
         need_tls("daemon", self.daemon, self.tls)
         need_tls("peer_listen", [self.peer_listen], self.tls)
+        self.metrics.need_tls(self.tls)
         return self
 
     @property

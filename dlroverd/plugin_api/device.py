@@ -23,7 +23,8 @@ class DeviceReading:
 
     `uuid` is the same after a reboot, and what CUDA_VISIBLE_DEVICES takes. `nodes` are the paths in /dev that a
     process needs to use the device, whether they exist now or not. `lost` says in one sentence why it cannot be used
-    any more, "" while it can.
+    any more, "" while it can. `busy` is the share of time in which it worked lately (0 to 1), beside the memory in
+    use, the chip's temperature in °C and the power drawn in W; None for what the driver does not say.
     """
 
     uuid: str
@@ -32,6 +33,10 @@ class DeviceReading:
     nodes: tuple[str, ...] = ()
     lost: str = ""
     processes: tuple[DeviceProcess, ...] = ()
+    busy: float | None = None
+    memory_used_bytes: int | None = None
+    celsius: float | None = None
+    watts: float | None = None
 
 
 @runtime_checkable
