@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dlroverd_agent.monitors.host import HostMonitor, MonitorError
 
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.world import Held, Observed
@@ -23,8 +24,9 @@ from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, Hello, Wel
 from dlroverd.protocol.v1 import agent_service_pb2 as pb
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.version import PROTOCOL_VERSION
-from tests.system.fleet import SCRIPTS, Fleet, until
+from tests.system.fleet import SCRIPTS, Fleet, until, until_ended
 from tests.system.nvml_stand_in.gpus import Gpus, uuid
+from tests.system.test_devices import FREEZER
 
 NODE = "n1"
 
@@ -48,9 +50,9 @@ def ports() -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory, gpus: Gpus, ports: tuple[int, int]) -> Iterator[Fleet]:
     assert gpus.file.exists()
-    daemon, agent = ({"metrics": {"listen": f"tcp://127.0.0.1:{port}"}} for port in ports)
-    more = {"device": "nvidia", "launcher": "process", "monitor_interval": "600ms"}
-    made = Fleet(tmp_path_factory.mktemp("fleet"), daemon=daemon, agent={**agent, **more})
+    daemon, agent = ({"listen": f"tcp://127.0.0.1:{port}"} for port in ports)
+    more = {"device": "nvidia", "launcher": "process", "monitor_interval": "1s"}
+    made = Fleet(tmp_path_factory.mktemp("fleet"), daemon={"metrics": daemon}, agent={"metrics": agent, **more})
     try:
         made.start(1, 8)
         yield made
@@ -152,7 +154,9 @@ async def flood(address: str) -> None:
     async with asyncio.timeout(60), connect(address) as wire:
         call = AgentServiceStub(wire).Session()
         await call.write(AGENT_MESSAGE.wrap(hello))
-        assert isinstance(DAEMON_MESSAGE.unwrap(await call.read()), Welcome)
+        welcome = await call.read()
+        assert isinstance(welcome, pb.DaemonMessage)
+        assert isinstance(DAEMON_MESSAGE.unwrap(welcome), Welcome)
         await call.read()  # what it is to run: from now on it is known
         for number in range(301):
             message = pb.AgentMessage()
@@ -188,7 +192,7 @@ def test_a_monitor_that_hangs_and_a_driver_that_vanishes_cost_their_readings_alo
     assert metric(page(ports[1]), 'dlroverd_agent_monitor_up{monitor="devices"}') == 0.0
     agent = here.agents[NODE].process
     assert agent is not None
-    (child,) = [pid for pid in children(agent.pid) if b"dlroverd_agent.monitors.child" in command(pid)]
+    (child,) = monitors(agent.pid)
     os.kill(child, 19)  # SIGSTOP
     log = here.root / f"{NODE}.log"
     until(log.read_text, lambda text: "the host was not read within 5 s" in text)
@@ -199,9 +203,40 @@ def test_a_monitor_that_hangs_and_a_driver_that_vanishes_cost_their_readings_alo
     json.loads(here.ctl("node", "show", NODE, "-o", "json").stdout)
 
 
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+@pytest.mark.skipif(not os.access(FREEZER, os.W_OK), reason="needs root and the freezer of cgroup v1")
+def test_a_monitor_that_not_even_kill_ends_is_not_joined_by_a_second(tmp_path: Path) -> None:
+    """As one that reads a file system whose server is away: a frozen process does not take its KILL."""
+    frozen = FREEZER / f"dlroverd-{os.getpid()}"
+    frozen.mkdir()
+
+    async def run() -> None:
+        monitor = HostMonitor(str(tmp_path), answer_s=30.0)
+        assert await monitor.read({})
+        monitor._answer_s = 0.2
+        (stuck,) = monitors(os.getpid())
+        (frozen / "cgroup.procs").write_text(str(stuck))
+        (frozen / "freezer.state").write_text("FROZEN")
+        for _ in range(2):
+            with pytest.raises(MonitorError, match=rf"\(pid {stuck}\) is stuck in the kernel, so nothing is read: see"):
+                await monitor.read({})
+            assert monitors(os.getpid()) == [stuck]
+        (frozen / "freezer.state").write_text("THAWED")
+        until_ended(stuck)
+        monitor._answer_s = 30.0
+        assert await monitor.read({})
+        assert len(monitors(os.getpid())) == 1
+        await monitor.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        (frozen / "freezer.state").write_text("THAWED")
+        frozen.rmdir()
 
 
-def command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def monitors(pid: int) -> list[int]:
+    """Give a process's children that read the host."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(each) for each in children if b"dlroverd_agent.monitors.child" in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]

@@ -14,6 +14,7 @@ from dlroverd_agent.monitors.monitors import Monitors
 from dlroverd_agent.monitors.steps import StepTimes
 from dlroverd_agent.progress import Step
 
+from dlroverd.config.agent import AgentConfig
 from dlroverd.model.ids import RankKey
 from dlroverd.model.metrics import MOST_SAMPLES, is_known, is_sane
 from dlroverd.model.telemetry import Sample, Telemetry
@@ -100,7 +101,7 @@ def test_steps_are_timed_by_the_ranks_own_clock_and_a_rank_that_makes_none_says_
 async def first_message(sources: Sequence[Sequence[Sample]], state_dir: Path) -> tuple[Telemetry, Monitors]:
     """Give what an agent sends first, with these readings beside the host's."""
     sent: asyncio.Queue[Telemetry] = asyncio.Queue()
-    taken = [(lambda group=group: group) for group in sources]  # type: ignore[misc]  # bound early
+    taken = [(lambda group=group: group) for group in sources]
     monitors = Monitors(0.01, HostMonitor(str(state_dir)), dict, taken, sent.put_nowait)
     running = asyncio.create_task(monitors.run())
     try:
@@ -174,3 +175,9 @@ def test_a_reading_that_does_not_end_is_given_up_and_the_next_one_begins_anew(tm
         await monitor.close()
 
     asyncio.run(run())
+
+
+def test_an_interval_is_a_second_or_more_or_nothing_is_read() -> None:
+    assert AgentConfig.model_validate({"monitor_interval": 0}).monitor_interval == 0.0
+    with pytest.raises(ValueError, match=r"must be at least 1s, or 0 to read nothing, not 0\.1s"):
+        AgentConfig.model_validate({"monitor_interval": "100ms"})

@@ -4,9 +4,10 @@ import asyncio
 import socket
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 import pytest
@@ -52,7 +53,7 @@ async def get(url: str, context: ssl.SSLContext | None = None, method: str = "GE
     return await asyncio.to_thread(ask)
 
 
-def run(test: Callable[[], "asyncio.Future[None]"]) -> None:
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(60):
             await test()
