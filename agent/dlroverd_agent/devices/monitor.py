@@ -208,9 +208,11 @@ class DeviceMonitor:
         self._reader.start()
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await found
+                result = await found
         except TimeoutError:
             raise DevicesUnknownError(_BLOCKED) from None
+        self._reader = None  # it has said all, though on a busy host its thread may take a moment more to end
+        return result
 
     def _states(self, readings: tuple[DeviceReading, ...], found: tuple[Holder, ...]) -> tuple[DeviceObservation, ...]:
         """Say how each device is; a process that is ending counts when it has been for longer than one look."""

@@ -3,7 +3,6 @@
 """
 
 import asyncio
-import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from dlroverd_agent.monitors.host import HostMonitor
 from dlroverd_agent.monitors.monitors import Monitors
 from prometheus_client.core import Metric
 
+from dlroverd.config.reference import filled
 from dlroverd.daemon import metrics
 from dlroverd.model.limits import Limits
 from dlroverd.model.metrics import ALL
@@ -71,15 +71,8 @@ def tables() -> dict[str, str]:
 
 
 def updated(page: str) -> str:
-    """Put the tables between the page's `<!-- name -->` and `<!-- end -->` marks."""
-    for name, table in tables().items():
-        page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda match, table=table: f"{match[1]}{table}\n{match[2]}",  # type: ignore[misc]  # bound early
-            page,
-            flags=re.DOTALL,
-        )
-    return page
+    """Bring the page up to date."""
+    return filled(page, tables())
 
 
 def _families(families: Iterable[Metric]) -> str:
