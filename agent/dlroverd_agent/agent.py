@@ -37,6 +37,9 @@ from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.link import Link
 from dlroverd_agent.logs import RankLogs
 from dlroverd_agent.master_ports import MasterPorts
+from dlroverd_agent.monitors.host import HostMonitor
+from dlroverd_agent.monitors.monitors import Monitors
+from dlroverd_agent.monitors.steps import StepTimes
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
@@ -72,9 +75,10 @@ class Agent:
         self._instance = uuid4().hex
         self._greeted_at = 0.0
         self._session_log = ""
-        self._events = EventFlow(config)
-        self._starts = Starts(config.node, self._launcher, devices, self._events)
-        self._link = Link(config.daemon, self, config.tls.files() if config.tls else None, self._events.push)
+        self.events = EventFlow(config)
+        self._starts = Starts(config.node, self._launcher, devices, self.events)
+        self.connected = False
+        self._link = Link(config.daemon, self, config.tls.files() if config.tls else None, self.events.push)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
@@ -82,18 +86,21 @@ class Agent:
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
+        sources = (devices.samples, StepTimes(self._progress.steps).take, self.events.readings.take)
+        host = HostMonitor(config.state_dir)
+        self.monitors = Monitors(config.monitor_interval, host, self._pids, sources, self._link.send)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def recover(self) -> int:
         """Find the ranks of an earlier life; how many still run. Once, before `run`."""
         found = [await self._complete(seen) for seen in await self._launcher.recover()]
         await self._drills.recover()
-        await self._events.recover(seen.key for seen in found if seen.state is not RankState.GONE)
+        await self.events.recover(seen.key for seen in found if seen.state is not RankState.GONE)
         for seen in found:
             self._look_at(seen)
         self._feed(core.Recovered(tuple(found)))
         alive = sum(seen.state is not RankState.GONE for seen in found)
-        await self._events.say("agent.start", version=__version__, ranks_found_running=alive)
+        await self.events.say("agent.start", version=__version__, ranks_found_running=alive)
         return alive
 
     async def run(self, facts: NodeFacts, stop: asyncio.Event) -> None:
@@ -101,15 +108,16 @@ class Agent:
         self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
-        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self._events.run())
-        tasks = [asyncio.create_task(each) for each in (*own, *watches)]
+        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run())
+        monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
+        tasks = [asyncio.create_task(each) for each in (*own, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # none of them ends but by a fault of ours
             down = await asyncio.to_thread(going_down)
-            await self._events.say("agent.exit", why="the host goes down" if down else "it was told to stop")
+            await self.events.say("agent.exit", why="the host goes down" if down else "it was told to stop")
             self._link.leave(0.0 if down else self._config.away)
             await asyncio.wait({link}, timeout=LEAVE_S)
         finally:
@@ -152,12 +160,14 @@ class Agent:
 
     def welcomed(self, hello: Hello, welcome: Welcome) -> None:
         """Take a new session."""
+        self.connected = True
         notify.status("connected")
         self._progress.beat_s = welcome.beat_interval_s
         self._session_log = welcome.log_id
         known = welcome.log_id == self._core.followed.log_id
         self._feed(core.Connected(hello.observed.version, asked_at=self._greeted_at if known else 0.0))
         self._progress.repeat()
+        self.monitors.repeat()
 
     def received(self, message: Desired | Ack | Heard) -> None:
         """Take what the daemon says."""
@@ -173,6 +183,7 @@ class Agent:
 
     def parted(self) -> None:
         """Go on without the daemon."""
+        self.connected = False
         notify.status("no daemon; ranks run on")
         self._feed(core.Disconnected())
 
@@ -192,9 +203,9 @@ class Agent:
             self._look_at(seen)
             self._feed(core.RankChanged(seen))
             if seen.state is RankState.EXITED:
-                self._events.soon()
+                self.events.soon()
             elif seen.state is RankState.GONE:
-                self._events.ended(seen.key)
+                self.events.ended(seen.key)
                 self._devices.look_soon()
                 self._begin(self._master_ports.look(seen.key))
 
@@ -233,7 +244,10 @@ class Agent:
         return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
     def _running(self) -> tuple[RankKey, ...]:
-        return tuple(seen.key for seen in self._core.observed().ranks if seen.state is RankState.RUNNING)
+        return tuple(self._pids())
+
+    def _pids(self) -> dict[RankKey, int]:
+        return {seen.key: seen.pid for seen in self._core.observed().ranks if seen.state is RankState.RUNNING}
 
     def _ended(self, key: RankKey) -> bool:
         seen = self._core.seen(key)

@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
@@ -74,15 +75,30 @@ async def _serve(config: AgentConfig) -> None:
     _log.info("ready", node=config.node, version=__version__, ranks_found_running=alive)
     notify.ready("ready")
     stopping = asyncio.create_task(stop.wait())
+    undo = AsyncExitStack()
     try:
         await asyncio.wait({listing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
+            await _expose(agent, monitor, config, undo)
             await agent.run(await asyncio.to_thread(node_facts, config, listing.result()), stop)
     finally:
         listing.cancel()
+        await undo.aclose()
         await monitor.close()
     notify.stopping()
     _log.info("stopped; ranks run on", node=config.node)
+
+
+async def _expose(agent: Agent, devices: DeviceMonitor, config: AgentConfig, undo: AsyncExitStack) -> None:
+    """Serve Prometheus, if asked to."""
+    if config.metrics.listen is None:
+        return
+    # Only here: the library takes some megabytes.
+    from dlroverd_agent.monitors.exposition import Exposition  # noqa: PLC0415
+
+    endpoint = Exposition(agent, devices).endpoint
+    await endpoint.open(config.metrics.listen, config.metrics.files(config.tls))
+    undo.push_async_callback(endpoint.close)
 
 
 if __name__ == "__main__":

@@ -218,6 +218,10 @@ class ProgressWatch:
             self._worlds.pop(key.round_key, None)
         return rank.newest.step if rank.newest is not None else -1
 
+    def steps(self) -> dict[RankKey, Step]:
+        """Give the newest step of each rank that runs and has made one."""
+        return {key: rank.newest for key, rank in self._ranks.items() if rank.newest is not None}
+
     def repeat(self) -> None:
         """Say again how far every world is: the daemon may have been away when it was said."""
         for round_, world in self._worlds.items():

@@ -9,6 +9,7 @@ import grpc.aio
 
 from dlroverd import __version__
 from dlroverd.api.forwarded import Forwarding, check_batch
+from dlroverd.api.readings import received
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
@@ -66,13 +67,18 @@ class AgentService(AgentServiceServicer):
                 if session.ended:
                     return
                 known.heard(session)
+                if message.HasField("telemetry"):
+                    self._runtime.take_telemetry(session.node, message.telemetry.at, received(message.telemetry))
+                    continue
                 match AGENT_MESSAGE.unwrap(message):
                     case Beat() as beat:
+                        self._runtime.meters.beats += 1
                         known.beat(session, beat)
                     case Observed() as observed:
                         known.report(session, observed)
                     case Progress() as progress:
                         known.progress(progress)
+                        self._runtime.telemetry.stepped(progress, self._runtime.clock.now())
                     case Bye() as bye:
                         known.leave(session, bye.away_s)
             session.end(None)

@@ -7,6 +7,7 @@ import grpc.aio
 
 from dlroverd.api import specs
 from dlroverd.api.node_views import automation_view, node_detail, node_views
+from dlroverd.api.readings import with_readings
 from dlroverd.api.views import job_view
 from dlroverd.core.dry_run import dry_run
 from dlroverd.core.state import State
@@ -62,10 +63,17 @@ class ControlService(ControlServiceServicer):
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.JobView:
         """See the proto."""
-        view = await self._runtime.loop.look(self._job(request.job, with_spec=request.with_spec))
-        if view is None:
+        job = self._job(request.job, with_spec=request.with_spec)
+
+        def at(state: State) -> JobView | None:
+            view = job(state)
+            telemetry, now = self._runtime.telemetry, self._runtime.clock.now()
+            return with_readings(view, state, telemetry, now) if view is not None else None
+
+        detail = await self._runtime.loop.look(at)
+        if detail is None:
             raise _no_job(request.job)
-        return to_proto(view, pb.JobView)
+        return to_proto(detail, pb.JobView)
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.JobView]:
         """See the proto."""
@@ -161,7 +169,10 @@ class ControlService(ControlServiceServicer):
 
         def at(state: State) -> NodeDetail | None:
             record = state.nodes.get(request.node)
-            return node_detail(state, self._runtime.sessions, record) if record is not None else None
+            if record is None:
+                return None
+            runtime = self._runtime
+            return node_detail(state, runtime.sessions, record, runtime.telemetry, runtime.clock.now())
 
         detail = await self._runtime.loop.look(at)
         if detail is None:

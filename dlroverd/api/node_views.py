@@ -1,5 +1,6 @@
 """What clients are shown of one node, and of automation. Pure; computes nothing that the core has not decided."""
 
+from dlroverd.api.readings import reading_views
 from dlroverd.api.views import node_view
 from dlroverd.core import brakes, out_of_use
 from dlroverd.core.records import NodeRecord, ReputationRecord
@@ -16,6 +17,7 @@ from dlroverd.model.node_view import (
 from dlroverd.model.reputation import Subject
 from dlroverd.model.view import NodeDetail, NodeView
 from dlroverd.runtime.sessions import Sessions
+from dlroverd.runtime.telemetry import TelemetryStore
 
 
 def node_views(state: State, sessions: Sessions, *, with_absent: bool) -> list[NodeView]:
@@ -40,7 +42,9 @@ def _absent(name: str) -> NodeView:
     )
 
 
-def node_detail(state: State, sessions: Sessions, node: NodeRecord) -> NodeDetail:
+def node_detail(
+    state: State, sessions: Sessions, node: NodeRecord, telemetry: TelemetryStore, now: float
+) -> NodeDetail:
     """Give one node with all that is known of it."""
     jobs = {uuid: key.job for key in state.node_gangs.get(node.id, ()) for uuid in state.grants[node.id, key].devices}
     seen = {device.uuid: device for device in node.devices}
@@ -62,11 +66,13 @@ def node_detail(state: State, sessions: Sessions, node: NodeRecord) -> NodeDetai
                 detail=seen[device.uuid].detail if device.uuid in seen else "",
                 job=jobs.get(device.uuid, 0),
                 serial=device.serial,
+                readings=reading_views(telemetry, node.id, device.uuid, now),
             )
             for device in node.facts.devices
         ),
         reputations=tuple(_reputation(subject, record) for subject, record in known if record is not None),
         differences=node.differences,
+        readings=reading_views(telemetry, node.id, "", now),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from dlroverd.config.daemon import DEFAULT_ADDRESS, LogConfig
-from dlroverd.config.durations import shown
+from dlroverd.config.durations import format_duration, shown
+from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.schema import MAX_COUNT, AbsolutePath, Duration, Section, Size, limit, setting
 from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
@@ -43,6 +44,12 @@ def _ports(value: object) -> tuple[int, int]:
 def _fleet(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]{1,16}", value):
         raise ValueError(f"must be 1 to 16 of a-z and 0-9, for it is part of units' names, unlike {shown(value)}")
+    return value
+
+
+def _monitor_interval(value: float) -> float:
+    if 0.0 < value < 1.0:
+        raise ValueError(f"must be at least 1s, or 0 to read nothing, not {format_duration(value)}")
     return value
 
 
@@ -158,6 +165,15 @@ class AgentConfig(Section):
         example="60s",
         gt=0,
     )
+    monitor_interval: Annotated[Duration, AfterValidator(_monitor_interval)] = limit(
+        15.0,
+        "how long between two readings of the host, its devices and ranks (docs/metrics.md); 0 reads nothing",
+        fires="new readings take the place of those before in `node show`, `job status` and for Prometheus",
+        example="15s",
+    )
+    metrics: MetricsConfig = setting(
+        MetricsConfig(), "the Prometheus endpoint; none when left out", example="{listen: tcp://127.0.0.1:9791}"
+    )
     log_limit: Size = setting(
         1024**3,
         "how much of a rank's output is kept; what is older is let go, and `logs` shows the gap",
@@ -169,6 +185,7 @@ class AgentConfig(Section):
     def _tcp_is_safe(self) -> Self:
         need_tls("daemon", self.daemon, self.tls)
         need_tls("peer_listen", [self.peer_listen], self.tls)
+        self.metrics.need_tls(self.tls)
         return self
 
     @property

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.durations import format_duration
+from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.scheduling import SchedulingConfig
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
 from dlroverd.config.tls import Address, TlsConfig, need_tls
@@ -247,6 +248,14 @@ class DaemonConfig(Section):
         "how much of ranks' newest output is held for when their node is away; about 1 MiB of each rank at most",
         example="1GiB",
     )
+    telemetry_limit: Size = setting(
+        1024**3,
+        "how much memory the fleet's readings may take (docs/metrics.md); the oldest give way, then none is added",
+        example="1GiB",
+    )
+    metrics: MetricsConfig = setting(
+        MetricsConfig(), "the Prometheus endpoint; none when left out", example="{listen: tcp://127.0.0.1:9790}"
+    )
     log: LogConfig = setting(LogConfig(), "the daemon's own log lines", example="{format: json}")
 
     def core_limits(self) -> Limits:
@@ -263,6 +272,7 @@ class DaemonConfig(Section):
     @model_validator(mode="after")
     def _tcp_is_safe(self) -> Self:
         need_tls("listen", self.listen, self.tls)
+        self.metrics.need_tls(self.tls)
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dlroverd.config.flags import OWN_FLAGS, TORCHRUN_FLAGS, Effect, Flag
@@ -27,8 +27,13 @@ def tables() -> dict[str, str]:
 
 
 def updated(page: str) -> str:
-    """Put the tables between the page's `<!-- name -->` and `<!-- end -->` marks."""
-    for name, table in tables().items():
+    """Bring the page up to date."""
+    return filled(page, tables())
+
+
+def filled(page: str, parts: Mapping[str, str]) -> str:
+    """Put parts of a page between its `<!-- name -->` and `<!-- end -->` marks."""
+    for name, table in parts.items():
         page = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)",
             lambda match, table=table: f"{match[1]}{table}\n{match[2]}",  # type: ignore[misc]  # bound early

@@ -63,6 +63,7 @@ async def serve(config: DaemonConfig) -> None:
         for server in build(runtime, config.listen, tls, _informer(runtime, config), _user_name()):
             await server.start()
             undo.push_async_callback(server.stop, _GOODBYE_S)
+        await _expose(runtime, config, undo)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,6 +78,19 @@ async def serve(config: DaemonConfig) -> None:
         notify.ready(f"serving on {', '.join(config.listen)}")
         await runtime.run()
         _LOG.info("dlroverd stops; ranks run on")
+
+
+async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> None:
+    """Serve Prometheus, if asked to."""
+    if config.metrics.listen is None:
+        return
+    # Only here: the library takes some megabytes.
+    from dlroverd.daemon.metrics import Exposition  # noqa: PLC0415
+
+    exposition = Exposition(runtime)
+    await exposition.endpoint.open(config.metrics.listen, config.metrics.files(config.tls))
+    undo.push_async_callback(exposition.endpoint.close)
+    undo.callback(asyncio.create_task(exposition.watch_loop(), name="loop lag").cancel)
 
 
 def _check_certificate(config: DaemonConfig) -> None:
@@ -125,6 +139,7 @@ def _settings(config: DaemonConfig) -> Settings:
         sinks=[sink.label for sink in config.sinks],
         snapshot_every=config.store.snapshot_every,
         keep_records=config.store.keep_records,
+        telemetry_bytes=config.telemetry_limit,
     )
 
 

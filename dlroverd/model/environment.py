@@ -63,8 +63,7 @@ def rank_environment(
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
         "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
-    if counter and spec.progress is ProgressFrom.AUTO:
-        # It takes itself away again before the script begins.
+    if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
         contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)

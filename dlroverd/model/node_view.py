@@ -42,6 +42,21 @@ class ReputationView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingView:
+    """The newest reading of a metric (model/metrics.py), made at `at`, and those of the hour before.
+
+    `value` is None when the newest is old; mean, least and most are None when there was none in that hour.
+    """
+
+    metric: str
+    value: float | None = None
+    mean: float | None = None
+    least: float | None = None
+    most: float | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
     """One accelerator of a node: whether it can be granted, and the job that has it (0: none)."""
 
@@ -52,6 +67,7 @@ class DeviceView:
     detail: str = ""
     job: int = 0
     serial: str = ""
+    readings: tuple[ReadingView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

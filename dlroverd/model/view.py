@@ -6,8 +6,31 @@ from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReputationView
+from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView
 from dlroverd.model.placement import GangPlacement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankReadings:
+    """The newest readings of a rank and its device, in the units of model/metrics.py; None: not known."""
+
+    cpu_ratio: float | None = None
+    memory_bytes: float | None = None
+    step_seconds: float | None = None
+    loss: float | None = None
+    device_busy_ratio: float | None = None
+    device_memory_used_bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpreadView:
+    """What the ranks of a job have for one of `RankReadings`; `ranks` is how many told."""
+
+    reading: str
+    ranks: int
+    median: float
+    least: float
+    most: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +43,7 @@ class RankView:
     state: str
     pid: int = 0
     exit: str = ""
+    readings: RankReadings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +167,11 @@ class GoodputView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """One job. `reason` is the sentence that says why it is in its state."""
+    """One job. `reason` is the sentence that says why it is in its state.
+
+    `steps_per_second` is None while it is not known. `odd` names the rank that differs most from the others, "" if none
+    does by much; this, `spreads` and the ranks' readings are there when one job is asked for.
+    """
 
     id: int
     name: str
@@ -163,6 +191,9 @@ class JobView:
     plan: PlanView | None = None
     priority: int = 0
     project: str = ""
+    steps_per_second: float | None = None
+    spreads: tuple[SpreadView, ...] = ()
+    odd: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +262,7 @@ class NodeDetail:
     devices: tuple[DeviceView, ...] = ()
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
+    readings: tuple[ReadingView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,9 @@ class DeviceReading:
 
     `uuid` is the same after a reboot, and what CUDA_VISIBLE_DEVICES takes. `nodes` are the paths in /dev that a
     process needs to use the device, whether they exist now or not. `lost` says in one sentence why it cannot be used
-    any more, "" while it can. `serial` is the number printed on it, for whoever has to find it; "" if it has none.
+    any more, "" while it can. `serial` is the number printed on it, "" if it has none. `busy` is the share of time in
+    which it worked lately (0 to 1), beside the memory in use, the chip's temperature in °C and the power drawn in W;
+    None for what the driver does not say.
     """
 
     uuid: str
@@ -33,6 +35,10 @@ class DeviceReading:
     lost: str = ""
     processes: tuple[DeviceProcess, ...] = ()
     serial: str = ""
+    busy: float | None = None
+    memory_used_bytes: int | None = None
+    celsius: float | None = None
+    watts: float | None = None
 
 
 @runtime_checkable

@@ -4,10 +4,7 @@
 becomes an answer. Must never outlive the host, nor be the process that the kernel spares when memory is short.
 """
 
-import ctypes
 import os
-import resource
-import signal
 import socket
 import sys
 import traceback
@@ -17,22 +14,17 @@ from typing import NoReturn
 from dlroverd.model.placement import NoFit, Placement
 from dlroverd.plugin_api.device import DeviceReading
 from dlroverd.plugin_host import wire
+from dlroverd.plugin_host.confine import confine
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.loading import Registered, find, load, origin, version
 
-# From linux/prctl.h.
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-# The daemon and the ranks go first for CPU, and this goes first when memory is short (of -1000..1000).
-_NICE = 10
-_OOM_SCORE_ADJ = 500
 _SENTENCE_CHARS = 500
 
 
 def main(plugin: str, memory_bytes: int, host_pid: int) -> int:
     """Load one plugin and serve it until the host closes it or goes away."""
     link = _take_link()
-    _confine(memory_bytes, host_pid)
+    confine(memory_bytes, host_pid)
     registered = _load(plugin, link)
     if registered is None:
         return 1
@@ -51,20 +43,6 @@ def _take_link() -> BufferedRWPair:
     os.dup2(null, 0)
     os.close(null)
     return link.makefile("rwb")
-
-
-def _confine(memory_bytes: int, host_pid: int) -> None:
-    """Bind this process, and what it starts, to the host's life and to less than the host's share."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_CHILD_SUBREAPER, 1)):
-        if libc.prctl(option, int(value), 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != host_pid:
-        sys.exit("the host is gone")
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    os.nice(_NICE)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write(str(_OOM_SCORE_ADJ))
 
 
 def _load(plugin: str, link: BufferedRWPair) -> Registered | None:

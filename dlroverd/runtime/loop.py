@@ -4,6 +4,7 @@ Owns the order of these; nothing else may change the state. Must not look into w
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -24,6 +25,7 @@ from dlroverd.runtime import codec
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.journal import Journal
+from dlroverd.runtime.meters import Meters
 from dlroverd.store.interface import Record, StoreFull
 
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Loop:
         limits: Limits,
         release: Callable[[Batch], None],
         turned: Callable[[], None],
+        meters: Meters,
     ) -> None:
         """`release` lets a durable batch out; `turned` is called after each turn, and when there is none to do."""
         self.limits = limits
@@ -85,6 +88,7 @@ class Loop:
         self._clock = clock
         self._release = release
         self._turned = turned
+        self._meters = meters
         self._stopping = False
         self._failed = False
         self._durable = asyncio.Condition()
@@ -93,11 +97,14 @@ class Loop:
         """Turn until `stop`; StoreNotWritable when the disk fails."""
         while not self._stopping:
             entries = await self._inbox.take(self._wait_s())
+            began_s = time.perf_counter()
             batch = self._decide(entries)
             records = batch.records
             if records and not await self._make_durable(records):
                 return
             self._release(batch)
+            if records:
+                self._meters.turn(time.perf_counter() - began_s)
             self._note_space()
             await self._tell_lookers()
             self._turned()

@@ -4,7 +4,7 @@ Owns what becomes of a durable batch (`_release`). Must not know gRPC, signals o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,12 +25,14 @@ from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import Journal, replay
 from dlroverd.runtime.loop import Batch, Loop
+from dlroverd.runtime.meters import Meters
 from dlroverd.runtime.output_copy import OutputCopy
 from dlroverd.runtime.output_streams import OutputStreams
 from dlroverd.runtime.outputs import Outputs
 from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed
+from dlroverd.runtime.telemetry import Reading, TelemetryStore
 from dlroverd.store.interface import Store
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class Settings:
     sinks: Sequence[str] = ()
     snapshot_every: int = 10_000
     keep_records: int = 100_000
+    telemetry_bytes: int = 1024**3
 
 
 class Runtime:
@@ -79,6 +82,8 @@ class Runtime:
             readers=settings.sinks,
         )
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
+        self.telemetry = TelemetryStore(settings.telemetry_bytes)
+        self.meters = Meters()
         self.streams = OutputStreams()
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
@@ -91,6 +96,7 @@ class Runtime:
             limits=settings.limits,
             release=self._release,
             turned=turned,
+            meters=self.meters,
         )
         self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
@@ -136,6 +142,11 @@ class Runtime:
             raise CallError(Reason.STORAGE_LOW, f"Nothing can be accepted now: {self.journal.full}.")
         return await self.inbox.ask(item)
 
+    def take_telemetry(self, node: str, at: float, readings: Iterable[Reading]) -> None:
+        """Take what the agent of a node that is known read at `at`, by its own clock."""
+        if node in self.state.nodes:
+            self.telemetry.take(node, at, readings, self.clock.now())
+
     async def follow(self, job: int, at: Callable[[State], T | None]) -> AsyncIterator[T]:
         """Give what `at` makes of the state, now and at each change of a job, until it makes None of it."""
         with self.changes.follow(job) as wake:
@@ -161,9 +172,11 @@ class Runtime:
             for job in decision.questions:
                 self._questions.ask(job)
         events = batch.events
+        self.meters.count(events)
         for event in events:
             if isinstance(event, JobForgotten):
                 self.sessions.forget(event.job)
+                self.telemetry.forget(event.job)
                 self._copy.forget(event.job)
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})

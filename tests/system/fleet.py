@@ -95,7 +95,7 @@ class Waiting:
 class Fleet(Waiting):
     """One daemon and its nodes, all below one folder; each side may run other code than this checkout's.
 
-    `limits` are those of the daemon's configuration, and `agent` is more of that of each agent.
+    `limits` are those of the daemon's configuration, `daemon` is more of that, and `agent` more of that of each agent.
     """
 
     def __init__(
@@ -104,13 +104,15 @@ class Fleet(Waiting):
         *,
         limits: dict[str, str] | None = None,
         scheduling: dict[str, object] | None = None,
-        agent: dict[str, str] | None = None,
+        agent: dict[str, object] | None = None,
+        daemon: dict[str, object] | None = None,
         daemon_code: Path = ROOT,
         agent_code: Path = ROOT,
     ) -> None:
         self.root = root
         config = root / "daemon.yaml"
-        config.write_text(json.dumps({"limits": limits or {}} | ({"scheduling": scheduling} if scheduling else {})))
+        content = {"limits": limits or {}} | ({"scheduling": scheduling} if scheduling else {}) | (daemon or {})
+        config.write_text(json.dumps(content))
         self._agent_code = agent_code
         self._agent = agent or {}
         self.address = f"unix://{root}/run/d.sock"

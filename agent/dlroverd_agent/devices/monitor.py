@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from dlroverd.model.node import Device, DeviceObservation, DeviceState
+from dlroverd.model.telemetry import Sample
 from dlroverd.plugin_api import DeviceReading
 from dlroverd.plugin_api.device import broken_rule
 from dlroverd.plugin_host.failures import PluginError
@@ -42,7 +42,10 @@ class DevicesUnknownError(Exception):
 
 
 class DeviceMonitor:
-    """The devices of this host. `inventory`, then `run`; anything else may be called once `inventory` has returned."""
+    """The devices of this host. `inventory`, then `run`; anything else may be called once `inventory` has returned.
+
+    `silence` says since when and why the driver does not answer, "" while it does.
+    """
 
     def __init__(self, plugin: str, state_dir: Path) -> None:
         """Nothing runs before `inventory`. `plugin` is as in the configuration."""
@@ -54,10 +57,11 @@ class DeviceMonitor:
         self._devices: dict[str, DeviceReading] = {}
         self._strange: set[str] = set()
         self._observed: tuple[DeviceObservation, ...] = ()
+        self._readings: tuple[DeviceReading, ...] = ()
         self._tell: Tell | None = None
         self._ending: dict[int, float] = {}
         self._awake = False
-        self._silence = ""
+        self.silence = ""
         self._turn = asyncio.Lock()
         self._soon = asyncio.Event()
         self._reader: threading.Thread | None = None
@@ -72,7 +76,7 @@ class DeviceMonitor:
         kept = await asyncio.to_thread(self._file.load)
         listed = await (self._list_within(ANSWER_S) if kept else self._list())
         # Those kept stay in their places, so that the order is that of this boot's first listing.
-        self._devices = {each.uuid: replace(each, processes=(), lost="") for each in (*kept, *listed)}
+        self._devices = {each.uuid: _identity(each) for each in (*kept, *listed)}
         if listed:
             await asyncio.to_thread(self._file.save, tuple(self._devices.values()))
         return tuple(
@@ -115,6 +119,20 @@ class DeviceMonitor:
         """Look who is on these devices now. DevicesUnknownError if the driver does not say."""
         return tuple(holder for holder in await self._look() if holder.uuid in uuids)
 
+    def samples(self) -> list[Sample]:
+        """Give the newest readings of all devices; none of those about which the driver is silent."""
+        return [
+            Sample(metric=metric, value=value, device=reading.uuid)
+            for reading in self._readings
+            for metric, value in (
+                ("device_busy_ratio", reading.busy),
+                ("device_memory_used_bytes", reading.memory_used_bytes),
+                ("device_temperature_celsius", reading.celsius),
+                ("device_power_watts", reading.watts),
+            )
+            if value is not None
+        ]
+
     async def close(self) -> None:
         """End the plugin's process."""
         await self._host.close()
@@ -148,11 +166,13 @@ class DeviceMonitor:
                 readings = await self._read()
                 found = await self._identify(readings)
             except DevicesUnknownError as error:
+                self._readings = ()
                 self._unknown(str(error))
                 raise
-            if self._silence:
+            self._readings = readings
+            if self.silence:
                 _log.info("the accelerators' driver answers again")
-                self._silence = ""
+                self.silence = ""
             self._note_strange(readings)
             self._observe(self._states(readings, found))
             return found
@@ -189,9 +209,11 @@ class DeviceMonitor:
         self._reader.start()
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await found
+                result = await found
         except TimeoutError:
             raise DevicesUnknownError(_BLOCKED) from None
+        self._reader = None  # it has said all, though on a busy host its thread may take a moment more to end
+        return result
 
     def _states(self, readings: tuple[DeviceReading, ...], found: tuple[Holder, ...]) -> tuple[DeviceObservation, ...]:
         """Say how each device is; a process that is ending counts when it has been for longer than one look."""
@@ -206,13 +228,13 @@ class DeviceMonitor:
 
     def _unknown(self, sentence: str) -> None:
         """Grant nothing until the driver answers; what runs on its devices runs on."""
-        if not self._silence:
-            self._silence = f"not known since {since(time.time())}: {sentence}"
+        if not self.silence:
+            self.silence = f"not known since {since(time.time())}: {sentence}"
             _log.error("no accelerator is granted until their driver answers; what runs goes on", reason=sentence)
         lost = {each.uuid: each for each in self._observed if each.state is DeviceState.LOST}
         self._observe(
             tuple(
-                lost.get(uuid, DeviceObservation(uuid=uuid, state=DeviceState.BUSY, detail=self._silence))
+                lost.get(uuid, DeviceObservation(uuid=uuid, state=DeviceState.BUSY, detail=self.silence))
                 for uuid in self._devices
             )
         )
@@ -237,6 +259,11 @@ class DeviceMonitor:
 _BLOCKED = (
     "Reading /proc about a process on a device does not end: it is stuck in the kernel; see `ps -eo pid,stat,wchan`."
 )
+
+
+def _identity(reading: DeviceReading) -> DeviceReading:
+    """Give what does not change of a device."""
+    return DeviceReading(uuid=reading.uuid, model=reading.model, memory_bytes=reading.memory_bytes, nodes=reading.nodes)
 
 
 def _state(uuid: str, reading: DeviceReading | None, foreign: list[str]) -> DeviceObservation:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pynvml
 
 from dlroverd.plugin_api import DeviceProcess, DeviceReading, Devices, hookimpl
 
 DLROVERD_API = 1
+T = TypeVar("T")
 
 # Beside its own, each process that uses CUDA opens these; -tools is for profilers.
 _SHARED_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
@@ -67,7 +68,19 @@ def _now(handle: Any, idle: DeviceReading) -> DeviceReading:
     return replace(
         idle,
         processes=tuple(DeviceProcess(pid=each.pid, memory_bytes=each.usedGpuMemory or 0) for each in running),
+        busy=_known(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100.0),
+        memory_used_bytes=_known(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle).used),
+        celsius=_known(lambda: float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))),
+        watts=_known(lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000.0),
     )
+
+
+def _known(read: Callable[[], T]) -> T | None:
+    """Read one thing that not every GPU and driver tells; None if it is not told."""
+    try:
+        return read()
+    except pynvml.NVMLError:
+        return None
 
 
 @hookimpl

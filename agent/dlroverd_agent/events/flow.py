@@ -103,6 +103,10 @@ class EventFlow:
         self._forwarder.wake()
         return not refused
 
+    def kept_bytes(self) -> int:
+        """Tell how much is kept for the daemon."""
+        return self._spool.size_bytes()
+
     async def push(self, stub: AgentServiceStub) -> None:
         """Hand on what is kept, in one session, until cancelled."""
         await self._forwarder.run(stub)

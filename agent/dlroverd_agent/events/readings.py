@@ -11,6 +11,7 @@ from dlroverd_agent.events.lines import reading
 STEP = "trainer.step"
 _TELEMETRY = frozenset({STEP, "trainer.substep", "trainer.predict_step"})
 _MOST_GAUGES = 32
+_LOSS = "user.loss"
 # Steps that were begun and whose end was not told.
 _MOST_OPEN = 16
 
@@ -26,8 +27,6 @@ class _Rank:
 
     open: dict[str, float] = field(default_factory=dict)
     last: float | None = None
-    since: float | None = None
-    steps: int = 0
     timed: int = 0
     spent_s: float = 0.0
     gauges: dict[str, float] = field(default_factory=dict)
@@ -45,17 +44,15 @@ class _Rank:
         if began is not None and at >= began:
             self.timed += 1
             self.spent_s += at - began
-        self.steps += 1
-        self.since = self.since if self.since is not None else began
         self.last = at
 
     def samples(self, rank: RankKey) -> list[Sample]:
         values = dict(self.gauges)
+        if _LOSS in values:  # what everybody calls so has a metric of its own
+            values["rank_loss"] = values.pop(_LOSS)
         if self.timed:
-            values["step_seconds"] = self.spent_s / self.timed
-        if self.steps and self.since is not None and self.last is not None and self.last > self.since:
-            values["steps_per_second"] = self.steps / (self.last - self.since)
-        self.gauges, self.steps, self.timed, self.spent_s, self.since = {}, 0, 0, 0.0, self.last
+            values["rank_step_seconds"] = self.spent_s / self.timed
+        self.gauges, self.timed, self.spent_s = {}, 0, 0.0
         return [Sample(metric=name, value=value, rank=rank) for name, value in values.items()]
 
 
@@ -85,7 +82,7 @@ class Readings:
                 self._ranks[rank].over = True
 
     def take(self) -> list[Sample]:
-        """Give what came since the last call: `step_seconds` (the mean), `steps_per_second`, and `user.*` gauges."""
+        """Give what came since the last call: `rank_step_seconds` (the mean), `rank_loss`, and `user.*` gauges."""
         with self._lock:
             samples = [sample for rank, known in self._ranks.items() for sample in known.samples(rank)]
             self._ranks = {rank: known for rank, known in self._ranks.items() if not known.over}

@@ -102,6 +102,11 @@ class Spool:
         with self._lock:
             self._read.pop(source, None)
 
+    def size_bytes(self) -> int:
+        """Tell how much is kept for the daemon."""
+        with self._lock:
+            return max(0, sum(each.end for each in self._segments) - self._sent)
+
     def take_damaged(self) -> int:
         """Give how many lines could not be read back since the last call."""
         with self._lock:

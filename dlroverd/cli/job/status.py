@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlroverd.cli import options, output, sentences
+from dlroverd.cli import options, output, readings, sentences
 
 if TYPE_CHECKING:
     from dlroverd.model.view import JobView
@@ -21,6 +21,8 @@ def command(job: int, output_: str, address: str | None) -> None:
     if output_ in ("table", "wide"):
         for line in sentences.about(view):
             click.echo(line)
+        if said := readings.of_job(view):
+            click.echo(said)
         _show_ranks(view, wide=output_ == "wide")
         show_incidents(view)
     else:
@@ -28,10 +30,16 @@ def command(job: int, output_: str, address: str | None) -> None:
 
 
 def _show_ranks(job: "JobView", *, wide: bool) -> None:
-    titles = ["ROLE", "GANG", "ROUND", "RANK", "NODE", "STATE", "EXIT", *(("LOCAL", "PID", "MASTER") if wide else ())]
+    told = any(rank.readings is not None for rank in sentences.ranks(job))
+    titles = [
+        *("ROLE", "GANG", "ROUND", "RANK", "NODE", "STATE", "EXIT"),
+        *(readings.TITLES if told else ()),
+        *(("LOCAL", "PID", "MASTER") if wide else ()),
+    ]
     rows = [
         [
             *(role.name, str(gang.gang), str(gang.round), str(rank.rank), rank.node, rank.state, rank.exit or "-"),
+            *(readings.of_rank(rank) if told else ()),
             *((str(rank.local_rank), str(rank.pid or "-"), gang.master) if wide else ()),
         ]
         for role in job.roles

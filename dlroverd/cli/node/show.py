@@ -4,13 +4,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlroverd.cli import options, output
+from dlroverd.cli import options, output, readings
 
 if TYPE_CHECKING:
     from dlroverd.model.node_view import ReputationView
     from dlroverd.model.view import NodeDetail
 
 _GIB = 1024**3
+_SHOWN_OF_DEVICES = (
+    "device_busy_ratio",
+    "device_memory_used_bytes",
+    "device_temperature_celsius",
+    "device_power_watts",
+)
 
 
 @click.command("show")
@@ -29,6 +35,7 @@ def command(node: str, output_: str, address: str | None) -> None:
     _facts(detail)
     _holds(detail)
     _devices(detail)
+    _readings(detail, wide=output_ == "wide")
     for reputation in detail.reputations:
         _history(reputation)
     _differences(detail)
@@ -71,10 +78,26 @@ def _devices(detail: "NodeDetail") -> None:
         return
     click.echo()
     rows = [
-        [each.uuid, each.serial or "-", each.model, each.state, f"job {each.job}" if each.job else "-", each.detail]
+        [
+            *(each.uuid, each.serial or "-", each.model, each.state, f"job {each.job}" if each.job else "-"),
+            *readings.brief(each.readings, _SHOWN_OF_DEVICES),
+            each.detail,
+        ]
         for each in detail.devices
     ]
-    output.table(["DEVICE", "SERIAL", "MODEL", "STATE", "USED BY", "DETAIL"], rows)
+    titles = ["DEVICE", "SERIAL", "MODEL", "STATE", "USED BY", "BUSY", "MEMORY", "TEMPERATURE", "POWER", "DETAIL"]
+    output.table(titles, rows)
+
+
+def _readings(detail: "NodeDetail", *, wide: bool) -> None:
+    """Show the host's readings, and with `-o wide` each device's: now and over the last hour."""
+    things = [("HOST", detail.readings)]
+    if wide:
+        things += [(each.uuid, each.readings) for each in detail.devices]
+    for what, told in things:
+        if told:
+            click.echo()
+            readings.show(what, told)
 
 
 def _differences(detail: "NodeDetail") -> None:

@@ -381,20 +381,68 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RankView(_message.Message):
-    __slots__ = ("rank", "local_rank", "node", "state", "pid", "exit")
+    __slots__ = ("rank", "local_rank", "node", "state", "pid", "exit", "readings")
     RANK_FIELD_NUMBER: _ClassVar[int]
     LOCAL_RANK_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
+    READINGS_FIELD_NUMBER: _ClassVar[int]
     rank: int
     local_rank: int
     node: str
     state: str
     pid: int
     exit: str
-    def __init__(self, rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., node: _Optional[str] = ..., state: _Optional[str] = ..., pid: _Optional[int] = ..., exit: _Optional[str] = ...) -> None: ...
+    readings: RankReadings
+    def __init__(self, rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., node: _Optional[str] = ..., state: _Optional[str] = ..., pid: _Optional[int] = ..., exit: _Optional[str] = ..., readings: _Optional[_Union[RankReadings, _Mapping]] = ...) -> None: ...
+
+class RankReadings(_message.Message):
+    __slots__ = ("cpu_ratio", "memory_bytes", "step_seconds", "loss", "device_busy_ratio", "device_memory_used_bytes")
+    CPU_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_BUSY_RATIO_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    cpu_ratio: float
+    memory_bytes: float
+    step_seconds: float
+    loss: float
+    device_busy_ratio: float
+    device_memory_used_bytes: float
+    def __init__(self, cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[float] = ..., step_seconds: _Optional[float] = ..., loss: _Optional[float] = ..., device_busy_ratio: _Optional[float] = ..., device_memory_used_bytes: _Optional[float] = ...) -> None: ...
+
+class SpreadView(_message.Message):
+    __slots__ = ("reading", "ranks", "median", "least", "most")
+    READING_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    reading: str
+    ranks: int
+    median: float
+    least: float
+    most: float
+    def __init__(self, reading: _Optional[str] = ..., ranks: _Optional[int] = ..., median: _Optional[float] = ..., least: _Optional[float] = ..., most: _Optional[float] = ...) -> None: ...
+
+class ReadingView(_message.Message):
+    __slots__ = ("metric", "value", "mean", "least", "most", "at")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    value: float
+    mean: float
+    least: float
+    most: float
+    at: float
+    def __init__(self, metric: _Optional[str] = ..., value: _Optional[float] = ..., mean: _Optional[float] = ..., least: _Optional[float] = ..., most: _Optional[float] = ..., at: _Optional[float] = ...) -> None: ...
 
 class GangView(_message.Message):
     __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares")
@@ -537,7 +585,7 @@ class GoodputView(_message.Message):
     def __init__(self, goodput: _Optional[float] = ..., wall_s: _Optional[float] = ..., placed_s: _Optional[float] = ..., times: _Optional[_Union[TimesView, _Mapping]] = ..., node_times: _Optional[_Union[TimesView, _Mapping]] = ...) -> None: ...
 
 class JobView(_message.Message):
-    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec", "goodput", "plan", "priority", "project")
+    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec", "goodput", "plan", "priority", "project", "steps_per_second", "spreads", "odd")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -556,6 +604,9 @@ class JobView(_message.Message):
     PLAN_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    SPREADS_FIELD_NUMBER: _ClassVar[int]
+    ODD_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: str
     user: str
@@ -574,7 +625,10 @@ class JobView(_message.Message):
     plan: PlanView
     priority: int
     project: str
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ..., goodput: _Optional[_Union[GoodputView, _Mapping]] = ..., plan: _Optional[_Union[PlanView, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ...) -> None: ...
+    steps_per_second: float
+    spreads: _containers.RepeatedCompositeFieldContainer[SpreadView]
+    odd: str
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ..., goodput: _Optional[_Union[GoodputView, _Mapping]] = ..., plan: _Optional[_Union[PlanView, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., steps_per_second: _Optional[float] = ..., spreads: _Optional[_Iterable[_Union[SpreadView, _Mapping]]] = ..., odd: _Optional[str] = ...) -> None: ...
 
 class NodeView(_message.Message):
     __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes", "holds", "progress", "doubt", "labels")
@@ -672,7 +726,7 @@ class ReputationView(_message.Message):
     def __init__(self, of: _Optional[str] = ..., name: _Optional[str] = ..., standing: _Optional[str] = ..., doubt: _Optional[float] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[EvidenceView, _Mapping]]] = ...) -> None: ...
 
 class DeviceView(_message.Message):
-    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job", "serial")
+    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job", "serial", "readings")
     UUID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -680,6 +734,7 @@ class DeviceView(_message.Message):
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
+    READINGS_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     model: str
     memory_bytes: int
@@ -687,10 +742,11 @@ class DeviceView(_message.Message):
     detail: str
     job: int
     serial: str
-    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
+    readings: _containers.RepeatedCompositeFieldContainer[ReadingView]
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
-    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences")
+    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings")
     NODE_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
@@ -701,6 +757,7 @@ class NodeDetail(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     REPUTATIONS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    READINGS_FIELD_NUMBER: _ClassVar[int]
     node: NodeView
     why: str
     hostname: str
@@ -711,7 +768,8 @@ class NodeDetail(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceView]
     reputations: _containers.RepeatedCompositeFieldContainer[ReputationView]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
-    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ...) -> None: ...
+    readings: _containers.RepeatedCompositeFieldContainer[ReadingView]
+    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
 
 class FindingView(_message.Message):
     __slots__ = ("node", "stage", "sentence", "held_back", "since")

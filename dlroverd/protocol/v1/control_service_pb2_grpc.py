@@ -183,7 +183,8 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """One job as it is now. Answers from memory. not_found: no such job, or one that was forgotten long after its end.
+        """One job as it is now, with the newest readings of its ranks, which no other call has. Answers from memory.
+        not_found: no such job, or one that was forgotten long after its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,7 +273,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNode(self, request, context):
-        """One node with its holds, devices and history. Answers from memory. not_found: no such node.
+        """One node with its holds, devices, readings and history. Answers from memory. not_found: no such node.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

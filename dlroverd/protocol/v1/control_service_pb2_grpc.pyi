@@ -37,7 +37,9 @@ class ControlServiceStub:
     ListJobs: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListJobsRequest, _control_service_pb2.JobView]
     """All jobs that the daemon still keeps, lowest id first, without their specs. Answers from memory."""
     GetJob: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetJobRequest, _control_service_pb2.JobView]
-    """One job as it is now. Answers from memory. not_found: no such job, or one that was forgotten long after its end."""
+    """One job as it is now, with the newest readings of its ranks, which no other call has. Answers from memory.
+    not_found: no such job, or one that was forgotten long after its end.
+    """
     WatchJob: _aio.UnaryStreamMultiCallable[_control_service_pb2.WatchJobRequest, _control_service_pb2.JobView]
     """One job now and at each change, without its spec; ends after the view with a final state. States that follow
     each other quickly may be skipped, the last never is. Blocks for as long as the job lives. After a restart of the
@@ -80,7 +82,7 @@ class ControlServiceStub:
     jobs that waited for it go on. not_found: no such node. refused: its agent is connected.
     """
     GetNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetNodeRequest, _control_service_pb2.NodeDetail]
-    """One node with its holds, devices and history. Answers from memory. not_found: no such node."""
+    """One node with its holds, devices, readings and history. Answers from memory. not_found: no such node."""
     HoldNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.HoldNodesRequest, _control_service_pb2.HoldNodesReply]
     """Takes nodes out of use, all that are named or none. Returns when that is durable, while jobs may still be leaving
     them: ListNodes tells how far each is. What the owner holds in that way already is brought up to date.
@@ -146,7 +148,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.GetJobRequest,
         context: _aio.ServicerContext[_control_service_pb2.GetJobRequest, _abc.Awaitable[_control_service_pb2.JobView]],
     ) -> _abc.Awaitable[_control_service_pb2.JobView]:
-        """One job as it is now. Answers from memory. not_found: no such job, or one that was forgotten long after its end."""
+        """One job as it is now, with the newest readings of its ranks, which no other call has. Answers from memory.
+        not_found: no such job, or one that was forgotten long after its end.
+        """
 
     @_abc_1.abstractmethod
     def WatchJob(
@@ -255,7 +259,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.GetNodeRequest,
         context: _aio.ServicerContext[_control_service_pb2.GetNodeRequest, _abc.Awaitable[_control_service_pb2.NodeDetail]],
     ) -> _abc.Awaitable[_control_service_pb2.NodeDetail]:
-        """One node with its holds, devices and history. Answers from memory. not_found: no such node."""
+        """One node with its holds, devices, readings and history. Answers from memory. not_found: no such node."""
 
     @_abc_1.abstractmethod
     def HoldNodes(

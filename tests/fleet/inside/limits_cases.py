@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from dlroverd_agent.monitors.child import Readings
+
 from dlroverd.model.job import RankState, Resources
 from tests.fleet.inside.launcher_cases import SystemdBench
 from tests.system.launching import KEY, SLEEP, printed, python
@@ -53,3 +55,23 @@ class TestLimits(SystemdBench):
         )
         assert gone.exit is not None
         assert (gone.exit.code, output) == (0, "refused\n")
+
+    def test_a_ranks_memory_and_time_are_those_of_its_control_group(self, state_dir: Path) -> None:
+        """Of its whole tree, so also of what it forked; the pages of files that it read are not its own."""
+        code = "import os, time\nos.fork()\neaten = bytearray(40 << 20); print('ate'); time.sleep(3600)"
+
+        async def run() -> None:
+            async with self.launched(state_dir) as (launcher, seen):
+                await launcher.start(python(code))
+                rank = await seen.until(RankState.RUNNING)
+                await printed(launcher.files(KEY).output, "ate\nate\n")
+                readings = Readings(str(state_dir))
+                for _ in range(2):
+                    _, ranks = readings.read({KEY.unit: rank.pid})
+                assert 80 << 20 <= ranks[KEY.unit]["rank_memory_bytes"] < 120 << 20
+                assert ranks[KEY.unit]["rank_cpu_ratio"] >= 0.0
+                counted = readings._group(rank.pid)
+                assert counted is not None
+                assert counted[0] > 0.0
+
+        asyncio.run(run())

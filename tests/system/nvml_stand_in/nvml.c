@@ -7,6 +7,7 @@
  *   model TEXT / memory BYTES    of each of them
  *   uuid G TEXT / minor G N      instead of the made-up ones
  *   process G PID BYTES          computes on it
+ *   reserved G BYTES             memory in use that is no process's
  *   ecc G CORRECTED UNCORRECTED  errors
  *   remapped G CORRECTED UNCORRECTED PENDING FAILURE   rows
  *   xid G NUMBER                 an event, told once to each event set
@@ -70,7 +71,7 @@ struct temperature { /* nvmlTemperature_v1_t */
 struct gpu {
     char uuid[80];
     unsigned minor, celsius, milliwatts, sm_mhz, memory_mhz, busy, memory_busy, processes, remapped[4];
-    u64 corrected, uncorrected, throttle;
+    u64 corrected, uncorrected, throttle, reserved;
     int lost, gone;
     struct process process[PROCESSES];
 };
@@ -123,6 +124,8 @@ static void take(struct host *host, const char *line)
         host->gpu[g].minor = a;
     else if (sscanf(line, "process %u %u %llu", &g, &a, &x) == 3 && g < GPUS && host->gpu[g].processes < PROCESSES)
         host->gpu[g].process[host->gpu[g].processes++] = (struct process){a, x, -1u, -1u};
+    else if (sscanf(line, "reserved %u %llu", &g, &x) == 2 && g < GPUS)
+        host->gpu[g].reserved = x;
     else if (sscanf(line, "ecc %u %llu %llu", &g, &x, &y) == 3 && g < GPUS)
         host->gpu[g].corrected = x, host->gpu[g].uncorrected = y;
     else if (sscanf(line, "remapped %u %u %u %u %u", &g, &a, &b, &c, &d) == 5 && g < GPUS)
@@ -199,7 +202,7 @@ static int copy(char *to, unsigned size, const char *text)
 
 static u64 used(const struct gpu *gpu)
 {
-    u64 sum = 0;
+    u64 sum = gpu->reserved;
     for (unsigned i = 0; i < gpu->processes; i++)
         sum += gpu->process[i].memory;
     return sum;

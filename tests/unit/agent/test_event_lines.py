@@ -137,18 +137,18 @@ def test_steps_are_timed_by_their_spans() -> None:
     readings = Readings()
     for event in steps(("b", "1", 10.0), ("e", "1", 10.5), ("b", "2", 11.0), ("e", "2", 12.0)):
         readings.note(RANK, event)
-    assert taken(readings) == {"step_seconds": 0.75, "steps_per_second": 1.0}
+    assert taken(readings) == {"rank_step_seconds": 0.75}
     assert taken(readings) == {}
     for event in steps(("b", "3", 12.0), ("e", "3", 14.0), ("e", "never-begun", 16.0)):
         readings.note(RANK, event)
-    assert taken(readings) == {"step_seconds": 2.0, "steps_per_second": 0.5}
+    assert taken(readings) == {"rank_step_seconds": 2.0}
 
 
 def test_steps_told_as_instants_are_timed_from_one_to_the_next() -> None:
     readings = Readings()
     for event in steps(("i", "", 10.0), ("i", "", 12.0), ("i", "", 14.0)):
         readings.note(RANK, event)
-    assert taken(readings)["step_seconds"] == 2.0
+    assert taken(readings)["rank_step_seconds"] == 2.0
 
 
 def test_gauges_are_the_newest_of_a_bounded_number() -> None:
@@ -167,5 +167,5 @@ def test_the_last_readings_of_a_rank_that_is_gone_are_taken_once() -> None:
     readings = Readings()
     readings.note(RANK, gauge("user.loss", value=0.5))
     readings.end(RANK)
-    assert readings.take() == [Sample(metric="user.loss", value=0.5, rank=RANK)]
+    assert readings.take() == [Sample(metric="rank_loss", value=0.5, rank=RANK)]
     assert readings.take() == []

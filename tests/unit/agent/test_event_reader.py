@@ -145,7 +145,7 @@ def test_what_is_let_go_without_an_event_in_it_is_noted(tmp_path: Path) -> None:
     write(path, b"".join(line(number, "trainer.step", m=number / 10) for number in range(10_000)))
     node.look()
     assert path.stat().st_blocks * 512 < path.stat().st_size / 2
-    assert {sample.metric for sample in node.readings.take()} == {"step_seconds", "steps_per_second"}
+    assert {sample.metric for sample in node.readings.take()} == {"rank_step_seconds"}
     node.live()
     write(path, line(1))
     node.look()

@@ -19,6 +19,7 @@ from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.inbox import TURN, Entry, Inbox
 from dlroverd.runtime.journal import Journal, replay
 from dlroverd.runtime.loop import Batch, Loop
+from dlroverd.runtime.meters import Meters
 from dlroverd.store.sqlite import SqliteStore
 from tests.unit.runtime.fleet import hello, spec
 from tests.unit.store.test_disk_full import SmallDisk, mount_tmpfs
@@ -42,6 +43,7 @@ class Running:
             limits=Limits(),
             release=self.release,
             turned=self.turned.set,
+            meters=Meters(),
         )
 
     def release(self, batch: Batch) -> None:
