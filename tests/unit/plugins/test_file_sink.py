@@ -1,5 +1,6 @@
 import json
 import resource
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,11 @@ def positions(path: Path) -> list[int]:
 def test_a_line_is_the_event_with_its_body_as_an_object(tmp_path: Path) -> None:
     path = tmp_path / "events"
     sink = opened(path)
-    sink.write(events(7, 1))
+    (event,) = events(7, 1)
+    sink.write((event,))
     sink.close()
-    assert json.loads(path.read_text(encoding="utf-8")) == {
-        "position": 7,
-        "index": 0,
-        "time": 1.7e9,
-        "name": "job_moved",
-        "job": 1,
-        "node": "",
-        "body": {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"},
-    }
+    body = {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"}
+    assert json.loads(path.read_text(encoding="utf-8")) == asdict(event) | {"body": body}
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -84,6 +79,17 @@ def test_nothing_of_a_batch_that_found_no_room_stays(tmp_path: Path) -> None:
     sink.write(events(3, 1000))
     sink.close()
     assert positions(path) == list(range(1, 1003))
+
+
+def test_a_large_body_and_one_of_several_lines_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    sink = opened(path)
+    (event,) = events(1, 1)
+    large = replace(event, body=json.dumps({"text": "x" * 10_000_000}))
+    sink.write((large, replace(event, position=2, body='{\n  "a": 1\n}')))
+    sink.close()
+    first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert (len(first["body"]["text"]), second["body"]) == (10_000_000, {"a": 1})
 
 
 @pytest.mark.parametrize(
