@@ -45,8 +45,12 @@ _DEEP = 200
 _OF_NAME, _LONGEST_NAME = f"{string.ascii_letters}{string.digits}_-.", 60
 _QUOTED = r"(?P<quote>\\{0,3}[\"'])(?P<text>.*?)(?P=quote)"
 _GIVEN = re.compile(
-    r"(?P<is>(?:\\{0,3}[\"'])?\s{0,3}(?:=>|[=:])\s{0,3})(?:" + _QUOTED + r"|(?P<bare>[^\s,;&\"'})\]]+))", re.DOTALL
+    r"(?P<is>(?:\\{0,3}[\"'])?\s{0,3}(?:=>|[=:])\s{0,3})(?:"
+    + _QUOTED
+    + r"|(?:\\{0,3}[\"'])?(?P<bare>[^\s,;&\"'})\]]+))",
+    re.DOTALL,
 )
+_NUMBER = re.compile(r"[+-]?\d[\d_]*(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
 _AFTER_FLAG = re.compile(r"(?P<is>\s{1,3})(?:" + _QUOTED + r"|(?P<bare>[^\s-]\S*))", re.DOTALL)
 _REST_OF_LINE = re.compile(r"(?P<is>(?:\\{0,3}[\"'])?\s{0,3}[=:]\s{0,3}(?:\\{0,3}[\"'])?)(?P<bare>[^\r\n\"'\\]+)")
 _SETTING = re.compile(r"([+~-]{0,3}[\w./@-]{1,200})=(.+)", re.DOTALL)
@@ -132,7 +136,7 @@ class Redactor:
                 continue
             flagged = isinstance(value, str) and bool(_FLAG.fullmatch(value)) and _names_secret(value)
             found = _SETTING.fullmatch(value) if isinstance(value, str) else None
-            if found and _names_secret(found[1]) and not (_countable(found[1]) and found[2].isdecimal()):
+            if found and _names_secret(found[1]) and not (_countable(found[1]) and _NUMBER.fullmatch(found[2])):
                 yield f"{found[1]}={HIDDEN}"
             else:
                 yield self._within(value)
@@ -227,4 +231,4 @@ def _value(text: str, at: int) -> tuple[int, int] | None:
     if found is None:
         return None
     group = "bare" if found["bare"] else "text"
-    return None if _countable(name) and found[group].isdecimal() else found.span(group)
+    return None if _countable(name) and _NUMBER.fullmatch(found[group]) else found.span(group)

@@ -181,18 +181,18 @@ class Feed:
             oldest, end = await self._journal.oldest_position(), self._journal.position
             if found is None:
                 first = {"oldest": oldest, "now": end + 1}.get(self._sink.start) or int(self._sink.start)
-                self._cursor = min(first - 1, end)
             else:
-                self._cursor = min(found, end)
+                first = found + 1
+            begin = min(first - 1, end)
             # At once, and before anything is delivered: were the log to grow past a cursor beyond its end, the events
             # in between would never go out.
-            while found != self._cursor:
+            while found != begin:
                 try:
-                    await self._journal.set_cursor(self.name, self._cursor)
+                    await self._journal.set_cursor(self.name, begin)
                     break
                 except StoreFull:
                     await asyncio.sleep(self._limits.last_retry_s)
-            self._durable = self._cursor
+            self._cursor = self._durable = begin
             if found is not None and found > end:
                 _LOG.error(
                     "the log ends before what a sink has taken, so it is an older copy or another log; the sink goes "
@@ -246,8 +246,9 @@ class Feed:
         """Deliver events, or have them as dead letters; all of them, unless the cursor is moved meanwhile."""
         limits = self._limits
         most, failures, deaths, pause_s = limits.batch_events, 0, 0, limits.first_retry_s
+        suspects = 0  # so many of the next events were in a part that was cut: less goes at once until they are through
         while batch and moves == self._moves:
-            part = self._part(batch, most)
+            part = self._part(batch, min(most, suspects or most))
             try:
                 refused = await self._host.write(self.name, part, limits.write_s)
             except PluginAwayError:
@@ -264,7 +265,7 @@ class Feed:
                 else:
                     _LOG.warning("a sink did not take events; they go again", sink=self.name, why=str(error))
                     if died or failures % limits.failures == 0:
-                        most = max(1, len(part) // _CUT)
+                        suspects, most = len(part), max(1, len(part) // _CUT)
                     await self._pause(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - so that sinks do not march in step
                     pause_s = min(2 * pause_s, limits.last_retry_s)
                     continue
@@ -277,7 +278,9 @@ class Feed:
                     self._poisoned = 0
                 self._delivered += len(part) - len(refused)
             batch = batch[len(part) :]
-            most, failures, deaths, pause_s = min(2 * most, limits.batch_events), 0, 0, limits.first_retry_s
+            suspects = max(0, suspects - len(part))
+            most = most if suspects else min(2 * most, limits.batch_events)
+            failures, deaths, pause_s = 0, 0, limits.first_retry_s
             if batch and batch[0].position - 1 > self._cursor:
                 await self._advance(batch[0].position - 1, moves)
 
