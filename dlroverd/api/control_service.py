@@ -225,7 +225,7 @@ class ControlService(ControlServiceServicer):
             follow=request.follow,
         )
         async for view in read_events(self._runtime.journal, self._runtime.changes, wanted):
-            yield to_proto(self._runtime.redactor.view(view), pb.EventView)
+            yield to_proto(await self._runtime.shown(view), pb.EventView)
 
     async def ListPlugins(self, request: pb.ListPluginsRequest, context: Context) -> AsyncIterator[pb.PluginView]:
         """See the proto."""

@@ -13,7 +13,7 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
-from dlroverd.model.view import SinkView
+from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 # A turn with more than so many nodes in it is one of many in which a world forms or ends.
 _MANY = 10
+_LARGE_BODY = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Runtime:
             readers=[sink.name for sink in settings.sinks],
             keep_for_sinks=settings.keep_for_sinks,
         )
-        self.redactor = Redactor(settings.redact)
+        self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
         self.streams = OutputStreams()
         held = HeldOutput(settings.output_dir, settings.output_bytes)
@@ -144,6 +145,12 @@ class Runtime:
             raise CallError(Reason.STORAGE_LOW, f"Nothing can be accepted now: {self.journal.full}.")
         return await self.inbox.ask(item)
 
+    async def shown(self, event: EventView) -> EventView:
+        """Give an event as its readers see it, without secrets; a large one is looked through off the loop."""
+        if len(event.body) < _LARGE_BODY:
+            return self._redactor.view(event)
+        return await asyncio.to_thread(self._redactor.view, event)
+
     def sinks(self) -> tuple[SinkView, ...]:
         """Give all sinks in the order of the configuration, and how far each is."""
         plugins = {plugin.name: plugin for plugin in self.host.inventory()}
@@ -181,7 +188,7 @@ class Runtime:
             self.changes,
             self.host,
             letters=letters,
-            redactor=self.redactor,
+            redactor=self._redactor,
             job_name=lambda job: record.spec.name if (record := jobs.get(job)) is not None else "",
         )
 

@@ -80,6 +80,14 @@ class _Page:
     views: tuple[EventView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Records after a position, on their way from the disk."""
+
+    after: int
+    page: "asyncio.Future[_Page | None]"
+
+
 class Feed:
     """One sink's way through the log."""
 
@@ -117,17 +125,20 @@ class Feed:
         """Deliver for ever; a sink that fails gets the same events again after a while."""
         await self._begin()
         with self._changes.follow() as wake:
+            ahead: _Reading | None = None
             while True:
-                wake.clear()
                 self._moved.clear()
                 moves, after = self._moves, self._cursor
-                limits = self._limits
-                page = await self._journal.digest(after, limits.batch_events, limits.batch_bytes, self._page)
+                if ahead is None or ahead.after != after:
+                    ahead = self._read(wake, after)
+                page = await ahead.page
                 if page is None:
-                    self._oldest_at = None
+                    ahead, self._oldest_at = None, None
                     await self._woken(wake)
-                    await asyncio.sleep(limits.gather_s)
+                    await asyncio.sleep(self._limits.gather_s)
                     continue
+                # The next is read while the plugin has this one.
+                ahead = self._read(wake, page.last) if page.last < self._journal.position else None
                 self._oldest_at = page.began_at
                 views = page.views
                 if page.first > after + 1:
@@ -203,6 +214,12 @@ class Feed:
                 )
                 gap = (self._gap(end + 1, found, end, time.time()),)
         await self._deliver(gap, self._moves)
+
+    def _read(self, wake: asyncio.Event, after: int) -> _Reading:
+        """Begin to read on. Cleared first: what comes while it is read wakes again."""
+        wake.clear()
+        most, most_bytes = self._limits.batch_events, self._limits.batch_bytes
+        return _Reading(after, asyncio.ensure_future(self._journal.digest(after, most, most_bytes, self._page)))
 
     async def _woken(self, wake: asyncio.Event) -> None:
         """Wait until the log has more, or the cursor was moved."""

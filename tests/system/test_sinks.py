@@ -1,4 +1,4 @@
-"""One daemon with good sinks and bad ones under a job that holds secrets: who gets what, what is seen, what is hidden."""
+"""One daemon with good sinks and bad ones under a job that holds secrets: who gets what, and what is hidden."""
 
 import json
 import os
@@ -124,7 +124,8 @@ def test_no_reader_sees_a_secret(here: Site, receiver: Receiver, reader: str) ->
 
 
 def test_what_is_told_of_them(here: Site) -> None:
-    seen = until(here.sinks, lambda sinks: all(sinks[name]["last_error"] for name in BAD))
+    # What hangs is given half a minute.
+    seen = until(here.sinks, lambda sinks: all(sinks[name]["last_error"] for name in BAD if name != "hangs"))
     assert {name: each["lag_records"] for name, each in seen.items() if name in GOOD} == dict.fromkeys(GOOD, 0)
     assert all(each["lag_records"] > 0 and each["lag_s"] > 0 for name, each in seen.items() if name in BAD)
     assert "no idea" in seen["raises"]["last_error"]
@@ -136,7 +137,7 @@ def test_what_is_told_of_them(here: Site) -> None:
     assert "LAST ERROR" in here.ctl("sink", "list").stdout
 
 
-def test_events_are_sent_again_from_where_one_says(here: Site, receiver: Receiver) -> None:
+def test_events_are_sent_again_from_where_one_says(here: Site) -> None:
     here.until_delivered()
     before, newest = here.written("jobs"), here.sinks()["jobs"]["newest"]
     assert "Nobody can be asked" in here.ctl("sink", "replay", "jobs", "--from", "oldest", code=2).stderr
