@@ -370,7 +370,7 @@ def test_a_large_event_harms_nothing(site: Path, tmp_path: Path) -> None:
     assert seen.read_text() == "[1, 2]\n"
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[str, dict[tuple[int, int], str] | str]] = {
     "all but one": ("EventsRefused({(2, 0): 'too\\nlarge', (3, 0): 7})", {(2, 0): "too large", (3, 0): "7"}),
     "what it was not given": ("EventsRefused({(9, 0): 'x'})", "write() refused (9, 0), which it was not given"),
     "nothing": ("EventsRefused({})", "write() refused nothing"),
