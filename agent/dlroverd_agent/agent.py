@@ -18,33 +18,31 @@ from uuid import uuid4
 import structlog
 
 from dlroverd.config.agent import AgentConfig
-from dlroverd.model.environment import rank_environment
 from dlroverd.model.fault import LEASE_RAN_OUT, SHUT_DOWN
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
-from dlroverd.model.world import Assignment, Desired, JobDescriptor, RankObservation
+from dlroverd.model.world import Desired, RankObservation
 from dlroverd.protocol import notify
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
-from dlroverd_agent import core, retention
-from dlroverd_agent.devices.grant import device_nodes
-from dlroverd_agent.devices.monitor import DeviceMonitor, DevicesUnknownError
+from dlroverd_agent import __version__, core, retention
+from dlroverd_agent.devices.monitor import DeviceMonitor
 from dlroverd_agent.drills import Drills
+from dlroverd_agent.events.flow import EventFlow
 from dlroverd_agent.facts import going_down, with_addresses
 from dlroverd_agent.launchers import lease
 from dlroverd_agent.launchers.choice import make_launcher
 from dlroverd_agent.launchers.files import boot_id
-from dlroverd_agent.launchers.interface import LaunchOrder
 from dlroverd_agent.link import Link
 from dlroverd_agent.logs import RankLogs
 from dlroverd_agent.master_ports import MasterPorts
-from dlroverd_agent.network import interface_towards
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
 from dlroverd_agent.progress import Patterns, ProgressWatch
 from dlroverd_agent.reboot import reboot
+from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
 
@@ -55,7 +53,7 @@ _log = structlog.get_logger()
 
 
 class Agent:
-    """One node's agent. LauncherUnavailableError and StateError come from the constructor."""
+    """One node's agent. LauncherUnavailableError, StateError and OSError come from the constructor."""
 
     def __init__(self, config: AgentConfig, devices: DeviceMonitor) -> None:
         self._config = config
@@ -71,11 +69,12 @@ class Agent:
         self._unsaved = False
         self._facts: NodeFacts | None = None
         self._actions: asyncio.Queue[core.Action] = asyncio.Queue()
-        self._starting: dict[RankKey, asyncio.Task[None]] = {}
         self._instance = uuid4().hex
         self._greeted_at = 0.0
         self._session_log = ""
-        self._link = Link(config.daemon, self, config.tls.files() if config.tls else None)
+        self._events = EventFlow(config)
+        self._starts = Starts(config.node, self._launcher, devices, self._events)
+        self._link = Link(config.daemon, self, config.tls.files() if config.tls else None, self._events.push)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
@@ -89,24 +88,29 @@ class Agent:
         """Find the ranks of an earlier life; how many still run. Once, before `run`."""
         found = [await self._complete(seen) for seen in await self._launcher.recover()]
         await self._drills.recover()
+        await self._events.recover(seen.key for seen in found if seen.state is not RankState.GONE)
         for seen in found:
             self._look_at(seen)
         self._feed(core.Recovered(tuple(found)))
-        return sum(seen.state is not RankState.GONE for seen in found)
+        alive = sum(seen.state is not RankState.GONE for seen in found)
+        await self._events.say("agent.start", version=__version__, ranks_found_running=alive)
+        return alive
 
     async def run(self, facts: NodeFacts, stop: asyncio.Event) -> None:
         """Serve the daemon and other agents until `stop`. Ranks go on after that. AddressError: it cannot."""
         self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
-        own = (self._act(), self._tick(), self._sweep(), self._surveys.run())
+        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self._events.run())
         tasks = [asyncio.create_task(each) for each in (*own, *watches)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # none of them ends but by a fault of ours
-            self._link.leave(0.0 if await asyncio.to_thread(going_down) else self._config.away)
+            down = await asyncio.to_thread(going_down)
+            await self._events.say("agent.exit", why="the host goes down" if down else "it was told to stop")
+            self._link.leave(0.0 if down else self._config.away)
             await asyncio.wait({link}, timeout=LEAVE_S)
         finally:
             for task in (link, stopping, *tasks, *self._tasks):
@@ -187,7 +191,10 @@ class Agent:
             seen = await self._complete(await self._seen.get())
             self._look_at(seen)
             self._feed(core.RankChanged(seen))
-            if seen.state is RankState.GONE:
+            if seen.state is RankState.EXITED:
+                self._events.soon()
+            elif seen.state is RankState.GONE:
+                self._events.ended(seen.key)
                 self._devices.look_soon()
                 self._begin(self._master_ports.look(seen.key))
 
@@ -255,7 +262,7 @@ class Agent:
                 case core.AskPeer():
                     self._begin(self._peers.ask(action))
                 case core.Start():
-                    self._starting[action.key] = self._begin(self._start(action))
+                    self._keep(self._starts.begin(action))
                 case core.Renew():
                     self._begin(self._renew(action))
                 case core.AskNow():
@@ -286,7 +293,9 @@ class Agent:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something beside the actions that follow; a fault of ours in it ends up in asyncio's log."""
-        task = asyncio.create_task(work)
+        return self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -301,52 +310,6 @@ class Agent:
                 _log.error("what this node follows cannot be kept on disk; make room", error=str(error))
             self._unsaved = True
 
-    def _order(self, action: core.Start, interface: str) -> LaunchOrder:
-        key, spec, assignment = action.key, action.spec, action.assignment
-        role, files = spec.role(key.role), self._launcher.files(key)
-        return LaunchOrder(
-            key=key,
-            argv=role.argv,
-            cwd=role.cwd,
-            env=rank_environment(
-                JobDescriptor(job=key.job, spec=spec),
-                assignment,
-                key.rank - assignment.first_rank,
-                node=self._config.node,
-                error_file=str(files.error),
-                progress_file=str(files.progress),
-                notice_file=str(files.notice),
-                interface=interface,
-            ),
-            uid=spec.user.uid,
-            gid=spec.user.gid,
-            grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
-            resources=role.resources,
-            lease_until=action.lease_until,
-        )
-
-    async def _start(self, action: core.Start) -> None:
-        # Rank 0 goes first: it serves the rendezvous store, and who asks that before it listens waits 0.3 to 0.7 s for
-        # a second try (research/measurements.md section 1).
-        leading = self._starting.get(action.key.round_key.rank(0))
-        try:
-            if leading is not None and action.key.rank:
-                await asyncio.wait({leading})
-            order = self._order(action, await self._interface(action.assignment))
-            try:
-                order = replace(order, device_nodes=await device_nodes(self._devices, action.assignment))
-            except DevicesUnknownError as error:
-                order = replace(order, obstacle=str(error))
-            await self._launcher.start(order)
-        finally:
-            del self._starting[action.key]
-
-    async def _interface(self, assignment: Assignment) -> str:
-        """Name the interface by which the others of a world are reached; "" where there are none."""
-        if assignment.group_world_size == 1:
-            return ""
-        return await asyncio.to_thread(interface_towards, assignment.master_addr, assignment.master_port)
-
     async def _renew(self, action: core.Renew) -> None:
         for key, until in action.until:
             try:
@@ -356,9 +319,7 @@ class Agent:
                 _log.debug("a lease is not renewed", rank=str(key), error=str(error))
 
     async def _stop(self, action: core.Stop) -> None:
-        # A launcher knows nothing of a rank before its start has begun, and the stop would be lost.
-        if (starting := self._starting.get(action.key)) is not None:
-            await asyncio.wait({starting})
+        await self._starts.begun(action.key)  # else the stop would be lost
         await self._notices.before(action)
         await self._launcher.stop(action.key, action.evidence_s, action.grace_s)
 

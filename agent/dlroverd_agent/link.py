@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
@@ -91,10 +91,18 @@ class Peer(Protocol):
 class Link:
     """Keeps one session with the daemon at one of `addresses`, whichever answers."""
 
-    def __init__(self, addresses: Sequence[str], peer: Peer, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        peer: Peer,
+        tls: TlsFiles | None = None,
+        push: Callable[[AgentServiceStub], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        """Dial nobody yet. `push` is what goes on beside each session, on calls of its own; its end ends nothing."""
         self._addresses = addresses
         self._peer = peer
         self._tls = tls
+        self._push_beside = push
         self._outbox: dict[type | GangKey, AgentMessage] = {}
         self._filled = asyncio.Event()
         self._again = asyncio.Event()
@@ -217,6 +225,8 @@ class Link:
         pushes: set[asyncio.Task[None]] = set()
         listening = asyncio.create_task(self._listen(stub, call, pushes))
         again = asyncio.create_task(self._again.wait())
+        if self._push_beside is not None:
+            pushes.add(asyncio.create_task(self._push_beside(stub)))
         try:
             done, _ = await asyncio.wait({speaking, listening, again}, return_when=asyncio.FIRST_COMPLETED)
             if self._leaving:

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import dlroverd_train
+
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.world import Progress
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.rank_file import RankFile
 
+# What counts the steps of an unchanged script, in the rank (`progress: auto`).
+COUNTER = str(Path(dlroverd_train.__file__).with_name("rank_path"))
 EAGER_LOOK_S = 0.02
 # How long a world's first step is looked for eagerly: beyond it, a beat more or less says nothing about a recovery.
 EAGER_S = 120.0

@@ -8,9 +8,11 @@ from typing import Any
 import grpc.aio
 
 from dlroverd import __version__
+from dlroverd.api.forwarded import Forwarding, check_batch
+from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
-from dlroverd.protocol.convert import ProtocolError
+from dlroverd.protocol.convert import ProtocolError, from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, LOG_PIECE, Beat, Bye, Hello, LogOpen, Welcome
 from dlroverd.protocol.v1 import agent_service_pb2 as pb
@@ -29,6 +31,7 @@ class AgentService(AgentServiceServicer):
     def __init__(self, runtime: Runtime) -> None:
         """Serve sessions of `runtime`."""
         self._runtime = runtime
+        self._forwarding = Forwarding(runtime.ask)
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.AgentMessage], context: "grpc.aio.ServicerContext[Any, Any]"
@@ -95,6 +98,19 @@ class AgentService(AgentServiceServicer):
             pusher.cancel()
             unwanted.cancel()
         return pb.PushLogsReply()
+
+    async def PushEvents(
+        self, request_iterator: AsyncIterator[pb.EventBatch], context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> AsyncIterator[pb.EventsTaken]:
+        """See the proto."""
+        name = channel.peer_name(context)
+        async for message in request_iterator:
+            batch = from_proto(message, EventBatch)
+            _check_name(batch.node, name)
+            check_batch(batch)
+            await self._forwarding.take(batch)
+            taken = self._runtime.state.spools[batch.node]
+            yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
 
 
 async def _first(messages: AsyncIterator[pb.AgentMessage]) -> Hello:

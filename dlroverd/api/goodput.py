@@ -24,4 +24,5 @@ def goodput_view(state: State, job: JobRecord, now: float) -> GoodputView:
 
 
 def _seconds(times: Times) -> TimesView:
-    return TimesView(**{name: amount / 1e6 for name, amount in asdict(times).items()})
+    seconds = {name: amount / 1e6 for name, amount in asdict(times).items()}
+    return TimesView(**{**seconds, "checkpointing": seconds["checkpointing"] or None})

@@ -1,7 +1,8 @@
 """A sink that posts events to an address of yours, signed.
 
 Settings: `url` (http or https), `secret_file` (what the signature is made with; its owner's alone), `ca_file` (whose
-certificates are trusted instead of the system's), `timeout_s` (for each step of a request; default 10).
+certificates are trusted instead of the system's), `timeout_s` (for each step of a request; default 10), `format`
+(json, or cloudevents: their JSON batch format).
 
 Each batch is one POST of `{"version": 1, "events": [...]}`, an event being as the file sink writes it.
 `Dlroverd-Signature` is `v1=` and the hexadecimal HMAC-SHA256, under the secret, of `Dlroverd-Timestamp` (seconds since
@@ -18,15 +19,20 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from dlroverd.builtin.file_sink import line
+from dlroverd.builtin.file_sink import FORMATS, chosen
 from dlroverd.plugin_api import EventsRefused, EventView, Sink, hookimpl
 
 DLROVERD_API = 1
 
-_DEFAULTS = {"url": "", "secret_file": "", "ca_file": "", "timeout_s": "10"}
+_DEFAULTS = {"url": "", "secret_file": "", "ca_file": "", "timeout_s": "10", "format": "json"}
 # These tell of the events: others would be taken. All else tells of the receiver, and passes or is mended.
 _OF_THE_EVENTS = frozenset({400, 413, 422})
 _ANSWER_BYTES = 65536
+# The type of the body, what it begins with, how each event stands in it, and what it ends with.
+_FORMATS = {
+    "json": ("application/json", b'{"version":1,"events":[', FORMATS["json"], b"]}"),
+    "cloudevents": ("application/cloudevents-batch+json", b"[", FORMATS["cloudevents"], b"]"),
+}
 
 
 class NotTakenError(Exception):
@@ -49,6 +55,7 @@ class WebhookSink:
             raise ValueError("url holds a user, a password or a fragment; put what is secret into secret_file")
         if not merged["timeout_s"].isdecimal() or not int(merged["timeout_s"]):
             raise ValueError(f"timeout_s is {merged['timeout_s']!r}; the webhook sink needs seconds, at least 1")
+        self._format = chosen(_FORMATS, merged["format"])
         self._secret_file = merged["secret_file"]
         _secret(self._secret_file)
         host, timeout_s = url.hostname, int(merged["timeout_s"])
@@ -86,11 +93,12 @@ class WebhookSink:
 
     def _post(self, batch: tuple[EventView, ...]) -> str:
         """Post once; gives why these events are refused, "" if they were taken. NotTakenError if neither is said."""
-        body = b'{"version":1,"events":[' + b",".join(line(event).rstrip() for event in batch) + b"]}"
+        content_type, begin, one, end = self._format
+        body = begin + b",".join(one(event).rstrip() for event in batch) + end
         now = str(int(time.time()))
         signature = hmac.new(_secret(self._secret_file), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": content_type,
             "User-Agent": "dlroverd",
             "Dlroverd-Timestamp": now,
             "Dlroverd-Signature": f"v1={signature}",

@@ -114,6 +114,8 @@ def environment(spec: JobSpec, role: RoleSpec, view: DryRunView) -> dict[str, st
         error_file=_PER_NODE,
         progress_file=_PER_NODE,
         notice_file=_PER_NODE,
+        counter=_PER_NODE,
+        events_file=_PER_NODE,
     )
     later = {key: value for key, value in _LATER.items() if key != "TORCHELASTIC_RUN_ID" or not spec.run_id}
     return {**found, **later}

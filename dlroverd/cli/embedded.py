@@ -119,6 +119,7 @@ def _configure(folder: Path, address: str, slots: int) -> None:
         "node": socket.gethostname(),
         "daemon": [address],
         "state_dir": str(folder / "agent"),
+        "run_dir": str(folder / "run"),
         "slots": slots,
         "launcher": "process",  # all of it goes when its parent does, and its fleet's units would meet another's
         "port_range": f"{first}-{first + _PORTS - 1}",

@@ -113,6 +113,17 @@ class AgentConfig(Section):
         "where ranks' records and output are kept",
         example="/var/lib/dlroverd-agent",
     )
+    run_dir: AbsolutePath = setting(
+        "/run/dlroverd-agent",
+        "where ranks write their events, on tmpfs; below state_dir if it cannot be used",
+        example="/run/dlroverd-agent",
+    )
+    event_spool: Annotated[Size, Field(ge=1024**2)] = setting(
+        256 * 1024**2,
+        "how much of ranks' events is kept while the daemon is away; then new ones are dropped and counted, those that "
+        "matter least first",
+        example="256MiB",
+    )
     slots: Slots = setting(None, "ranks that fit at once; auto is one a device, else one a CPU", example="8")
     device: str = setting(
         "auto",

@@ -182,6 +182,12 @@ OWN_FLAGS = tuple(
             "progress_pattern",
             "finds the training step in the output; one group",
         ),
+        (
+            "--progress",
+            "pattern|auto",
+            "progress",
+            "auto counts the steps of torch's optimizers, in any script",
+        ),
         ("--checkpoint-pattern", "REGEX", "checkpoint_pattern", "finds the step of a complete checkpoint; one group"),
         ("--priority", "N", "priority", "a higher one is placed first, and may have lower ones stopped"),
         ("--project", "NAME", "project", "who pays: quotas may be set for it"),

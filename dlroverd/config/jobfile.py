@@ -25,7 +25,7 @@ from dlroverd.config.failure_rules import FailureRuleFile
 from dlroverd.config.schema import MAX_COUNT, Count, Duration, Name, Section, Size, Text, check_name, limit, setting
 from dlroverd.config.validation import validate
 from dlroverd.config.where import WhereFile, disagreement
-from dlroverd.model.job import GrowWhen, JobSpec, RoleSpec, User
+from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
 
 # The defaults live in the model; these two only carry them here.
 _JOB = JobSpec(name="", user=User(uid=0, gid=0, name=""), roles=())
@@ -257,6 +257,11 @@ class JobFile(RoleFile):
         _JOB.progress_pattern,
         "finds the training step in the ranks' output: a regular expression with one group",
         example=r"step (\d+)",
+    )
+    progress: ProgressFrom = setting(
+        _JOB.progress,
+        "where the training step is known from: `auto` counts the steps of torch's optimizers, in an unchanged script",
+        example="auto",
     )
     checkpoint_pattern: Annotated[Text, AfterValidator(_pattern)] = setting(
         _JOB.checkpoint_pattern,

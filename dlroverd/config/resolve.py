@@ -134,6 +134,7 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         replace_wait_s=job.replace_wait,
         checkpoint_pattern=job.checkpoint_pattern,
         notice_signal=job.notice_signal,
+        progress=job.progress,
     )
 
 

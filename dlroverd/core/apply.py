@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import holds, jobs, ledgers, nodes, plans, reputation, worlds
+from dlroverd.core.folds import holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -87,4 +87,5 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobAdopted: nodes.job_adopted,
     ev.RanksAdopted: nodes.ranks_adopted,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
+    ev.EventForwarded: spools.event_forwarded,
 }

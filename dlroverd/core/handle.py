@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, holds, jobs, nodes, scaling, topology
+from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, scaling, topology
 from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -45,7 +45,7 @@ def handle(state: State, inputs: Sequence[inp.Input], now: float, limits: Limits
             outcomes.append(_INTAKE[type(item)](turn, item))
             _settle(turn)
             if len(turn.events) > before:
-                effective.append(item)
+                effective.append(forwarded.bare(item) if isinstance(item, inp.EventsForwarded) else item)
         outages.notice(turn)
         before = len(turn.events)
         deadlines.run(turn)
@@ -114,5 +114,6 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.StorageChanged: jobs.storage,
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,
+    inp.EventsForwarded: forwarded.take,
     inp.Tick: _tick,
 }

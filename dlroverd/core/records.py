@@ -71,7 +71,8 @@ class GangRecord:
     node was found fit; `network` says why the master has its address; `proven` are the nodes that were found fit.
     `checkpoint` is the step of its newest checkpoint, -1 before the first; `room` how many more nodes it could use were
     free at the last look. `redo_to` is the step up to which it does again what an older world had done, -1 if it does
-    not.
+    not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
+    span in which it does, "" if it does not.
     """
 
     key: GangKey
@@ -93,6 +94,8 @@ class GangRecord:
     checkpoint: int = -1
     room: int = 0
     redo_to: int = -1
+    saver: int = -1
+    saving: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +159,8 @@ class NodeRecord:
     While it is silent, the agents of `askers` call it; `suspects` is what its own agent says of silent nodes.
     `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
-    when it was last heard before it fell silent the last time. `differences` are the newest found there.
+    when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
+    its last boots and the log positions from which on each was known to run; "" is none, while it is silent.
     """
 
     id: str
@@ -180,6 +184,7 @@ class NodeRecord:
     doubt: float = 0.0
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
+    boots: tuple[tuple[int, str], ...] = ()
 
     @property
     def hold_deadline(self) -> float:
@@ -231,6 +236,14 @@ class FindingRecord:
     held_back: str
     since: float
     deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolRecord:
+    """Up to which `sequence` a node's spool is in the log. A node has one: it sends the next when this is in."""
+
+    spool: str
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

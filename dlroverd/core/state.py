@@ -24,6 +24,7 @@ from dlroverd.core.records import (
     RankRecord,
     ReputationRecord,
     SpareRecord,
+    SpoolRecord,
     TombstoneRecord,
 )
 from dlroverd.model.fault import Incident
@@ -60,6 +61,7 @@ class State:
         self.ledgers: dict[int, Ledger] = {}
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
+        self.spools: dict[str, SpoolRecord] = {}
         # Derived from the tables above, by put alone.
         self.tally: dict[GangKey, Counter[RankState]] = {}
         self.left: dict[GangKey, Counter[str]] = {}  # ranks not seen gone, by node
@@ -105,6 +107,7 @@ class State:
         "ledgers",
         "reputations",
         "findings",
+        "spools",
     )
 
     @property

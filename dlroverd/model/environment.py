@@ -4,6 +4,7 @@ Names and meaning are those of torch/distributed/elastic/agent/server/local_elas
 what depends on the host is passed in.
 """
 
+from dlroverd.model.job import ProgressFrom
 from dlroverd.model.world import Assignment, JobDescriptor
 
 
@@ -16,13 +17,16 @@ def rank_environment(
     error_file: str,
     progress_file: str,
     notice_file: str,
+    events_file: str,
     interface: str = "",
+    counter: str = "",
 ) -> dict[str, str]:
     """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
     WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
-    world are reached, "" if none is to be named. Raises KeyError if the job lacks the role.
+    world are reached, "" if none is to be named. `counter` is the folder of what counts the steps of a job with
+    `progress: auto` (dlroverd_train/rank_path). Raises KeyError if the job lacks the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
@@ -57,7 +61,11 @@ def rank_environment(
         "DLROVERD_UNIT": round_.rank(rank).unit,
         "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
+        "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
+    if counter and spec.progress is ProgressFrom.AUTO:
+        # It takes itself away again before the script begins.
+        contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
     return {**_defaults(assignment, interface), **own, **contract}

@@ -8,6 +8,7 @@ from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
+from dlroverd.model.spooled import EventBatch
 from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
@@ -242,6 +243,13 @@ class DifferenceFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsForwarded:
+    """An agent hands on what its ranks and it said of themselves."""
+
+    batch: EventBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time passed: a deadline may be due."""
 
@@ -270,5 +278,6 @@ Input = (
     | StorageChanged
     | TopologySet
     | DifferenceFound
+    | EventsForwarded
     | Tick
 )

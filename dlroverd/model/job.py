@@ -61,6 +61,13 @@ class GrowWhen(StrEnum):
     NEVER = "never"
 
 
+class ProgressFrom(StrEnum):
+    """Where the training step of a rank is known from if the rank does not tell it."""
+
+    PATTERN = "pattern"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Whom a job runs as."""
@@ -156,7 +163,8 @@ class JobSpec:
 
     Durations are in seconds; `time_limit_s` 0 means none. `max_restarts` counts restarts that a fault of
     the job itself costs, within a sliding window of `restart_window_s`. `progress_pattern` is a regular
-    expression with one group, the step, that finds progress in the output of a script that knows nothing of us.
+    expression with one group, the step, that finds progress in the output of a script that knows nothing of us;
+    with `progress` AUTO the optimizer steps of torch are counted besides, and win over it.
     `allow_mismatch`: start it even where its nodes have different code.
     `priority`: a higher one is placed first, and may have lower ones stopped for it; `project` is who pays (quotas).
     `preempt_grace_s` follows the TERM by which a job makes room. `grow`: when it takes more nodes, up to `nodes_max`;
@@ -190,6 +198,7 @@ class JobSpec:
     replace_wait_s: float = 60.0
     checkpoint_pattern: str = DEFAULT_CHECKPOINT_PATTERN
     notice_signal: str = ""
+    progress: ProgressFrom = ProgressFrom.PATTERN
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

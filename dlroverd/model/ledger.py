@@ -5,9 +5,10 @@ from enum import StrEnum
 
 
 class Category(StrEnum):
-    """What a job does with its time. Checkpoints lie within the steps: nothing tells of their duration yet.
+    """What a job does with its time.
 
     PRODUCTIVE  steps that count
+    CHECKPOINTING  writing a checkpoint, of a job that tells of it; of others that lies within the steps
     REDONE      steps that an older world had made before
     STARTING    until the first step of its first world
     RESTARTING  from the first sign of a fault, or from a stop on purpose, until the next world's first step
@@ -17,6 +18,7 @@ class Category(StrEnum):
     """
 
     PRODUCTIVE = "productive"
+    CHECKPOINTING = "checkpointing"
     REDONE = "redone"
     STARTING = "starting"
     RESTARTING = "restarting"
@@ -36,6 +38,7 @@ class Times:
     stopping: int = 0
     waiting: int = 0
     unknown: int = 0
+    checkpointing: int = 0
 
     def plus(self, category: Category, amount: int) -> "Times":
         """Give the sums with `amount` more of one category."""

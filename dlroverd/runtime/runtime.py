@@ -20,6 +20,7 @@ from dlroverd.runtime import codec
 from dlroverd.runtime.audits import Audits
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
@@ -103,6 +104,7 @@ class Runtime:
         self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
+        self.known = Known(store.log_id, self.state.nodes)
         self._feeds = {sink.name: self._feed(sink, settings.letters_dir) for sink in settings.sinks}
 
     async def run(self) -> None:
@@ -187,6 +189,7 @@ class Runtime:
             self.journal,
             self.changes,
             self.host,
+            self.known,
             letters=letters,
             redactor=self._redactor,
             job_name=lambda job: record.spec.name if (record := jobs.get(job)) is not None else "",

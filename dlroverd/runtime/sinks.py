@@ -17,17 +17,18 @@ import structlog
 
 from dlroverd.model.spooled import Severity
 from dlroverd.model.view import EventView, PluginView, SinkView
+from dlroverd.model.vocabulary.delivery import LOG_GAP
 from dlroverd.plugin_host.failures import PluginAwayError, PluginDiedError, PluginError
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.dead_letters import DeadLetters
+from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import views_of
 from dlroverd.runtime.journal import Journal
 from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.routing import Route
 from dlroverd.store.interface import Record, StoreFull
 
-GAP = "log_gap"
 # Three in a row without one that was taken, and it is the plugin that is broken, not the events.
 _MOST_POISON = 3
 _CUT = 8
@@ -97,6 +98,7 @@ class Feed:
         journal: Journal,
         changes: Changes,
         host: PluginHost,
+        known: Known,
         *,
         letters: Path,
         redactor: Redactor,
@@ -109,6 +111,7 @@ class Feed:
         self._journal = journal
         self._changes = changes
         self._host = host
+        self._known = known
         self._letters = DeadLetters(letters, sink.name)
         self._redactor = redactor
         self._job_name = job_name
@@ -238,7 +241,7 @@ class Feed:
         views = tuple(
             self._redactor.view(view)
             for record in records
-            for view, jobs in views_of(record)
+            for view, jobs in views_of(record, self._known)
             if route.takes(view, jobs, self._job_name)
         )
         return _Page(records[0].position, records[-1].position, records[0].now, views)
@@ -251,7 +254,7 @@ class Feed:
             position=position,
             index=-1,
             time=at,
-            name=GAP,
+            name=LOG_GAP,
             job=0,
             node="",
             body=body,

@@ -13,7 +13,7 @@ import pytest
 from dlroverd.cli.output import clock
 from tests.fleet.conftest import Boot
 from tests.fleet.harness import AGENT, CTL, DAEMON, PORT, SCRIPTS, Fleet
-from tests.system.fleet import gang, until
+from tests.system.fleet import ROOT, gang, until
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 STATE_DIR = "/var/lib/dlroverd-agent"
@@ -81,9 +81,9 @@ def test_a_working_directory_that_is_missing_on_one_node(fleet: Fleet) -> None:
     assert failure(fleet, one).startswith(f"{said}: No such file or directory: make it there, or use one ")
 
 
-def submit_as_ann(fleet: Fleet, nnodes: int) -> int:
+def submit_as_ann(fleet: Fleet, nnodes: int, *words: str) -> int:
     """Submit a job as a user whom the daemon's host and node1 may know."""
-    job = fleet.submit("--nnodes", str(nnodes), "--nproc-per-node", "1", *FEW)
+    job = fleet.submit("--nnodes", str(nnodes), "--nproc-per-node", "1", *words)
     spec = fleet.client.job(job, with_spec=True).spec
     assert spec is not None
     fleet.until_over(job)
@@ -92,7 +92,7 @@ def submit_as_ann(fleet: Fleet, nnodes: int) -> int:
 
 def test_a_user_who_is_unknown_on_one_node(fleet: Fleet) -> None:
     fleet.exec("node1", "useradd", "-u", "4321", "-U", "ann")
-    both = submit_as_ann(fleet, 2)
+    both = submit_as_ann(fleet, 2, *FEW)
     remedy = "create it with uid 4321 and gid 4321, or leave that node out"
     said = f"{both}/trainer/0 was not started: node node2: user ann (uid 4321) is unknown there: {remedy}"
     assert failure(fleet, both) == said
@@ -100,8 +100,37 @@ def test_a_user_who_is_unknown_on_one_node(fleet: Fleet) -> None:
     said = (
         "could not be started: it cannot run as uid 4321, gid 4321 (the agent runs as uid 0): getpwuid(): uid not found"
     )
-    why = failure(fleet, submit_as_ann(fleet, 1))
+    why = failure(fleet, submit_as_ann(fleet, 1, *FEW))
     assert f"{said}: 4321: create that user there, as on the other nodes, and run the agent as root" in why
+
+
+def test_a_rank_s_events_file_is_its_user_s_and_nothing_else_takes_its_place(fleet: Fleet) -> None:
+    for node in fleet.nodes:
+        fleet.exec(node, "useradd", "-u", "4321", "-U", "ann")
+    done = fleet.shared / "done"
+    done.touch()
+    job = submit_as_ann(fleet, 1, str(ROOT / "tests/system/scripts/events.py"), "0", "0.05", str(done))
+    done.unlink()
+    (rank,) = gang(fleet.until_job(job, lambda view: view.state == "running")).ranks
+
+    def heard() -> set[str]:
+        return {view.name for view in fleet.client.events(job=job)}
+
+    until(heard, {"user.tick"}.__le__)
+    file = fleet.exec(rank.node, "find", "/run/dlroverd-agent", "-name", f"j{job}-*").strip()
+    folder = os.path.dirname(file)
+    assert fleet.exec(rank.node, "stat", "-c", "%U %a %F", file).strip() == "ann 600 regular file"
+    assert fleet.exec(rank.node, "stat", "-c", "%U %a", folder, os.path.dirname(folder)).split() == ["root", "711"] * 2
+    assert fleet.exec(rank.node, "stat", "-f", "-c", "%T", file).strip() == "tmpfs"
+    fleet.exec(rank.node, "runuser", "-u", "ann", "--", "ln", "-sf", "/etc/shadow", file, code=1)
+
+    fleet.exec(rank.node, "ln", "-sf", "/etc/shadow", file)
+    fleet.exec(rank.node, "systemctl", "restart", AGENT)
+    until_said(fleet, rank.node, AGENT, f"the events of {job}/trainer/0@1#0 are not read: ")
+    done.touch()
+    assert fleet.until_over(job).state == "succeeded"
+    for node in fleet.nodes:
+        fleet.exec(node, "userdel", "ann")
 
 
 def test_a_port_that_is_taken_costs_nothing(fleet: Fleet) -> None:

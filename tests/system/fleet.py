@@ -140,6 +140,7 @@ class Fleet(Waiting):
             "daemon": [self.address],
             "state_dir": str(self.root / node),
             "slots": slots,
+            **({"run_dir": str(self.root / f"{node}-run")} if self._agent_code == ROOT else {}),
             "port_range": f"{first}-{first + 99}",
             **self._agent,
         }

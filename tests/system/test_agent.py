@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from dlroverd_agent.launchers.files import boot_id
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
+from dlroverd.model.spooled import EventBatch, EventsTaken, Severity
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Assignment, Desired, JobDescriptor, Observed, Progress, RankObservation, Tombstone
 from dlroverd.protocol import channel
+from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason, abort
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
@@ -94,6 +97,8 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
         self.pieces: dict[str, list[LogPiece]] = {}
         self.piece = asyncio.Event()
         self.complete: asyncio.Queue[str] = asyncio.Queue()
+        self.batches: asyncio.Queue[EventBatch] = asyncio.Queue()
+        self.short_by = 0  # so many events fewer than it was told it says it has
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator["Daemon"]:
@@ -165,6 +170,17 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
         self.complete.put_nowait(opened.stream_id)
         return agent_service_pb2.PushLogsReply()
 
+    async def PushEvents(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+        async for message in request_iterator:
+            batch = from_proto(message, EventBatch)
+            self.batches.put_nowait(batch)
+            last = batch.events[-1].sequence - self.short_by
+            yield to_proto(EventsTaken(spool=batch.spool, sequence=last), agent_service_pb2.EventsTaken)
+
+    async def batch(self) -> EventBatch:
+        async with asyncio.timeout(LIMIT_S):
+            return await self.batches.get()
+
 
 class Host:
     """A host with an agent on it, which may be killed and started again."""
@@ -177,7 +193,9 @@ class Host:
 
     async def start_agent(self) -> None:
         daemons = ("--daemon", f"{self.address}-where-nobody-is", "--daemon", self.address)
-        words = ("--state-dir", str(self.state_dir), *daemons, "--node", "n1", "--slots", "4")
+        config = self.state_dir.with_name("agent.yaml")
+        config.write_text(json.dumps({"run_dir": str(self.state_dir.with_name("run"))}))
+        words = ("--config", str(config), "--state-dir", str(self.state_dir), *daemons, "--node", "n1", "--slots", "4")
         self.agent = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "dlroverd_agent.main", *words, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -391,6 +409,51 @@ def test_term_ends_the_agent_in_good_order_and_no_rank(host: Host) -> None:
             assert await host.end_agent(signal.SIGTERM) == 0
             assert await session.first(Bye) == Bye(away_s=60.0)
             assert alive(ranks) == [True, True]
+
+    run(host, scene)
+
+
+def test_events_are_sent_until_the_log_has_them_and_all_of_them_to_another(host: Host) -> None:
+    def names(batch: EventBatch) -> list[tuple[int, str]]:
+        return [(event.sequence, event.name) for event in batch.events]
+
+    async def scene() -> None:
+        start, end = (1, "agent.start"), (2, "agent.exit")
+        daemon = Daemon(host.address)
+        daemon.short_by = 1
+        async with daemon.serve():
+            await host.start_agent()
+            first = await daemon.batch()
+            assert (first.node, first.boot_id, names(first)) == ("n1", boot_id(), [start])
+            assert await daemon.batch() == first
+            assert "upgrade the older side" in await host.says("does not take events as it should")
+            daemon.short_by = 0
+            assert await daemon.batch() == first
+            assert await host.end_agent(signal.SIGTERM) == 0
+        async with Daemon(host.address, "log-b").serve() as daemon:
+            await host.start_agent()
+            assert names(await daemon.batch()) == [start, end, (3, "agent.start")]
+
+    run(host, scene)
+
+
+def test_what_ranks_say_and_is_no_event_is_counted_in_one(host: Host) -> None:
+    says = "import os; os.write(os.open(os.environ['DLROVERD_EVENTS_FILE'], os.O_WRONLY | os.O_APPEND), b'junk\\n' * 3)"
+
+    async def scene() -> None:
+        async with Daemon(host.address).serve() as daemon:
+            await host.start_agent()
+            session = await daemon.session()
+            session.send(desired(10, script=says, run=1))
+            await session.states("gone", "gone")
+            dropped: dict[str, object] = {}
+            while len(dropped) < 1:
+                for event in (await daemon.batch()).events:
+                    if event.name == "agent.events_dropped":
+                        assert event.severity is Severity.WARNING
+                        dropped[event.unit] = json.loads(event.body)
+            assert set(dropped) <= {key(rank).unit for rank in (0, 1)}
+            assert set(map(str, dropped.values())) == {str({"count": 3, "why": "a line that is no JSON"})}
 
     run(host, scene)
 

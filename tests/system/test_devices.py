@@ -57,7 +57,9 @@ class Watched:
 async def watched(state: Path) -> AsyncIterator[Watched]:
     monitor = DeviceMonitor("nvidia", state)
     try:
-        assert [device.uuid for device in await monitor.inventory()] == UUIDS
+        listed = await monitor.inventory()
+        assert [device.uuid for device in listed] == UUIDS
+        assert [device.serial for device in listed] == [*(f"13200210{gpu:05}" for gpu in range(7)), ""]
         watch = Watched(monitor)
         running = asyncio.create_task(monitor.run(watch.told.put_nowait))
         yield watch
@@ -312,7 +314,14 @@ def test_an_agent_that_waits_for_the_driver_can_be_stopped(gpus: Gpus, tmp_path:
     gpus.unload()
     config, log = tmp_path / "agent.yaml", tmp_path / "log"
     config.write_text(
-        json.dumps({"device": "nvidia", "state_dir": str(tmp_path / "state"), "daemon": [f"unix://{tmp_path}/d"]})
+        json.dumps(
+            {
+                "device": "nvidia",
+                "state_dir": str(tmp_path / "state"),
+                "run_dir": str(tmp_path / "run"),
+                "daemon": [f"unix://{tmp_path}/d"],
+            }
+        )
     )
     agent = Program("dlroverd_agent.main", log, "--config", str(config))
     agent.start()

@@ -22,7 +22,7 @@ from dlroverd.protocol.errors import Reason, from_rpc
 from dlroverd.protocol.messages import AGENT_MESSAGE, Hello
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.version import OLDEST_SUPPORTED, PROTOCOL_VERSION
-from tests.system.fleet import ROOT, SCRIPTS, Fleet, gang, pids
+from tests.system.fleet import ROOT, SCRIPTS, Fleet, gang, pids, until
 from tests.system.test_survival import logged_whole
 
 WHEELS = ROOT / "tests/fleet/previous"
@@ -82,6 +82,12 @@ def test_the_last_release_s_daemon_works_with_today_s_agent(mixed: Fleets, previ
     here = mixed(daemon_code=previous)
     assert versions(here) == ("previous", __version__)
     loses_a_rank_and_finishes(here)
+    # It takes no events, and the next one gets those of before.
+    assert (here.root / "n1.log").read_text().count("takes no events: they are kept for a newer one") == 1
+    here.daemon.stop()
+    here.daemon.code = ROOT
+    here.daemon.start()
+    until(lambda: {view.name for view in here.client.events(node="n1")}, {"agent.start"}.__le__)
 
 
 def test_the_last_release_s_agent_works_with_today_s_daemon(mixed: Fleets, previous: Path) -> None:

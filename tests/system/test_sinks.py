@@ -20,8 +20,11 @@ BAD = {
     "babbles": "[os.write(fd, b'x\\n') for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}')]",
 }
 GOOD = ("file", "jobs", "webhook")
-CANARIES = ("canary-argv", "canary-env", "canary-exception", "canary-url", "tiger4")
+CANARIES = ("canary-argv", "canary-env", "canary-exception", "canary-url", "canary-event", "tiger4")
 SCRIPT = """
+from dlroverd_train import events
+events.install()
+events.instant("login", {"step": 1, "registry": {"api_key": "canary-event"}})
 raise RuntimeError("login failed: password=canary-exception at https://me:canary-url@registry/x with tiger4")
 """
 
@@ -91,6 +94,8 @@ def here(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterat
         "canary-argv",
     )
     assert site.until_over(job).state == "failed"
+    said = {"user.login", "trainer.exception"}  # forwarded by the agent, perhaps after the job's end
+    until(lambda: {event.name for event in site.client.events()}, said.issubset)
     site.until_delivered()
     yield site
     site.close()

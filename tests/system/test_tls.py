@@ -20,9 +20,11 @@ import pytest
 
 from dlroverd.model.view import LogChunk, NodeView
 from dlroverd.protocol import channel
-from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles
+from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles, connect
 from dlroverd.protocol.errors import CallError, Reason, from_rpc
+from dlroverd.protocol.v1 import agent_service_pb2 as agent_pb
 from dlroverd.protocol.v1 import control_service_pb2 as control_pb
+from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
 from dlroverd.testing.certificates import Authority
 from tests.system import fleet
@@ -62,6 +64,7 @@ class Site:
             "node": node,
             "daemon": [self.address],
             "state_dir": str(self.root / f"state of {node}"),
+            "run_dir": str(self.root / f"run of {node}"),
             "slots": 2,
             "peer_listen": "none",
             **({"tls": _section(tls)} if tls else {}),
@@ -385,6 +388,21 @@ def test_a_node_cannot_give_out_its_output_as_another_s(site: Site) -> None:
                 agent.outputs[key] = b"not n2's"
                 pieces = await asyncio.to_thread(lambda: list(client.logs(job)))
         assert not [piece for piece in pieces if isinstance(piece, LogChunk) and piece.data]
+
+    run(test())
+
+
+def test_a_node_cannot_say_events_as_another(site: Site) -> None:
+    async def test() -> None:
+        agent = ScriptedAgent("n1", 4, idle)
+        agent.tls = site.authority.issue("n1")
+        event = agent_pb.SpooledEvent(sequence=1, name="user.x", kind="EVENT_KIND_INSTANT", severity="SEVERITY_INFO")
+        batch = agent_pb.EventBatch(node="n2", spool="s", boot_id="b", events=[event])
+        async with site.daemon(), connected(agent, site.address), connect(site.address, agent.tls, DAEMON_NAME) as wire:
+            call = AgentServiceStub(wire).PushEvents()
+            await call.write(batch)
+            with pytest.raises(grpc.aio.AioRpcError, match="calls itself node n2 and its certificate names n1"):
+                await call.read()
 
     run(test())
 

@@ -4,8 +4,8 @@ Imports nothing of dlroverd and nothing outside the standard library, so that it
 environment from Python 3.9 on. Nothing here may raise, block or cost the training a noticeable moment.
 """
 
-from dlroverd_train._notice import Notice, notice
-from dlroverd_train._progress import checkpointed, progress
+from ._notice import Notice, notice
+from ._progress import checkpointed, progress
 
 __version__ = "0.2.0"
 __all__ = ["Notice", "checkpointed", "notice", "progress"]

@@ -9,11 +9,14 @@ Written by pwrite and not through a mapping: a store into a mapped page of a ful
 SIGBUS, a failed write is an OSError.
 """
 
+import errno
 import os
 import struct
-import time
 import zlib
+from time import monotonic, time
 from typing import Optional
+
+from ._descriptors import opened
 
 MAGIC = b"DLRVDPRG"
 VERSION = 1
@@ -24,12 +27,13 @@ _CHECKPOINT = struct.Struct("<4sq")
 _CHECKPOINT_AT = _RECORD.size + _CHECKSUM.size
 
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
+_pid = os.getpid()  # asked for once: it is a call of the kernel's
 
 
 def progress(step: int) -> None:
     """Say that training step `step` is done. Does nothing outside dlroverd, and never raises."""
     try:
-        _write(_RECORD.pack(MAGIC, VERSION, os.getpid(), int(step), time.time(), time.monotonic()), 0)
+        _write(_RECORD.pack(MAGIC, VERSION, _pid, int(step), time(), monotonic()), 0)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
         pass  # a full disk, a step that is no number: nothing that should stop a training
 
@@ -46,21 +50,42 @@ def checkpointed(step: int) -> None:
         pass
 
 
+def record() -> bytes:
+    """Give the record of the newest step as it is on the page; empty if there is none, OSError if it cannot be read."""
+    descriptor = _page()
+    return os.pread(descriptor, _CHECKPOINT_AT, 0).strip(b"\0") if descriptor >= 0 else b""
+
+
 def _write(record: bytes, at: int) -> None:
     """Write one record of the page, with its checksum, if there is a page."""
+    descriptor = _page() if _descriptor is None else _descriptor
+    if descriptor >= 0:
+        try:
+            os.pwrite(descriptor, record + _CHECKSUM.pack(zlib.crc32(record)), at)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                _forget()  # the program closed it
+
+
+def _page() -> int:
+    """Open the page that the agent named, the first time; -1 if there is none or it cannot be had."""
     global _descriptor  # noqa: PLW0603 - one page per process
     if _descriptor is None:
-        _descriptor = _open()
-    if _descriptor >= 0:
-        os.pwrite(_descriptor, record + _CHECKSUM.pack(zlib.crc32(record)), at)
+        try:
+            _descriptor = opened(os.environ.get("DLROVERD_PROGRESS_FILE", ""), os.O_RDWR)
+        except OSError:
+            _descriptor = -1
+    return _descriptor
 
 
-def _open() -> int:
-    """Open the page that the agent named; -1 if there is none or it cannot be had."""
-    path = os.environ.get("DLROVERD_PROGRESS_FILE", "")
-    if not path:
-        return -1
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return -1
+def _forget() -> None:
+    global _descriptor  # noqa: PLW0603 - one page per process
+    _descriptor = None
+
+
+def _forked() -> None:
+    global _pid  # noqa: PLW0603 - one process
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)

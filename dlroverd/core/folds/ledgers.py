@@ -9,6 +9,7 @@ from dlroverd.core.state import State
 from dlroverd.model import event as ev
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.ledger import Category, Ledger
+from dlroverd.model.spooled import EventKind
 
 _STATES = {
     JobState.QUEUED: Category.WAITING,
@@ -18,6 +19,7 @@ _STATES = {
     JobState.STOPPING: Category.STOPPING,
 }
 
+_ENDS = (EventKind.BEGIN, EventKind.END)
 _LIVE = (GangState.STARTING, GangState.RUNNING)
 
 # The events after which a job may do something else, and which job.
@@ -34,6 +36,7 @@ _JOB_OF: dict[type, Callable[[Any], int]] = {
     ev.IncidentAttributed: lambda e: e.job,
     ev.IncidentPhaseReached: lambda e: e.job,
     ev.IncidentClosed: lambda e: e.job,
+    ev.EventForwarded: lambda e: e.event.rank.job if e.event.rank is not None and e.event.kind in _ENDS else 0,
 }
 
 
@@ -81,6 +84,8 @@ def _moment(s: State, event: ev.Event) -> float:
             return event.incident.began_at
         case ev.StepSeen() | ev.WorldCaughtUp() | ev.IncidentPhaseReached() | ev.IncidentClosed():
             return event.at
+        case ev.EventForwarded():
+            return min(event.event.time, s.m.now)
         case _:
             return s.m.now
 
@@ -99,6 +104,8 @@ def _category(s: State, job: JobRecord, ledger: Ledger) -> Category | None:
         return _start(s, job)
     if (incident is not None and not incident.stepped_at) or all(gang.step < 0 for gang in gangs):
         return _start(s, job) if ledger.steps_seen else Category.UNKNOWN
+    if any(gang.saving for gang in gangs):
+        return Category.CHECKPOINTING
     if any(gang.step >= 0 and gang.redo_to >= 0 for gang in gangs):
         return Category.REDONE
     return Category.PRODUCTIVE

@@ -47,6 +47,8 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             redo_to=max(gang.redo_to, gang.step, *(rank.exit.step for rank in old_world if rank.exit is not None)),
             checkpoint=-1,
             room=0,
+            saver=-1,
+            saving="",
             checking=e.checking,
             network=e.network,
             proven=() if e.checking else gang.proven,
@@ -126,12 +128,13 @@ def ranks_seen(s: State, e: ev.RanksSeen) -> None:
 
 def step_seen(s: State, e: ev.StepSeen) -> None:
     gang = s.gangs[e.round.gang_key]
-    s.put(s.gangs, gang.key, replace(gang, step=e.step, redo_to=gang.redo_to if e.step < gang.redo_to else -1))
+    redo_to = gang.redo_to if e.step < gang.redo_to else -1
+    s.put(s.gangs, gang.key, replace(gang, step=e.step, redo_to=redo_to, saving=""))
 
 
 def world_caught_up(s: State, e: ev.WorldCaughtUp) -> None:
     key = e.round.gang_key
-    s.put(s.gangs, key, replace(s.gangs[key], redo_to=-1))
+    s.put(s.gangs, key, replace(s.gangs[key], redo_to=-1, saving=""))
 
 
 def _bury(s: State, node: str, tombstone: Tombstone) -> None:

@@ -22,6 +22,12 @@ class GrowWhen(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GROW_WHEN_NOW: _ClassVar[GrowWhen]
     GROW_WHEN_NEVER: _ClassVar[GrowWhen]
 
+class ProgressFrom(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROGRESS_FROM_UNSPECIFIED: _ClassVar[ProgressFrom]
+    PROGRESS_FROM_PATTERN: _ClassVar[ProgressFrom]
+    PROGRESS_FROM_AUTO: _ClassVar[ProgressFrom]
+
 class CauseKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CAUSE_KIND_UNSPECIFIED: _ClassVar[CauseKind]
@@ -84,6 +90,9 @@ GROW_WHEN_UNSPECIFIED: GrowWhen
 GROW_WHEN_CHECKPOINT: GrowWhen
 GROW_WHEN_NOW: GrowWhen
 GROW_WHEN_NEVER: GrowWhen
+PROGRESS_FROM_UNSPECIFIED: ProgressFrom
+PROGRESS_FROM_PATTERN: ProgressFrom
+PROGRESS_FROM_AUTO: ProgressFrom
 CAUSE_KIND_UNSPECIFIED: CauseKind
 CAUSE_KIND_LAUNCH: CauseKind
 CAUSE_KIND_PORT_TAKEN: CauseKind
@@ -230,7 +239,7 @@ class Resources(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +262,7 @@ class JobSpec(_message.Message):
     NOTICE_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
     NO_PROGRESS_RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     user: User
     roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
@@ -275,7 +285,8 @@ class JobSpec(_message.Message):
     notice_signal: str
     on_failure: _containers.RepeatedCompositeFieldContainer[FailureRule]
     no_progress_restarts: int
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ...) -> None: ...
+    progress: ProgressFrom
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ...) -> None: ...
 
 class FailureRule(_message.Message):
     __slots__ = ("verdict", "exit_codes", "signals", "exceptions", "outputs", "kinds", "free")
@@ -304,14 +315,16 @@ class JobDescriptor(_message.Message):
     def __init__(self, job: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("uuid", "model", "memory_bytes")
+    __slots__ = ("uuid", "model", "memory_bytes", "serial")
     UUID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     model: str
     memory_bytes: int
-    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    serial: str
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
     __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port", "keeps_leases", "labels")

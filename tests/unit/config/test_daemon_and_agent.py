@@ -76,10 +76,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_which_events_a_sink_gets_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.yaml"
     path.write_text(
-        "sinks:\n  - {plugin: file, start: 7, only: {names: ['job_*', trainer.x, 'user.*', '*'], jobs: [3, 'llama-*']}}\n"
+        "sinks:\n  - {plugin: file, start: 7, only: {names: ['job_*', trainer.save, 'user.*', '*'], jobs: [3, 'llama-*']}}\n"
     )
     (sink,) = load_daemon_config(str(path)).sinks
-    assert (sink.start, sink.only.names[:2], sink.only.jobs) == ("7", ["job_*", "trainer.x"], ["3", "llama-*"])
+    assert (sink.start, sink.only.names[:2], sink.only.jobs) == ("7", ["job_*", "trainer.save"], ["3", "llama-*"])
     assert sink.skip == SelectionConfig()
 
 

@@ -16,7 +16,7 @@ from dlroverd.config import yaml_source
 from dlroverd.config.document import ConfigError
 from dlroverd.config.jobfile import draft
 from dlroverd.config.resolve import Submitter, inherited_environment, resolve, visible_gpus
-from dlroverd.model.job import JobSpec, Resources, User
+from dlroverd.model.job import JobSpec, ProgressFrom, Resources, User
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_every_key_reaches_the_spec(host: Path) -> None:
     spec = resolved(
         host,
         "name: n\nrun_id: r\nmax_restarts: 9\nrestart_window: 1m\ntime_limit: 2m\nstart_timeout: 3m\nqueue_timeout: 4m\n"
-        "restart_grace: 5s\ncancel_grace: 6s\nprogress_pattern: 'x(.)'\nallow_mismatch: true\n"
+        "restart_grace: 5s\ncancel_grace: 6s\nprogress_pattern: 'x(.)'\nprogress: auto\nallow_mismatch: true\n"
         "roles:\n  ps: {command: tool, args: [a], gangs: 2, restart_with: [ps],\n"
         "    resources: {memory: 2GiB, tasks: 99, cpus: '0-3,8', numa_nodes: 1, oom_score_adjust: 7}}\n"
         "  trainer: {module: a.b, nnodes: 4, node_unit: 2}\n",
@@ -72,6 +72,7 @@ def test_every_key_reaches_the_spec(host: Path) -> None:
         restart_grace_s=5.0,
         cancel_grace_s=6.0,
         progress_pattern="x(.)",
+        progress=ProgressFrom.AUTO,
         allow_mismatch=True,
     )
     ps, trainer = spec.roles

@@ -12,6 +12,7 @@ from dlroverd.config.document import ConfigError
 from dlroverd.config.flags import OWN_FLAGS, TORCHRUN_FLAGS, Effect, Flag
 from dlroverd.config.jobfile import draft
 from dlroverd.config.run_flags import over, parse, usage
+from dlroverd.model.job import ProgressFrom
 
 WAIT = Flag(names=("-w", "--wait"), effect=Effect.OPTION, key="wait", help="wait for the end")
 OUTPUT = Flag(names=("-o",), metavar="FORMAT", effect=Effect.OPTION, key="output", help="how to print")
@@ -82,12 +83,14 @@ def test_our_own_flags() -> None:
         parse(
             shlex.split(
                 "--name a --env A=b=c --env HF_TOKEN --env A=d --python /p --workdir /w --time-limit 2h --node-unit 2 "
-                "--nnodes 2 --restart-window 10m --progress-pattern 'at (\\d+)' --shutdown-timeout 12 x.py"
+                "--nnodes 2 --restart-window 10m --progress-pattern 'at (\\d+)' --shutdown-timeout 12 "
+                "--progress auto x.py"
             )
         ).document
     ).job
     assert (job.name, job.env, job.python, job.workdir) == ("a", {"A": "d", "HF_TOKEN": None}, "/p", "/w")
     assert (job.time_limit, job.node_unit, job.restart_window) == (7200.0, 2, 600.0)
+    assert job.progress is ProgressFrom.AUTO
     assert (job.progress_pattern, job.cancel_grace, job.restart_grace) == ("at (\\d+)", 12.0, 12.0)
 
 
@@ -100,6 +103,7 @@ def test_our_own_flags() -> None:
         ("-y x.py", "-y: unknown flag; see --help"),
         ("-C gpu=h100& x.py", "-C.1: '' is no constraint; write gpu=h100, gpu!=h100, ssd, !ssd or device=*H100*"),
         ("-w n[3-1] x.py", "-w: the range 3-1 runs backwards; write 1-3"),
+        ("--progress steps x.py", "--progress: must be 'pattern' or 'auto', not 'steps'"),
         ("--grow later x.py", "--grow: must be 'checkpoint', 'now' or 'never', not 'later'"),
         ("--notice-signal KILL x.py", "--notice-signal: must be a signal that a script can handle, by name, such as USR1, not 'KILL'"),
         ("--spares -1 x.py", "--spares: must be at least 0, not '-1'"),

@@ -11,7 +11,7 @@ import pytest
 
 from dlroverd.model.environment import rank_environment
 from dlroverd.model.ids import RoundKey
-from dlroverd.model.job import JobSpec, RoleSpec, User
+from dlroverd.model.job import JobSpec, ProgressFrom, RoleSpec, User
 from dlroverd.model.world import Assignment, JobDescriptor
 
 ERROR_FILE = Path("/state/errors/error.json")
@@ -55,7 +55,7 @@ def assignment(nproc: int = 2) -> Assignment:
 
 
 def environment(
-    the_job: JobDescriptor, the_assignment: Assignment, local_rank: int = 0, interface: str = ""
+    the_job: JobDescriptor, the_assignment: Assignment, local_rank: int = 0, interface: str = "", counter: str = ""
 ) -> dict[str, str]:
     return rank_environment(
         the_job,
@@ -65,7 +65,9 @@ def environment(
         error_file=str(ERROR_FILE),
         progress_file=str(ERROR_FILE.with_name("progress")),
         notice_file=str(ERROR_FILE.with_name("notice")),
+        events_file="/run/events",
         interface=interface,
+        counter=counter,
     )
 
 
@@ -132,6 +134,19 @@ def test_the_interface_towards_the_others_is_named_where_the_job_does_not() -> N
     own = environment(job({"NCCL_SOCKET_IFNAME": "ib0"}), assignment(), interface="eth1")
     assert (own["GLOO_SOCKET_IFNAME"], own["NCCL_SOCKET_IFNAME"]) == ("eth1", "ib0")
     assert not {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"} & environment(job(), assignment()).keys()
+
+
+def test_what_counts_steps_comes_first_in_the_path_of_the_jobs_that_ask_for_it() -> None:
+    def python_path(env: dict[str, str], progress: ProgressFrom) -> str | None:
+        described = job(env)
+        spec = replace(described.spec, progress=progress)
+        given = environment(replace(described, spec=spec), assignment(), counter="/agent/counter")
+        return given.get("PYTHONPATH")
+
+    assert python_path({}, ProgressFrom.AUTO) == "/agent/counter"
+    assert python_path({"PYTHONPATH": "/a:/b:"}, ProgressFrom.AUTO) == "/agent/counter:/a:/b:"
+    assert python_path({"PYTHONPATH": "/a"}, ProgressFrom.PATTERN) == "/a"
+    assert python_path({}, ProgressFrom.PATTERN) is None
 
 
 def test_every_local_rank_sees_all_granted_devices_in_one_order() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlroverd.builtin.file_sink import FileSink
+from dlroverd.plugin_api import cloud_event
 from dlroverd.testing.conformance.sink import events
 
 
@@ -81,6 +82,15 @@ def test_nothing_of_a_batch_that_found_no_room_stays(tmp_path: Path) -> None:
     assert positions(path) == list(range(1, 1003))
 
 
+def test_cloud_events(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    sink = opened(path, format="cloudevents")
+    batch = events(1, 3)
+    sink.write(batch)
+    sink.close()
+    assert list(map(json.loads, path.read_text(encoding="utf-8").splitlines())) == list(map(cloud_event, batch))
+
+
 def test_a_large_body_and_one_of_several_lines_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "events"
     sink = opened(path)
@@ -97,7 +107,8 @@ def test_a_large_body_and_one_of_several_lines_are_one_line(tmp_path: Path) -> N
     [
         ({}, "path is ''; the file sink needs an absolute path"),
         ({"path": "events"}, "path is 'events'; the file sink needs an absolute path"),
-        ({"path": "/x", "kepp": "1"}, "unknown setting 'kepp'; the file sink has path, rotate_bytes, keep"),
+        ({"path": "/x", "kepp": "1"}, "unknown setting 'kepp'; the file sink has path, rotate_bytes, keep, format"),
+        ({"path": "/x", "format": "xml"}, "format is 'xml'; there are json and cloudevents"),
         ({"path": "/x", "keep": "0"}, "keep is '0'; the file sink needs a whole number of at least 1"),
         ({"path": "/x", "rotate_bytes": "1G"}, "rotate_bytes is '1G'; the file sink needs a whole number"),
     ],

@@ -33,6 +33,7 @@ class Receiver(ThreadingHTTPServer):
         self.answer: Callable[[list[Any]], int | None] = lambda _: 204
         self.taken: list[tuple[int, int]] = []
         self.posts: list[int] = []
+        self.types: set[str] = set()
         self.bodies: list[bytes] = []
         self.connections: set[int] = set()
         self.paths: set[str] = set()
@@ -55,7 +56,9 @@ class Answering(BaseHTTPRequestHandler):
         wanted = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
         status: int | None = 401
         if self.headers["Dlroverd-Signature"] == f"v1={wanted}":
-            batch = json.loads(body)["events"]
+            self.server.types.add(self.headers["Content-Type"])
+            batch = json.loads(body)
+            batch = batch["events"] if isinstance(batch, dict) else [_keyed(each) for each in batch]
             status = self.server.answer(batch)
             self.server.posts.append(len(batch))
             self.server.bodies.append(body)
@@ -74,6 +77,12 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def _keyed(event: dict[str, Any]) -> dict[str, Any]:
+    """Find position and index of a CloudEvent."""
+    _, position, index = event["id"].split("/")
+    return {"position": int(position), "index": int(index)}
 
 
 @contextmanager
@@ -146,6 +155,14 @@ def test_a_receiver_that_is_not_ready_or_not_the_right_one_gets_it_again(secret:
         with pytest.raises(NotTakenError, match=f"/hook answered {status}"):
             sink.write(events(1, 9))
         assert receiver.posts == [9]
+        sink.close()
+
+
+def test_cloud_events(secret: str) -> None:
+    with receiving() as receiver:
+        sink = opened(receiver, secret, format="cloudevents")
+        sink.write(events(1, 3))
+        assert (receiver.taken, receiver.types) == (keys(events(1, 3)), {"application/cloudevents-batch+json"})
         sink.close()
 
 

@@ -1,0 +1,87 @@
+"""How ranks are started: their order put together, those of one world in turn."""
+
+import asyncio
+from dataclasses import replace
+
+from dlroverd.model.environment import rank_environment
+from dlroverd.model.ids import RankKey
+from dlroverd.model.world import Assignment, JobDescriptor
+from dlroverd_agent import core
+from dlroverd_agent.devices.grant import device_nodes
+from dlroverd_agent.devices.monitor import DeviceMonitor, DevicesUnknownError
+from dlroverd_agent.events.flow import EventFlow
+from dlroverd_agent.launchers.interface import Launcher, LaunchOrder
+from dlroverd_agent.network import interface_towards
+from dlroverd_agent.progress import COUNTER
+
+
+class Starts:
+    """The ranks of a node that are being started."""
+
+    def __init__(self, node: str, launcher: Launcher, devices: DeviceMonitor, events: EventFlow) -> None:
+        """Start none yet."""
+        self._node = node
+        self._launcher = launcher
+        self._devices = devices
+        self._events = events
+        self._starting: dict[RankKey, asyncio.Task[None]] = {}
+
+    def begin(self, action: core.Start) -> "asyncio.Task[None]":
+        """Start a rank; what goes wrong is told as its end."""
+        task = asyncio.create_task(self._start(action))
+        self._starting[action.key] = task
+        return task
+
+    async def begun(self, key: RankKey) -> None:
+        """Wait until a rank's start has begun: a launcher knows nothing of it before."""
+        if (starting := self._starting.get(key)) is not None:
+            await asyncio.wait({starting})
+
+    async def _start(self, action: core.Start) -> None:
+        # Rank 0 goes first: it serves the rendezvous store, and who asks that before it listens waits 0.3 to 0.7 s for
+        # a second try (research/measurements.md section 1).
+        leading = self._starting.get(action.key.round_key.rank(0))
+        try:
+            if leading is not None and action.key.rank:
+                await asyncio.wait({leading})
+            order = await self._order(action)
+            try:
+                order = replace(order, device_nodes=await device_nodes(self._devices, action.assignment))
+            except DevicesUnknownError as error:
+                order = replace(order, obstacle=str(error))
+            await self._launcher.start(order)
+        finally:
+            del self._starting[action.key]
+
+    async def _order(self, action: core.Start) -> LaunchOrder:
+        key, spec, assignment = action.key, action.spec, action.assignment
+        role, files = spec.role(key.role), self._launcher.files(key)
+        return LaunchOrder(
+            key=key,
+            argv=role.argv,
+            cwd=role.cwd,
+            env=rank_environment(
+                JobDescriptor(job=key.job, spec=spec),
+                assignment,
+                key.rank - assignment.first_rank,
+                node=self._node,
+                error_file=str(files.error),
+                progress_file=str(files.progress),
+                notice_file=str(files.notice),
+                events_file=await self._events.make(key, spec.user.uid, spec.user.gid),
+                interface=await _interface(assignment),
+                counter=COUNTER,
+            ),
+            uid=spec.user.uid,
+            gid=spec.user.gid,
+            grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
+            resources=role.resources,
+            lease_until=action.lease_until,
+        )
+
+
+async def _interface(assignment: Assignment) -> str:
+    """Name the interface by which the others of a world are reached; "" where there are none."""
+    if assignment.group_world_size == 1:
+        return ""
+    return await asyncio.to_thread(interface_towards, assignment.master_addr, assignment.master_port)
