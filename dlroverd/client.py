@@ -20,7 +20,7 @@ from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node_view import AutomationView
-from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView
+from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView, SinkView
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
@@ -271,6 +271,14 @@ class Client:
     def plugins(self) -> list[PluginView]:
         """List the daemon's plugins."""
         return self._all(self._stub.ListPlugins, pb.ListPluginsRequest(), PluginView)
+
+    def sinks(self) -> list[SinkView]:
+        """List the daemon's sinks, and how far each is."""
+        return self._all(self._stub.ListSinks, pb.ListSinksRequest(), SinkView)
+
+    def replay_sink(self, name: str, position: int) -> None:
+        """Have a sink go on with the record at `position`, back or ahead."""
+        self._once(self._stub.ReplaySink, pb.ReplaySinkRequest(request_id=_new_id(), name=name, position=position))
 
     def info(self) -> DaemonInfo:
         """Tell how the daemon is."""

@@ -1,6 +1,7 @@
 """What people and programs call. Thin: check, convert, hand over, await, convert back."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -239,12 +240,24 @@ class ControlService(ControlServiceServicer):
         )
         runtime = self._runtime
         async for view in read_events(runtime.journal, runtime.changes, wanted, runtime.known):
-            yield to_proto(view, pb.EventView)
+            yield to_proto(await runtime.shown(view), pb.EventView)
 
     async def ListPlugins(self, request: pb.ListPluginsRequest, context: Context) -> AsyncIterator[pb.PluginView]:
         """See the proto."""
+        lags = {sink.name: sink.lag_records for sink in self._runtime.sinks()}
         for view in self._runtime.host.inventory():
-            yield to_proto(view, pb.PluginView)
+            yield to_proto(replace(view, lag_records=lags.get(view.name)), pb.PluginView)
+
+    async def ListSinks(self, request: pb.ListSinksRequest, context: Context) -> AsyncIterator[pb.SinkView]:
+        """See the proto."""
+        for view in self._runtime.sinks():
+            yield to_proto(view, pb.SinkView)
+
+    async def ReplaySink(self, request: pb.ReplaySinkRequest, context: Context) -> pb.ReplaySinkReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        await self._runtime.move_sink(request.name, request.position, request.request_id)
+        return pb.ReplaySinkReply()
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.DaemonInfo:
         """See the proto. Answers while the log's disk is full as well."""

@@ -10,7 +10,10 @@ from dlroverd.cli.groups import LazyGroup
 from dlroverd.cli.options import root_address
 
 _COMMANDS = {
-    **{name: f"dlroverd.cli.{name}" for name in ("job", "node", "event", "plugin", "automation", "config", "sim")},
+    **{
+        name: f"dlroverd.cli.{name}"
+        for name in ("job", "node", "event", "sink", "plugin", "automation", "config", "sim")
+    },
     "run": "dlroverd.cli.job.run",
     "submit": "dlroverd.cli.job.submit",
     "ps": "dlroverd.cli.job.list",
@@ -35,7 +38,7 @@ root = LazyGroup(
     "dlroverctl",
     _COMMANDS,
     "Run training jobs that survive, and see what became of them.",
-    aliases={"jobs": "job", "nodes": "node", "events": "event", "plugins": "plugin"},
+    aliases={"jobs": "job", "nodes": "node", "events": "event", "plugins": "plugin", "sinks": "sink"},
     hints=_HINTS,
     params=[root_address],
 )

@@ -11,6 +11,7 @@ from dlroverd.config.durations import format_duration
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.scheduling import SchedulingConfig
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
+from dlroverd.config.sinks import Pattern, SinkConfig
 from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
@@ -196,19 +197,11 @@ class StoreConfig(Section):
     keep_records: Count = setting(
         100_000, "log records kept behind the newest snapshot, for `event list`", example="100000"
     )
-
-
-class SinkConfig(Section):
-    """One receiver of events."""
-
-    plugin: str = setting(..., "the plugin that provides the sink", example="file")
-    name: str = setting("", "the sink's own name; the plugin's when left out", example="audit")
-    settings: dict[str, str] = setting({}, "what the plugin asks for", example="{path: /var/log/dlroverd/events}")
-
-    @property
-    def label(self) -> str:
-        """What the sink, and its cursor, are called."""
-        return self.name or self.plugin
+    keep_for_sinks: Count = setting(
+        1_000_000,
+        "log records kept at most for sinks that have not taken them; a sink that is further behind loses the oldest",
+        example="1000000",
+    )
 
 
 class DaemonConfig(Section):
@@ -235,6 +228,12 @@ class DaemonConfig(Section):
         example="/etc/dlroverd/topology.yaml",
     )
     sinks: list[SinkConfig] = setting([], "where events are sent", example="[{plugin: file}]")
+    redact: list[Pattern] = setting(
+        [],
+        "texts that no reader of events is shown, beside what looks like a secret by itself; one with * is hidden with "
+        "the word around it",
+        example="[acme-*, tiger4]",
+    )
     limits: LimitsConfig = setting(LimitsConfig(), "time limits and bounds", example="{lost_after: 15s}")
     scheduling: SchedulingConfig = setting(
         SchedulingConfig(), "quotas, preemption and nodes kept back", example="{spare_nodes: 2}"

@@ -95,12 +95,13 @@ def visible_gpus(environ: Mapping[str, str], listing: str = "/proc/driver/nvidia
 
 def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Give the part of the submitter's environment that goes along unasked."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if (name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES))
-        and not any(word in name.upper() for word in WITHHELD_WORDS)
-    }
+    return {name: value for name, value in environ.items() if goes_along(name)}
+
+
+def goes_along(name: str) -> bool:
+    """Tell whether a variable of the submitter's is taken along by its name alone: it holds no secret."""
+    known = name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES)
+    return known and not any(word in name.upper() for word in WITHHELD_WORDS)
 
 
 def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:

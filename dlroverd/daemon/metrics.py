@@ -18,6 +18,7 @@ from dlroverd.core.state import State
 from dlroverd.model.fault import CauseKind
 from dlroverd.model.job import JobState
 from dlroverd.model.node import NodeState
+from dlroverd.model.view import SinkView
 from dlroverd.protocol.scrape import Endpoint
 from dlroverd.runtime.meters import TURN_BOUNDS_S, Meters
 from dlroverd.runtime.runtime import Runtime
@@ -60,6 +61,7 @@ def families(runtime: Runtime, lag_s: float) -> Iterator[Metric]:
     yield gauge("event_loop_lag_seconds", "The most by which the event loop was late within a minute.", lag_s)
     yield from _of_telemetry(runtime)
     yield from _of_plugins(runtime)
+    yield from _of_sinks(runtime.sinks())
 
 
 def gauge(name: str, help_: str, value: float) -> Metric:
@@ -129,6 +131,27 @@ def _of_jobs(runtime: Runtime) -> Iterator[Metric]:
         f"Jobs with nodes that have no series of their own here, beyond the {MOST_JOBS} with the most slots.",
         len(state.job_slots) - len(shown),
     )
+
+
+def _of_sinks(sinks: Iterable[SinkView]) -> Iterator[Metric]:
+    """Give how far each sink is; their number is that of the configuration."""
+    by_name = {sink.name: sink for sink in sinks}
+    gauges, counters = (
+        {
+            "sink_lag_records": ("Records of the log that a sink has still to take.", "lag_records"),
+            "sink_lag_seconds": ("The age of the oldest event that a sink has still to take.", "lag_s"),
+        },
+        {
+            "sink_delivered": ("Events that a sink took.", "delivered"),
+            "sink_retries": ("Deliveries to a sink that failed.", "retries"),
+            "sink_dead_letters": ("Events that a sink can never take.", "dead_letters"),
+            "sink_lost_records": ("Records that were dropped from the log before a sink took them.", "lost"),
+        },
+    )
+    for kind, metrics in ((GaugeMetricFamily, gauges), (CounterMetricFamily, counters)):
+        for name, (help_, field) in metrics.items():
+            values = {of: float(getattr(sink, field)) for of, sink in by_name.items()}
+            yield labelled(kind, name, help_, "sink", values)
 
 
 def _of_log(runtime: Runtime) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ from dlroverd import __version__
 from dlroverd.api.server import build
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
+from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
 from dlroverd.model.input import TopologySet
@@ -26,7 +27,9 @@ from dlroverd.protocol.certificates import check, date_problem
 from dlroverd.protocol.channel import DAEMON_NAME, is_tcp
 from dlroverd.protocol.messages import DaemonInfo
 from dlroverd.runtime.inbox import Entry, closing
+from dlroverd.runtime.routing import Route, Selection
 from dlroverd.runtime.runtime import Runtime, Settings
+from dlroverd.runtime.sinks import SinkSettings
 from dlroverd.store.sqlite import SqliteStore
 
 # How long calls may take to end when the daemon stops: their clients and agents ask the next one.
@@ -136,17 +139,34 @@ def _settings(config: DaemonConfig) -> Settings:
         output_bytes=config.output_limit,
         limits=config.core_limits(),
         scheduler=config.scheduler,
-        sinks=[sink.label for sink in config.sinks],
+        letters_dir=Path(config.state_dir) / "dead-letters",
+        sinks=[_sink(sink) for sink in config.sinks],
+        redact=config.redact,
         snapshot_every=config.store.snapshot_every,
         keep_records=config.store.keep_records,
         telemetry_bytes=config.telemetry_limit,
+        keep_for_sinks=config.store.keep_for_sinks,
     )
+
+
+def _sink(config: SinkConfig) -> SinkSettings:
+    only, skip = (
+        Selection(
+            names=tuple(each.names),
+            severity=each.severity.value,
+            jobs=tuple(each.jobs),
+            kinds=tuple(kind.value for kind in each.kinds),
+        )
+        for each in (config.only, config.skip)
+    )
+    return SinkSettings(name=config.label, plugin=config.plugin, start=config.start, route=Route(only=only, skip=skip))
 
 
 def _informer(runtime: Runtime, config: DaemonConfig) -> Callable[[], DaemonInfo]:
     started_s = time.monotonic()
-    # What plugins are told may be secret.
-    shown = {item.key: str(item.value) for item in settings(config) if item.key not in ("plugin_settings", "sinks")}
+    # What plugins are told may be secret, and so may what is to be hidden.
+    secret = ("plugin_settings", "sinks", "redact")
+    shown = {item.key: str(item.value) for item in settings(config) if item.key not in secret}
 
     def info() -> DaemonInfo:
         return DaemonInfo(

@@ -303,8 +303,38 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkView:
+    """One sink, and how far it is. Counts are since the daemon's start.
+
+    `health` is its plugin's. All up to position `cursor` was delivered, of a log that holds `oldest` to `newest`;
+    `lag_s` is the age of the oldest event that was not, 0 if all were. `room` is how many more records may come before
+    it loses the oldest, `lost` how many it lost. `retries` are deliveries that failed, `dead_letters` events that can
+    never be delivered. `start` is where one without a cursor begins.
+    """
+
+    name: str
+    plugin: str
+    health: str
+    start: str
+    cursor: int
+    oldest: int
+    newest: int
+    lag_records: int = 0
+    lag_s: float = 0.0
+    delivered: int = 0
+    retries: int = 0
+    dead_letters: int = 0
+    room: int = 0
+    lost: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginView:
-    """One plugin. `health` is starting, ok, open (its breaker holds it off) or failed (it could not be loaded)."""
+    """One plugin. `health` is starting, ok, open (its breaker holds it off) or failed (it could not be loaded).
+
+    `lag_records` is how many records of the log a sink has still to take; None for what is none.
+    """
 
     name: str
     version: str
@@ -313,6 +343,7 @@ class PluginView:
     health: str
     last_error: str = ""
     failures: int = 0
+    lag_records: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

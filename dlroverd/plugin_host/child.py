@@ -12,6 +12,7 @@ from io import BufferedRWPair
 from typing import NoReturn
 
 from dlroverd.model.placement import NoFit, Placement
+from dlroverd.plugin_api import EventsRefused
 from dlroverd.plugin_api.device import DeviceReading
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.confine import confine
@@ -60,12 +61,28 @@ def _load(plugin: str, link: BufferedRWPair) -> Registered | None:
 def _answer(registered: Registered, question: wire.Question) -> wire.Answer:
     try:
         value = registered.call(question)
+    except EventsRefused as refusal:
+        return _refused(question, refusal)
     except BaseException as error:  # noqa: BLE001 isolation edge: SystemExit must not end a plugin's process
         return wire.Raised(id=question.id, error=f"{question.op}() raised {_sentence(error)}")
     if wanted := _missing(question, value):
         given = type(value).__name__
         return wire.Raised(id=question.id, error=f"{question.op}() returned {given}, where {wanted} is wanted")
     return wire.Returned(id=question.id, value=value)
+
+
+def _refused(question: wire.Question, refusal: EventsRefused) -> wire.Answer:
+    """Pass on which events are refused, if they are of the batch that was to be written."""
+    given = {(event.position, event.index) for event in getattr(question, "batch", ())}
+    strange = [key for key in refusal.refused if key not in given]
+    if strange or not refusal.refused:
+        what = f"{strange[0]!r}, which it was not given" if strange else "nothing"
+        return wire.Raised(id=question.id, error=f"{question.op}() refused {what}"[:_SENTENCE_CHARS])
+    events = tuple(
+        wire.RefusedEvent(position=position, index=index, why=_line(str(why)) or "it did not say why")
+        for (position, index), why in refusal.refused.items()
+    )
+    return wire.Refused(id=question.id, events=events)
 
 
 def _missing(question: wire.Question, value: object) -> str:
@@ -95,8 +112,12 @@ def _sentence(error: BaseException) -> str:
         text = str(error)
     else:
         traceback.print_exception(error)
-        text = " ".join(traceback.format_exception_only(error)[-1].split())
-    return text.encode(errors="replace").decode()[:_SENTENCE_CHARS]
+        text = traceback.format_exception_only(error)[-1]
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).encode(errors="replace").decode()[:_SENTENCE_CHARS]
 
 
 def _run() -> NoReturn:

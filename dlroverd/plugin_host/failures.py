@@ -5,5 +5,13 @@ class PluginError(Exception):
     """The plugin gave no usable answer."""
 
 
+class PluginAwayError(PluginError):
+    """The plugin was not asked: it is held off, or its process is being started."""
+
+
+class PluginDiedError(PluginError):
+    """The plugin's process ended while it was asked."""
+
+
 class PluginTimeoutError(PluginError):
     """The plugin did not answer in time."""

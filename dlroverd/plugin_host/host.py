@@ -5,7 +5,7 @@ for the few below, which are ours and pure.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
@@ -19,8 +19,6 @@ from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 # Run inside the daemon or agent: an entry point of this name, if it is this module. A process would cost each
 # placement a millisecond, or a host without devices 30 MiB, and these two cannot fail.
 INLINE = {"fifo": "dlroverd.builtin.fifo", "none": "dlroverd_agent.devices.none"}
-# Of event bodies put to a sink at once: some 50 ms of the loop's time to encode, and little beside a plugin's memory.
-_PART_BYTES = 4 * 1024 * 1024
 
 
 class PluginHost:
@@ -67,14 +65,15 @@ class PluginHost:
             raise PluginError(f"plugin {name}: read() answered what is no tuple of devices")
         return answer
 
-    async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> None:
-        """Give a batch to a sink, in parts if it is large; each may take `timeout_s`. To return is to acknowledge.
+    async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> dict[tuple[int, int], str]:
+        """Give a batch to a sink. To return is to acknowledge all but what is given back, with why it is refused.
 
-        PluginTimeoutError, or PluginError, with one sentence: the whole batch is to be given again.
+        PluginTimeoutError, PluginAwayError, PluginDiedError or PluginError with one sentence: the whole batch is to
+        be given again.
         """
-        plugin = self._plugin(name)
-        for part in _parts(batch):
-            await plugin.call(wire.Write(batch=part), timeout_s)
+        answer = await self._plugin(name).call(wire.Write(batch=batch), timeout_s)
+        refused = answer.events if isinstance(answer, wire.Refused) else ()
+        return {(event.position, event.index): event.why for event in refused}
 
     def inventory(self) -> list[PluginView]:
         """All enabled plugins in the order of the configuration."""
@@ -91,25 +90,13 @@ class PluginHost:
             raise PluginError(f"plugin {name} is not enabled; add it to the configuration") from None
 
 
-def _parts(batch: tuple[EventView, ...]) -> Iterator[tuple[EventView, ...]]:
-    """Cut a batch before it exceeds `_PART_BYTES`; an event that does by itself is a part of its own."""
-    start = size = 0
-    for at, event in enumerate(batch):
-        size += len(event.body)
-        if size > _PART_BYTES and at > start:
-            yield batch[start:at]
-            start, size = at, len(event.body)
-    if start < len(batch):
-        yield batch[start:]
-
-
 class _Plugin(Protocol):
     """What isolated and inline plugins have in common."""
 
     def start(self) -> None: ...
     async def settled(self) -> None: ...
     def view(self) -> PluginView: ...
-    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value: ...
+    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value | wire.Refused: ...
     async def close(self) -> None: ...
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dlroverd.model.view import PluginView
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.breaker import Breaker, BreakerLimits
-from dlroverd.plugin_host.failures import PluginError, PluginTimeoutError
+from dlroverd.plugin_host.failures import PluginAwayError, PluginError, PluginTimeoutError
 from dlroverd.plugin_host.process import Child
 
 
@@ -86,10 +86,11 @@ class IsolatedPlugin:
             failures=self._failures,
         )
 
-    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value:
+    async def call(self, question: wire.Question, timeout_s: float) -> wire.Value | wire.Refused:
         """Put one question. PluginTimeoutError when the answer is late: the process is then killed.
 
-        PluginError when the plugin is held off, raises, dies or answers nonsense.
+        PluginAwayError when it was not put; PluginDiedError when the process ended meanwhile; PluginError when the
+        plugin raises or answers nonsense.
         """
         asked: Child | None = None
         try:
@@ -100,19 +101,19 @@ class IsolatedPlugin:
                     answer = await asked.ask(question)
         except TimeoutError:
             if asked is None:
-                raise PluginTimeoutError(self._named(f"it was not ready within {timeout_s:g} s")) from None
+                raise PluginAwayError(self._named(f"it was not ready within {timeout_s:g} s")) from None
             late = f"{question.op}() did not answer within {timeout_s:g} s"
             self._condemn(asked, late)
             raise PluginTimeoutError(self._named(late)) from None
         except PluginError as error:
             if asked is not None:
                 self._condemn(asked, str(error))
-            raise PluginError(self._named(str(error))) from error
+            raise type(error)(self._named(str(error))) from error
         if isinstance(answer, wire.Raised):
             self._raised(asked, answer.error)
             raise PluginError(self._named(answer.error))
         self._breaker.succeeded(_now())
-        return answer.value
+        return answer if isinstance(answer, wire.Refused) else answer.value
 
     async def close(self) -> None:
         """Close the sink, if there is one, and end the process."""
@@ -177,7 +178,7 @@ class IsolatedPlugin:
     def _up(self) -> Child:
         if self._child is None:
             state = f"held off for {held_off_s:.0f} s" if (held_off_s := self._held_off_s()) else "being restarted"
-            raise PluginError(f"it is {state}: {self._last_error}")
+            raise PluginAwayError(f"it is {state}: {self._last_error}")
         return self._child
 
     def _condemn(self, child: Child, sentence: str) -> None:

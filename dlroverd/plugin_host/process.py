@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from dlroverd.plugin_host import wire
-from dlroverd.plugin_host.failures import PluginError
+from dlroverd.plugin_host.failures import PluginDiedError, PluginError
 
 _CHILD_MODULE = "dlroverd.plugin_host.child"
 _TAIL_BYTES = 4096
@@ -80,7 +80,7 @@ class Child:
         try:
             line = await self._reader.readuntil(b"\n")
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise PluginError(await self._how_it_hung_up()) from None
+            raise PluginDiedError(await self._how_it_hung_up()) from None
         except asyncio.LimitOverrunError:
             raise PluginError(f"it answered with more than {wire.MAX_LINE_BYTES} bytes") from None
         try:
@@ -88,21 +88,24 @@ class Child:
         except ValueError as error:
             raise PluginError(f"its answer is not valid: {error}") from error
 
-    async def ask(self, question: wire.Question) -> wire.Returned | wire.Raised:
+    async def ask(self, question: wire.Question) -> wire.Returned | wire.Refused | wire.Raised:
         """Ask one thing and wait for its answer. Whoever stops waiting leaves the process in order.
 
         Answers to questions that nobody waits for any more are passed over. PluginError as for `receive`.
         """
         self._asked += 1
-        line = wire.encode_question(replace(question, id=self._asked))
+        asked = replace(question, id=self._asked)
+        # A batch takes tens of milliseconds to encode, which the host's loop has not.
+        large = isinstance(question, wire.Write)
+        line = await asyncio.to_thread(wire.encode_question, asked) if large else wire.encode_question(asked)
         try:
             self._writer.write(line)
             await self._writer.drain()
         except ConnectionError:
-            raise PluginError(await self._how_it_hung_up()) from None
+            raise PluginDiedError(await self._how_it_hung_up()) from None
         while True:
             answer = await self.receive()
-            if not isinstance(answer, wire.Returned | wire.Raised) or answer.id > self._asked:
+            if not isinstance(answer, wire.Returned | wire.Refused | wire.Raised) or answer.id > self._asked:
                 raise PluginError("it answered what it was not asked")
             if answer.id == self._asked:
                 return answer

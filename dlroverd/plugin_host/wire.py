@@ -92,6 +92,24 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedEvent:
+    """An event that the other side will never take, and why in one sentence."""
+
+    position: int
+    index: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """`write` delivered all events of its batch but these, which can never be delivered."""
+
+    id: int
+    events: tuple[RefusedEvent, ...]
+    op: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """The call (id 0: loading) failed. `error` is one sentence."""
 
@@ -101,7 +119,7 @@ class Raised:
 
 
 Question = Open | Place | Write | Read | Close
-Answer = Found | Loaded | Returned | Raised
+Answer = Found | Loaded | Returned | Refused | Raised
 
 # Built when first used: they cost each start of the daemon and the agent some tens of milliseconds.
 _LATER = ConfigDict(defer_build=True)

@@ -4,7 +4,7 @@ Owns the store's threads and when snapshots are made. Must not look into records
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple, Unpack
 
@@ -18,6 +18,9 @@ from dlroverd.store.interface import Record, Snapshot, Store, StoreFull
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
+DEFAULT_KEEP_FOR_SINKS = 1_000_000
+# A sink is warned of once less than this part of what is kept for it is left.
+_WARN_PART = 10
 _REPLAY_BATCH = 1000
 _LOG = structlog.get_logger("dlroverd.journal")
 
@@ -41,18 +44,33 @@ def replay(store: Store) -> State:
 class Journal:
     """A store, off the loop."""
 
-    def __init__(self, store: Store, *, snapshot_every: int, keep_records: int, readers: Iterable[str]) -> None:
-        """Take over a store; `readers` name the cursors of the sinks, behind which nothing is dropped."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        snapshot_every: int,
+        keep_records: int,
+        readers: Iterable[str],
+        keep_for_sinks: int = DEFAULT_KEEP_FOR_SINKS,
+    ) -> None:
+        """Take over a store; `readers` name the cursors of the sinks.
+
+        What a sink has not taken is kept for it, but no more than the newest `keep_for_sinks` records.
+        """
         self._store = store
         self._snapshot_every = snapshot_every
         self._keep_records = keep_records
+        self._keep_for_sinks = max(keep_records, keep_for_sinks)
         self._readers = tuple(readers)
         self._writer = ThreadPoolExecutor(1, "log-writer")
         self._reader = ThreadPoolExecutor(1, "log-reader")
+        # A thread of their own: sinks that catch up read without end, and people's questions must not wait behind them.
+        self._digester = ThreadPoolExecutor(1, "sink-reader")
         latest = store.latest_snapshot()
         self._snapshot_due = (latest.position if latest else 0) + snapshot_every
         self.log_id = store.log_id
         self.position = store.last_position()
+        self.oldest = store.oldest_position()
         self.low = store.space_low
         self.full = ""
 
@@ -75,17 +93,33 @@ class Journal:
         """Give durable records above `after`, in order."""
         return await self._read(self._store.read, after, limit)
 
+    async def digest(self, after: int, limit: int, most_bytes: int, make: Callable[[list[Record]], T]) -> T:
+        """Give what `make` makes of durable records above `after`, in the sinks' thread: it may take its time."""
+
+        def work() -> T:
+            return make(self._store.read(after, limit, most_bytes))
+
+        return await asyncio.get_running_loop().run_in_executor(self._digester, work)
+
     async def oldest_position(self) -> int:
         """Give the position of the oldest record still held."""
         return await self._read(self._store.oldest_position)
 
-    async def cursor(self, name: str) -> int:
-        """Give how far a sink has come."""
+    async def cursor(self, name: str) -> int | None:
+        """Give how far a sink has come; None if it never had a cursor."""
         return await self._read(self._store.cursor, name)
 
     async def advance_cursor(self, name: str, position: int) -> None:
         """Note how far a sink has come; StoreFull if there is no room for that."""
         await self._write(self._store.advance_cursor, name, position)
+
+    async def set_cursor(self, name: str, position: int) -> None:
+        """Have a sink go on after `position`, back or ahead; StoreFull if there is no room to note it."""
+        await self._write(self._store.set_cursor, name, position)
+
+    def room_of(self, cursor: int) -> int:
+        """Tell how many more records may come before a sink that stays there loses some; 0: it may have lost some."""
+        return max(0, self._keep_for_sinks - (self.position - cursor))
 
     async def restore_reserve(self) -> None:
         """Try to have the reserve whole again."""
@@ -101,16 +135,33 @@ class Journal:
         text = await self._read(codec.encode_tables, tables)
         try:
             await self._write(self._store.write_snapshot, Snapshot(position, text))
-            slowest = min([await self.cursor(name) for name in self._readers], default=position)
-            await self._write(self._store.prune, min(position - self._keep_records, slowest))
+            cursors = {name: await self.cursor(name) or 0 for name in self._readers}
+            kept = max(min(cursors.values(), default=position), position - self._keep_for_sinks)
+            await self._write(self._store.prune, min(position - self._keep_records, kept))
+            self.oldest = await self.oldest_position()
         except StoreFull as error:  # the one before still serves
             _LOG.warning("no room for a snapshot of the log", why=str(error))
+        else:
+            self._warn(cursors)
+
+    def _warn(self, cursors: Mapping[str, int]) -> None:
+        for name, cursor in cursors.items():
+            room = self.room_of(cursor)
+            if room < self._keep_for_sinks // _WARN_PART:
+                _LOG.warning(
+                    "a sink is so far behind that it loses events soon: mend what it delivers to, or raise "
+                    "store.keep_for_sinks",
+                    sink=name,
+                    behind=self.position - cursor,
+                    records_left=room,
+                )
 
     async def close(self) -> None:
         """Finish what is being written and let go of the store."""
         await self._write(self._store.close)
         self._writer.shutdown()
         self._reader.shutdown()
+        self._digester.shutdown()
 
     async def _write(self, call: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)

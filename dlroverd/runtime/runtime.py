@@ -13,6 +13,7 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
+from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
@@ -23,39 +24,45 @@ from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
-from dlroverd.runtime.journal import Journal, replay
+from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
 from dlroverd.runtime.loop import Batch, Loop
 from dlroverd.runtime.meters import Meters
 from dlroverd.runtime.output_copy import OutputCopy
 from dlroverd.runtime.output_streams import OutputStreams
 from dlroverd.runtime.outputs import Outputs
 from dlroverd.runtime.questions import Questions
+from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.sessions import Sessions
-from dlroverd.runtime.sinks import Feed
+from dlroverd.runtime.sinks import Feed, SinkSettings
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
-from dlroverd.store.interface import Store
+from dlroverd.store.interface import Store, StoreFull
 
 T = TypeVar("T")
 
 # A turn with more than so many nodes in it is one of many in which a world forms or ends.
 _MANY = 10
+_LARGE_BODY = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the runtime is told. `sinks` are names of plugins; so is `scheduler`.
+    """What the runtime is told. `scheduler` is the name of a plugin.
 
-    `output_dir` is where the newest output of ranks is held, at most `output_bytes` of it.
+    `output_dir` is where the newest output of ranks is held, at most `output_bytes` of it. What a sink can never have
+    is put into `letters_dir`; no reader of events sees the texts of `redact`.
     """
 
     limits: Limits
     output_dir: Path
     output_bytes: int
     scheduler: str
-    sinks: Sequence[str] = ()
+    letters_dir: Path
+    sinks: Sequence[SinkSettings] = ()
+    redact: Sequence[str] = ()
     snapshot_every: int = 10_000
     keep_records: int = 100_000
     telemetry_bytes: int = 1024**3
+    keep_for_sinks: int = DEFAULT_KEEP_FOR_SINKS
 
 
 class Runtime:
@@ -79,8 +86,10 @@ class Runtime:
             store,
             snapshot_every=settings.snapshot_every,
             keep_records=settings.keep_records,
-            readers=settings.sinks,
+            readers=[sink.name for sink in settings.sinks],
+            keep_for_sinks=settings.keep_for_sinks,
         )
+        self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
@@ -102,7 +111,7 @@ class Runtime:
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
         self.known = Known(store.log_id, self.state.nodes)
-        self._feeds = [Feed(name, self.journal, self.changes, host, self.known) for name in settings.sinks]
+        self._feeds = {sink.name: self._feed(sink, settings.letters_dir) for sink in settings.sinks}
 
     async def run(self) -> None:
         """Work until `stop`; StoreNotWritable, in a group, when the disk fails."""
@@ -117,7 +126,7 @@ class Runtime:
                     ("audits", self._audits.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
-                    *((f"sink {feed.name}", feed.run()) for feed in self._feeds),
+                    *((f"sink {feed.name}", feed.run()) for feed in self._feeds.values()),
                 )
             ]
             try:
@@ -133,6 +142,8 @@ class Runtime:
     async def close(self) -> None:
         """Let go of everything, once nobody is served any more."""
         await self.host.close()
+        for feed in self._feeds.values():
+            feed.close()
         await self._copy.close()
         await self.journal.close()
 
@@ -147,6 +158,33 @@ class Runtime:
         if node in self.state.nodes:
             self.telemetry.take(node, at, readings, self.clock.now())
 
+    async def shown(self, event: EventView) -> EventView:
+        """Give an event as its readers see it, without secrets; a large one is looked through off the loop."""
+        if len(event.body) < _LARGE_BODY:
+            return self._redactor.view(event)
+        return await asyncio.to_thread(self._redactor.view, event)
+
+    def sinks(self) -> tuple[SinkView, ...]:
+        """Give all sinks in the order of the configuration, and how far each is."""
+        plugins = {plugin.name: plugin for plugin in self.host.inventory()}
+        now = self.clock.now()
+        return tuple(feed.view(now, plugins[name]) for name, feed in self._feeds.items() if name in plugins)
+
+    async def move_sink(self, name: str, position: int, request_id: str) -> None:
+        """Have a sink go on with the record at `position`, back or ahead. Raises CallError if that cannot be."""
+        if name not in self._feeds:
+            known = f"there are {', '.join(self._feeds)}" if self._feeds else "the daemon has none"
+            raise CallError(Reason.NOT_FOUND, f"There is no sink {name:.63}; {known}.")
+        oldest, newest = self.journal.oldest, self.journal.position
+        if not oldest <= position <= newest + 1:
+            raise CallError(
+                Reason.INVALID, f"The log holds records {oldest} to {newest}: name one of them, or oldest, or now."
+            )
+        try:
+            await self._feeds[name].move(position - 1, request_id)
+        except StoreFull as error:
+            raise CallError(Reason.STORAGE_LOW, f"{error}.") from error
+
     async def follow(self, job: int, at: Callable[[State], T | None]) -> AsyncIterator[T]:
         """Give what `at` makes of the state, now and at each change of a job, until it makes None of it."""
         with self.changes.follow(job) as wake:
@@ -154,6 +192,19 @@ class Runtime:
                 yield seen
                 await wake.wait()
                 wake.clear()
+
+    def _feed(self, sink: SinkSettings, letters: Path) -> Feed:
+        jobs = self.state.jobs
+        return Feed(
+            sink,
+            self.journal,
+            self.changes,
+            self.host,
+            self.known,
+            letters=letters,
+            redactor=self._redactor,
+            job_name=lambda job: record.spec.name if (record := jobs.get(job)) is not None else "",
+        )
 
     async def _snapshots(self) -> None:
         while True:

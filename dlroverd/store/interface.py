@@ -87,9 +87,10 @@ class Store(Protocol):
         """Give the position of the oldest record still held; `last_position() + 1` if none is."""
         ...
 
-    def read(self, after: int, limit: int) -> list[Record]:
+    def read(self, after: int, limit: int, most_bytes: int | None = None) -> list[Record]:
         """Give up to `limit` records with positions above `after`, in order; from any thread.
 
+        With `most_bytes` no more follow once the events so far take that many, so that a reader's memory is bounded.
         Pruned records are left out: compare the first position with `after + 1` to see it.
         """
         ...
@@ -117,17 +118,28 @@ class Store(Protocol):
         """
         ...
 
-    def cursor(self, name: str) -> int:
-        """Give how far the sink `name` has come: the last position it acknowledged, 0 at first."""
+    def cursor(self, name: str) -> int | None:
+        """Give how far the sink `name` has come: the last position it acknowledged; None if it never had a cursor."""
         ...
 
     def advance_cursor(self, name: str, position: int) -> None:
-        """Note that the sink `name` has taken all up to `position`. A cursor never moves back.
+        """Note that the sink `name` has taken all up to `position`. A cursor never moves back by this.
 
-        Durable on return, so it costs a sync: call it for batches.
+        An acknowledgement that comes late must not undo a later one. Durable on return, so it costs a sync: call it
+        for batches.
 
         Raises:
             ValueError: the position is above the last one.
+        """
+        ...
+
+    def set_cursor(self, name: str, position: int) -> None:
+        """Have the sink `name` go on after `position`, back or ahead, as a person or its configuration says.
+
+        What lies between is delivered again, or not at all. Durable on return.
+
+        Raises:
+            ValueError: the position is above the last one, or below 0.
         """
         ...
 

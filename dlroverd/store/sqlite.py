@@ -93,15 +93,26 @@ class SqliteStore:
         )
         return int(oldest or (newest_snapshot or 0) + 1)
 
-    def read(self, after: int, limit: int) -> list[Record]:
+    def read(self, after: int, limit: int, most_bytes: int | None = None) -> list[Record]:
         """See `Store`."""
-        rows = self._query(
-            "SELECT position, now, inputs, events FROM record WHERE position > ? ORDER BY position LIMIT ?",
-            (after, limit),
-        )
-        records = [Record(*row) for row in rows]
+        sql = "SELECT position, now, inputs, events FROM record WHERE position > ? ORDER BY position LIMIT ?"
+        if most_bytes is None:
+            records = [Record(*row) for row in self._query(sql, (after, limit))]
+        else:
+            records = self._read_bounded(sql, (after, limit), most_bytes)
         if records and records[-1].position - records[0].position != len(records) - 1:
             raise unreadable(self._directory, f"records are missing after position {records[0].position}")
+        return records
+
+    def _read_bounded(self, sql: str, values: tuple[Any, ...], most_bytes: int) -> list[Record]:
+        records: list[Record] = []
+        size = 0
+        with self._read_lock, explained(self._directory), closing(self._reader.execute(sql, values)) as rows:
+            for row in rows:
+                records.append(Record(*row))
+                size += len(records[-1].events)
+                if size >= most_bytes:
+                    break
         return records
 
     def latest_snapshot(self) -> Snapshot | None:
@@ -140,23 +151,26 @@ class SqliteStore:
             )
             return end - oldest + 1
 
-    def cursor(self, name: str) -> int:
+    def cursor(self, name: str) -> int | None:
         """See `Store`."""
         rows = self._query("SELECT position FROM cursor WHERE name = ?", (name,))
-        return int(rows[0][0]) if rows else 0
+        return int(rows[0][0]) if rows else None
 
     def advance_cursor(self, name: str, position: int) -> None:
         """See `Store`."""
+        self._put_cursor(name, position, "max(position, excluded.position)")
+
+    def set_cursor(self, name: str, position: int) -> None:
+        """See `Store`."""
+        self._put_cursor(name, position, "excluded.position")
+
+    def _put_cursor(self, name: str, position: int, over: str) -> None:
+        """Put a cursor; `over` is what becomes of one that is there."""
+        sql = f"INSERT INTO cursor VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = {over}"  # noqa: S608 - ours
         with self._write_lock:
-            if position > self._last:
+            if not 0 <= position <= self._last:
                 raise ValueError(f"a cursor at {position} in a log that ends at {self._last}")
-            self._write(
-                lambda: self._writer.execute(
-                    "INSERT INTO cursor VALUES (?, ?)"
-                    " ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position)",
-                    (name, position),
-                )
-            )
+            self._write(lambda: self._writer.execute(sql, (name, position)))
 
     def restore_reserve(self) -> bool:
         """See `Store`."""

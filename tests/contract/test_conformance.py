@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +14,12 @@ from dlroverd_agent.devices.nvidia import NvidiaDevices
 
 from dlroverd.builtin.fifo import FifoScheduler
 from dlroverd.builtin.file_sink import FileSink
+from dlroverd.builtin.webhook_sink import WebhookSink
 from dlroverd.plugin_api import (
     DeviceProcess,
     DeviceReading,
     Devices,
+    EventsRefused,
     EventView,
     GangPlacement,
     NoFit,
@@ -28,6 +31,7 @@ from dlroverd.plugin_api import (
 from dlroverd.testing.conformance import DeviceConformance, SchedulerConformance, SinkConformance
 from dlroverd.testing.conformance.sink import Delivered
 from tests.system.nvml_stand_in.gpus import Gpus
+from tests.unit.plugins.test_webhook_sink import SECRET, receiving
 
 
 class TestFifo(SchedulerConformance):
@@ -43,6 +47,26 @@ class TestFile(SinkConformance):
     def delivered(self, settings: dict[str, str]) -> Delivered:
         with open(settings["path"], encoding="utf-8") as file:
             return [(event["position"], event["index"]) for event in map(json.loads, file)]
+
+
+class TestWebhook(SinkConformance):
+    make = WebhookSink
+
+    @pytest.fixture(autouse=True)
+    def _receiver(self) -> Iterator[None]:
+        """Have a receiver that finds 1 MB too much."""
+        with receiving() as self.receiver:
+            self.receiver.answer = lambda batch: 413 if len(json.dumps(batch)) > 1_000_000 else 204
+            yield
+
+    def settings(self, directory: Path) -> dict[str, str]:
+        secret = directory / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        return {"url": f"http://127.0.0.1:{self.receiver.server_port}/", "secret_file": str(secret)}
+
+    def delivered(self, settings: dict[str, str]) -> Delivered:  # noqa: ARG002 - the receiver knows
+        return self.receiver.taken
 
 
 class TestNone(DeviceConformance):
@@ -165,6 +189,23 @@ def misreading(*readings: DeviceReading) -> type[Devices]:
             return readings
 
     return Misreading
+
+
+class Choosy(FileSink):
+    """Never takes what is large, and has the whole batch pay for it."""
+
+    def write(self, batch: tuple[EventView, ...]) -> None:
+        if any(len(event.body) > 1_000_000 for event in batch):
+            raise EventsRefused({(event.position, event.index): "too large" for event in batch})
+        super().write(batch)
+
+
+def test_a_sink_that_refuses_more_than_it_must_is_caught(tmp_path: Path) -> None:
+    class Suite(TestFile):
+        make = Choosy
+
+    with pytest.raises(AssertionError, match="which is as ever"):
+        Suite().test_a_large_event_is_taken_or_refused(tmp_path)
 
 
 @pytest.mark.parametrize(

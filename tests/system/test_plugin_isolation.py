@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -357,18 +358,41 @@ def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(site: Path) -
     asyncio.run(run())
 
 
-def test_a_large_batch_goes_in_parts_and_a_large_event_alone(site: Path, tmp_path: Path) -> None:
+def test_a_large_event_harms_nothing(site: Path, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     plant(site, "sink", SINK.format(body=f"print([e.position for e in batch], file=open({str(seen)!r}, 'a'))"))
-    sizes = [10, 3_000_000, 2_000_000, 20_000_000, 10, 10]
-    batch = tuple(event(position, '"' + "x" * size + '"') for position, size in enumerate(sizes, start=1))
 
     async def run() -> None:
         async with running(PluginConfig(name="sink")) as host, on_time():
-            await host.write("sink", batch, 30.0)
+            assert await host.write("sink", (event(1, '"' + "x" * 20_000_000 + '"'), event(2)), 30.0) == {}
 
     asyncio.run(run())
-    assert seen.read_text().splitlines() == ["[1, 2]", "[3]", "[4]", "[5, 6]"]
+    assert seen.read_text() == "[1, 2]\n"
+
+
+REFUSALS: dict[str, tuple[str, dict[tuple[int, int], str] | str]] = {
+    "all but one": ("EventsRefused({(2, 0): 'too\\nlarge', (3, 0): 7})", {(2, 0): "too large", (3, 0): "7"}),
+    "what it was not given": ("EventsRefused({(9, 0): 'x'})", "write() refused (9, 0), which it was not given"),
+    "nothing": ("EventsRefused({})", "write() refused nothing"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_sink_that_refuses_events(site: Path, name: str) -> None:
+    raised, expected = REFUSALS[name]
+    plant(site, "sink", f"from dlroverd.plugin_api import EventsRefused\n{SINK.format(body=f'raise {raised}')}")
+
+    async def run() -> None:
+        async with running(PluginConfig(name="sink")) as host:
+            batch = (event(1), event(2), event(3))
+            if isinstance(expected, dict):
+                assert await host.write("sink", batch, 30.0) == expected
+            else:
+                with pytest.raises(PluginError, match=re.escape(expected)):
+                    await host.write("sink", batch, 30.0)
+            assert host.inventory()[0].failures == (0 if isinstance(expected, dict) else 1)
+
+    asyncio.run(run())
 
 
 def test_all_that_a_late_plugin_started_is_killed(site: Path, tmp_path: Path) -> None:

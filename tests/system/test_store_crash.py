@@ -80,7 +80,7 @@ class Place:
             assert at in {0, *self.tried.get("snapshot", [])}
             assert max(self.done["snapshot"], oldest - 1) <= at <= last
             assert newest is None or newest == snapshot(at)
-            cursor = store.cursor("sink")
+            cursor = store.cursor("sink") or 0
             assert cursor in {0, *self.tried.get("cursor", [])}
             assert self.done["cursor"] <= cursor <= last
             store.append([record(last + 1)])

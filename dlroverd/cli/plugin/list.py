@@ -16,6 +16,7 @@ _COLUMNS: "tuple[Column[PluginView], ...]" = (
     Column("KINDS", lambda plugin: ",".join(plugin.kinds)),
     Column("ORIGIN", lambda plugin: plugin.origin),
     Column("HEALTH", lambda plugin: plugin.health),
+    Column("LAG", lambda plugin: "-" if plugin.lag_records is None else str(plugin.lag_records)),
     Column("FAILURES", lambda plugin: str(plugin.failures)),
     Column("LAST ERROR", lambda plugin: plugin.last_error or "-"),
 )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from dlroverd.core.classify.words import after, within
 from dlroverd.model.fault import Cause, CauseKind
+from dlroverd.model.globs import whole, within
 from dlroverd.model.job import FailureRule, JobSpec
 
 # What somebody asked for is no failure.
@@ -33,7 +33,7 @@ def _matches(rule: FailureRule, cause: Cause) -> bool:
 
 
 def _named(patterns: Iterable[str], name: str) -> bool:
-    return any(_whole(pattern, each) for pattern in patterns for each in (name, name.rpartition(".")[2]))
+    return any(whole(pattern, each) for pattern in patterns for each in (name, name.rpartition(".")[2]))
 
 
 def _lines(cause: Cause) -> list[str]:
@@ -41,14 +41,3 @@ def _lines(cause: Cause) -> list[str]:
         return []
     said = cause.exit.error.text if cause.exit.error is not None else ""
     return [*said.splitlines(), *cause.exit.output_tail.splitlines()]
-
-
-def _whole(pattern: str, text: str) -> bool:
-    """Whether `text` is `pattern`, whose `*` are any text."""
-    first, *others = pattern.split("*")
-    if not others:
-        return text == pattern
-    *middle, last = others
-    end = len(text) - len(last)
-    at = after(middle, text, len(first), end)
-    return text.startswith(first) and text.endswith(last) and at is not None and at <= end

@@ -22,11 +22,12 @@ INSTANT, ANY = (EventKind.INSTANT,), tuple(EventKind)
 
 
 class Source(StrEnum):
-    """Who says so: the daemon, a rank of itself, or an agent of itself."""
+    """Who says so: the daemon, a rank of itself, an agent of itself, or a sink's own way through the log."""
 
     DAEMON = "daemon"
     RANK = "rank"
     AGENT = "agent"
+    SINK = "sink"
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,6 +376,24 @@ class ListPluginsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ListSinksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReplaySinkRequest(_message.Message):
+    __slots__ = ("request_id", "name", "position")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    name: str
+    position: int
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
+
+class ReplaySinkReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class GetInfoRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -872,7 +890,7 @@ class EventView(_message.Message):
     def __init__(self, position: _Optional[int] = ..., index: _Optional[int] = ..., time: _Optional[float] = ..., name: _Optional[str] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., body: _Optional[str] = ..., log_id: _Optional[str] = ..., version: _Optional[int] = ..., severity: _Optional[str] = ..., kind: _Optional[str] = ..., monotonic: _Optional[float] = ..., host: _Optional[str] = ..., boot_id: _Optional[str] = ..., unit: _Optional[str] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., actor: _Optional[str] = ..., cause: _Optional[str] = ..., span: _Optional[str] = ..., parent: _Optional[str] = ...) -> None: ...
 
 class PluginView(_message.Message):
-    __slots__ = ("name", "version", "kinds", "origin", "health", "last_error", "failures")
+    __slots__ = ("name", "version", "kinds", "origin", "health", "last_error", "failures", "lag_records")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
@@ -880,6 +898,7 @@ class PluginView(_message.Message):
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
+    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     kinds: _containers.RepeatedScalarFieldContainer[str]
@@ -887,7 +906,42 @@ class PluginView(_message.Message):
     health: str
     last_error: str
     failures: int
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., origin: _Optional[str] = ..., health: _Optional[str] = ..., last_error: _Optional[str] = ..., failures: _Optional[int] = ...) -> None: ...
+    lag_records: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., origin: _Optional[str] = ..., health: _Optional[str] = ..., last_error: _Optional[str] = ..., failures: _Optional[int] = ..., lag_records: _Optional[int] = ...) -> None: ...
+
+class SinkView(_message.Message):
+    __slots__ = ("name", "plugin", "health", "start", "cursor", "oldest", "newest", "lag_records", "lag_s", "delivered", "retries", "dead_letters", "room", "lost", "last_error")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PLUGIN_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    LAG_S_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    plugin: str
+    health: str
+    start: str
+    cursor: int
+    oldest: int
+    newest: int
+    lag_records: int
+    lag_s: float
+    delivered: int
+    retries: int
+    dead_letters: int
+    room: int
+    lost: int
+    last_error: str
+    def __init__(self, name: _Optional[str] = ..., plugin: _Optional[str] = ..., health: _Optional[str] = ..., start: _Optional[str] = ..., cursor: _Optional[int] = ..., oldest: _Optional[int] = ..., newest: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_s: _Optional[float] = ..., delivered: _Optional[int] = ..., retries: _Optional[int] = ..., dead_letters: _Optional[int] = ..., room: _Optional[int] = ..., lost: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class DaemonInfo(_message.Message):
     __slots__ = ("version", "log_id", "position", "uptime_s", "storage_low", "settings")

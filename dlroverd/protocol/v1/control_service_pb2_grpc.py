@@ -149,6 +149,16 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListPluginsRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PluginView.FromString,
                 _registered_method=True)
+        self.ListSinks = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/ListSinks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListSinksRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SinkView.FromString,
+                _registered_method=True)
+        self.ReplaySink = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ReplaySink',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkReply.FromString,
+                _registered_method=True)
         self.GetInfo = channel.unary_unary(
                 '/dlroverd.protocol.v1.ControlService/GetInfo',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetInfoRequest.SerializeToString,
@@ -341,6 +351,22 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSinks(self, request, context):
+        """The sinks that events are sent to, and how far each is. Answers from memory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaySink(self, request, context):
+        """Has a sink go on with the record at `position`, back (what lies between is delivered again) or ahead (it is not
+        delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, unless
+        the daemon was restarted in between. not_found: no such sink. invalid: the log does not hold that position.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInfo(self, request, context):
         """The daemon itself. Answers from memory; the call to find out whether it lives.
         """
@@ -465,6 +491,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListPlugins,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListPluginsRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PluginView.SerializeToString,
+            ),
+            'ListSinks': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListSinks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListSinksRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SinkView.SerializeToString,
+            ),
+            'ReplaySink': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaySink,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkReply.SerializeToString,
             ),
             'GetInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInfo,
@@ -1093,6 +1129,60 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ListPlugins',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListPluginsRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PluginView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ListSinks',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListSinksRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.SinkView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaySink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ReplaySink',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReplaySinkReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from dlroverd.plugin_api import EventView, Sink
+from dlroverd.plugin_api import EventsRefused, EventView, Sink
 
 Delivered = Sequence[tuple[int, int]]
 
@@ -32,6 +32,23 @@ def events(first: int, count: int) -> tuple[EventView, ...]:
         )
         for i in range(count)
     )
+
+
+def _refused(sink: Sink, batch: tuple[EventView, ...]) -> set[tuple[int, int]]:
+    """Write, and give what is refused for good."""
+    refused: dict[tuple[int, int], str] = {}
+    try:
+        sink.write(batch)
+    except EventsRefused as refusal:
+        refused = refusal.refused
+    assert all(isinstance(why, str) and why.strip() for why in refused.values()), "it does not say why"
+    assert refused.keys() <= set(keys(batch)), "it refuses what it was not given"
+    return set(refused)
+
+
+def _large(position: int) -> EventView:
+    body = json.dumps({"text": "x" * 10_000_000})
+    return EventView(position=position, index=0, time=1.7e9, name="user.large", job=1, node="", body=body)
 
 
 def keys(batch: Sequence[EventView]) -> list[tuple[int, int]]:
@@ -68,6 +85,29 @@ class SinkConformance:
             sink.write(events(1, 3))
             sink.write(events(1, 3))
             sink.close()
+
+    def test_a_large_event_is_taken_or_refused(self, tmp_path: Path) -> None:
+        """One of 10 MB holds up none after it: it arrives, or it alone is refused for good."""
+        settings = self.settings(tmp_path)
+        sink = self.make()
+        sink.open(settings)
+        batch = (*events(1, 1), _large(2), *events(3, 1))
+        refused = _refused(sink, batch)
+        assert refused <= {(2, 0)}, f"write() refused {refused - {(2, 0)}}, which is as ever"
+        sink.close()
+        assert self.delivered(settings) == [key for key in keys(batch) if key not in refused]
+
+    def test_events_of_one_batch_that_are_refused_come_again_to_the_same_end(self, tmp_path: Path) -> None:
+        """A crash may follow a refusal: the same batch then comes again, and the same events are refused."""
+        settings = self.settings(tmp_path)
+        batch = (*events(1, 2), _large(3), *events(4, 2))
+        seen = []
+        for _ in range(2):
+            sink = self.make()
+            sink.open(settings)
+            seen.append(_refused(sink, batch))
+            sink.close()
+        assert seen[0] == seen[1]
 
     def test_an_unknown_setting_is_refused(self, tmp_path: Path) -> None:
         """A misspelt setting must not be passed over."""

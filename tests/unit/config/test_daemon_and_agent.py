@@ -16,6 +16,7 @@ from dlroverd.config.document import ConfigError
 from dlroverd.config.durations import parse_duration
 from dlroverd.config.jobfile import JobFile
 from dlroverd.config.schema import Section, settings
+from dlroverd.config.sinks import SelectionConfig
 from dlroverd.config.tls import TlsConfig
 from dlroverd.model.limits import AutomationLimits, Limits
 
@@ -72,6 +73,16 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert config.store.reserve == 2**30
 
 
+def test_which_events_a_sink_gets_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(
+        "sinks:\n  - {plugin: file, start: 7, only: {names: ['job_*', trainer.save, 'user.*', '*'], jobs: [3, 'llama-*']}}\n"
+    )
+    (sink,) = load_daemon_config(str(path)).sinks
+    assert (sink.start, sink.only.names[:2], sink.only.jobs) == ("7", ["job_*", "trainer.save"], ["3", "llama-*"])
+    assert sink.skip == SelectionConfig()
+
+
 def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
     assert load_daemon_config(None) == DaemonConfig()
     with pytest.raises(ConfigError, match=r"^/no/such.yaml: there is no such file; check the path$"):
@@ -99,6 +110,12 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
         ("log: {level: loud}\n", "d.yaml:1:7: log.level: must be 'debug', 'info', 'warning' or 'error', not 'loud'"),
         ("store:\n  snapshot_every: often\n", "d.yaml:2:3: store.snapshot_every: must be a whole number, not 'often' (for example 10000)"),
         ("store: {reserve: lots}\n", "d.yaml:1:9: store.reserve: must be a size such as 512KiB, 64MiB or 1GiB, not 'lots'"),
+        ("sinks: [{plugin: a, name: ../x}]\n", "d.yaml:1:21: sinks.0.name: must be 1 to 63 letters, digits, '.', '_' and '-', with a letter or digit first, unlike '../x'"),
+        ("sinks: [{plugin: a, start: 0}]\n", "d.yaml:1:21: sinks.0.start: must be oldest, now, or a position of the log from 1 on, not '0'"),
+        ("sinks: [{plugin: a, only: {names: [job_mooved]}}]\n", "d.yaml:1:36: sinks.0.only.names.0: no event is named 'job_mooved'; did you mean job_moved?"),
+        ("sinks: [{plugin: a, skip: {severity: loud}}]\n", "d.yaml:1:28: sinks.0.skip.severity: must be 'debug', 'info', 'warning', 'error' or 'critical', not 'loud'"),
+        ("sinks: [{plugin: a, only: {kinds: [begin]}, skip: {kinds: [begin]}}]\n", "d.yaml:1:9: sinks.0: a skips all that it has only: leave one of them out"),
+        ("redact: [a*]\n", "d.yaml:1:10: redact.0: must be a text of at least 3 characters, or one without spaces in which * is any text, not 'a*'"),
         ("sinks: [{name: a}]\n", "d.yaml:1:9: sinks.0.plugin: is missing; set it (for example file)"),
         ("scheduler: best\n", "d.yaml: scheduler names the plugin 'best', which plugins does not list; add it there"),
         ("plugins: [fifo, file]\nsinks: [{plugin: file}]\n", "d.yaml: two of plugins and sinks are named 'file'; drop one, or give a sink another name"),

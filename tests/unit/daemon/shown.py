@@ -31,7 +31,13 @@ def with_runtime(look: Callable[[Runtime], T]) -> T:
 
     async def run(folder: Path) -> T:
         store = SqliteStore(folder / "state", reserve_bytes=0)
-        settings = Settings(limits=Limits(), output_dir=folder / "output", output_bytes=0, scheduler="fifo")
+        settings = Settings(
+            limits=Limits(),
+            output_dir=folder / "output",
+            output_bytes=0,
+            letters_dir=folder / "letters",
+            scheduler="fifo",
+        )
         runtime = Runtime(store, PluginHost([]), settings)
         try:
             return look(runtime)

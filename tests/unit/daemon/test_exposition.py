@@ -17,6 +17,7 @@ from dlroverd.model.limits import Limits
 from dlroverd.model.metrics import ALL, BY_NAME
 from dlroverd.model.node import NodeState
 from dlroverd.model.telemetry import Sample, Telemetry
+from dlroverd.model.view import SinkView
 from dlroverd.runtime.runtime import Runtime
 from tests.unit.daemon.shown import PAGE, idle_monitors, updated, with_runtime
 from tests.unit.runtime import fleet
@@ -83,6 +84,17 @@ def test_what_the_daemon_counts_of_itself_is_shown() -> None:
     assert [turns[end,] for end in ("0.001", "0.0025", "0.005", "5.0", "+Inf")] == [1.0, 1.0, 3.0, 3.0, 4.0]
     assert values(families, "telemetry_dropped") == {("unknown",): 1.0}
     assert values(families, "telemetry_readings") == {(): 1.0}
+
+
+def test_each_sink_is_shown_by_how_far_it_is() -> None:
+    far: dict[str, Any] = {"plugin": "kafka", "health": "ok", "start": "oldest", "oldest": 1, "newest": 9}
+    behind = SinkView(name="bus", cursor=4, lag_records=5, lag_s=2.5, delivered=40, retries=3, lost=1, **far)
+    families = list(metrics._of_sinks([behind, SinkView(name="audit", cursor=9, dead_letters=2, **far)]))
+    assert values(families, "sink_lag_records") == {("bus",): 5.0, ("audit",): 0.0}
+    assert values(families, "sink_lag_seconds")["bus",] == 2.5
+    assert values(families, "sink_dead_letters") == {("bus",): 0.0, ("audit",): 2.0}
+    assert values(families, "sink_lost_records")["bus",] == 1.0
+    assert (values(families, "sink_delivered")["bus",], values(families, "sink_retries")["bus",]) == (40.0, 3.0)
 
 
 def test_an_agents_page_is_bounded_and_has_neither_rounds_nor_pids() -> None:

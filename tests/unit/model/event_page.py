@@ -11,7 +11,12 @@ from dlroverd.model.vocabulary.dlrover import ABSENT
 from dlroverd.model.vocabulary.schema import Case, Schema, Source
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
-_TOLD_BY = {Source.DAEMON: "", Source.RANK: "told by a rank", Source.AGENT: "told by an agent"}
+_TOLD_BY = {
+    Source.DAEMON: "",
+    Source.RANK: "told by a rank",
+    Source.AGENT: "told by an agent",
+    Source.SINK: "told to a sink",
+}
 _INTRODUCTION = """# Events
 
 Made from `dlroverd/model/vocabulary` by `python -m tests.unit.model.event_page`; a test compares.

@@ -1,12 +1,12 @@
 import json
 import resource
-from dataclasses import fields
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from dlroverd.builtin.file_sink import FileSink
-from dlroverd.plugin_api import EventView
+from dlroverd.plugin_api import cloud_event
 from dlroverd.testing.conformance.sink import events
 
 
@@ -23,23 +23,11 @@ def positions(path: Path) -> list[int]:
 def test_a_line_is_the_event_with_its_body_as_an_object(tmp_path: Path) -> None:
     path = tmp_path / "events"
     sink = opened(path)
-    sink.write(events(7, 1))
+    (event,) = events(7, 1)
+    sink.write((event,))
     sink.close()
-    line = json.loads(path.read_text(encoding="utf-8"))
-    assert line.keys() == {field.name for field in fields(EventView)}
-    assert (
-        line.items()
-        >= {
-            "position": 7,
-            "index": 0,
-            "time": 1.7e9,
-            "name": "job_moved",
-            "job": 1,
-            "node": "",
-            "severity": "info",
-        }.items()
-    )
-    assert line["body"] == {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"}
+    body = {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"}
+    assert json.loads(path.read_text(encoding="utf-8")) == asdict(event) | {"body": body}
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -94,12 +82,33 @@ def test_nothing_of_a_batch_that_found_no_room_stays(tmp_path: Path) -> None:
     assert positions(path) == list(range(1, 1003))
 
 
+def test_cloud_events(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    sink = opened(path, format="cloudevents")
+    batch = events(1, 3)
+    sink.write(batch)
+    sink.close()
+    assert list(map(json.loads, path.read_text(encoding="utf-8").splitlines())) == list(map(cloud_event, batch))
+
+
+def test_a_large_body_and_one_of_several_lines_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    sink = opened(path)
+    (event,) = events(1, 1)
+    large = replace(event, body=json.dumps({"text": "x" * 10_000_000}))
+    sink.write((large, replace(event, position=2, body='{\n  "a": 1\n}')))
+    sink.close()
+    first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert (len(first["body"]["text"]), second["body"]) == (10_000_000, {"a": 1})
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         ({}, "path is ''; the file sink needs an absolute path"),
         ({"path": "events"}, "path is 'events'; the file sink needs an absolute path"),
-        ({"path": "/x", "kepp": "1"}, "unknown setting 'kepp'; the file sink has path, rotate_bytes, keep"),
+        ({"path": "/x", "kepp": "1"}, "unknown setting 'kepp'; the file sink has path, rotate_bytes, keep, format"),
+        ({"path": "/x", "format": "xml"}, "format is 'xml'; there are json and cloudevents"),
         ({"path": "/x", "keep": "0"}, "keep is '0'; the file sink needs a whole number of at least 1"),
         ({"path": "/x", "rotate_bytes": "1G"}, "rotate_bytes is '1G'; the file sink needs a whole number"),
     ],

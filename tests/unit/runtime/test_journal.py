@@ -78,6 +78,25 @@ def test_records_that_a_sink_has_not_taken_are_kept(store: SqliteStore) -> None:
         await journal.advance_cursor("quick", state.m.position)
         await journal.advance_cursor("slow", 3)
         await journal.snapshot(state.m.position, codec.tables_of(state))
-        assert await journal.oldest_position() == 4
+        assert await journal.oldest_position() == journal.oldest == 4
 
     asyncio.run(test())
+
+
+def test_a_sink_that_takes_nothing_keeps_the_log_from_growing_without_end(
+    store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        journal = Journal(store, snapshot_every=4, keep_records=0, readers=["slow"], keep_for_sinks=10)
+        state = State(store.log_id)
+        for record in live(state):
+            await journal.append([record])
+            if journal.position == 10:
+                await journal.snapshot(state.m.position, codec.tables_of(state))
+                assert (journal.oldest, journal.room_of(0)) == (1, 0)
+        await journal.snapshot(state.m.position, codec.tables_of(state))
+        assert journal.oldest == state.m.position - 10 + 1 > 1
+        assert journal.room_of(state.m.position - 3) == 7
+
+    asyncio.run(test())
+    assert "a sink is so far behind that it loses events soon" in capsys.readouterr().out

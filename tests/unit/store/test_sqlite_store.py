@@ -121,7 +121,23 @@ def test_wrong_snapshots_and_cursors_are_refused(tmp_path: Path) -> None:
         store.advance_cursor("sink", 2)
         with pytest.raises(ValueError, match="cursor"):
             store.advance_cursor("sink", 6)
-        assert (store.cursor("sink"), store.cursor("other")) == (3, 0)
+        assert (store.cursor("sink"), store.cursor("other")) == (3, None)
+        for wrong in (-1, 6):
+            with pytest.raises(ValueError, match="cursor"):
+                store.set_cursor("sink", wrong)
+        store.set_cursor("sink", 0)
+        assert store.cursor("sink") == 0
+    with closing(open_store(tmp_path / "state")) as store:
+        assert store.cursor("sink") == 0
+
+
+def test_a_reader_gets_no_more_than_it_asked_for_but_one_record(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "state")) as store:
+        store.append(records(1, 9, size=1000))
+        assert store.read(2, 9, most_bytes=2500) == records(3, 5, size=1000)
+        assert store.read(2, 2, most_bytes=2500) == records(3, 4, size=1000)
+        assert store.read(2, 9, most_bytes=1) == records(3, 3, size=1000)
+        assert store.read(9, 9, most_bytes=1) == []
 
 
 def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(ValueError, match="cursor"):
                 self.store.advance_cursor(name, position)
 
+    @rule(name=NAMES, position=st.integers(-1, 60))
+    def set_cursor(self, name: str, position: int) -> None:
+        if 0 <= position <= len(self.appended):
+            self.store.set_cursor(name, position)
+            self.cursors[name] = position
+        else:
+            with pytest.raises(ValueError, match="cursor"):
+                self.store.set_cursor(name, position)
+
     @rule(after=st.integers(-1, 60), limit=st.integers(0, 10))
     def read(self, after: int, limit: int) -> None:
         held = self.appended[self.dropped :]
@@ -81,7 +90,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.oldest_position() == self.dropped + 1
         assert self.store.latest_snapshot() == self.snapshot
         for name in ("file", "kafka"):
-            assert self.store.cursor(name) == self.cursors.get(name, 0)
+            assert self.store.cursor(name) == self.cursors.get(name)
 
     def teardown(self) -> None:
         self.store.close()

@@ -1,4 +1,4 @@
-"""Events out of the log: filtered, the newest first found, followed, and brought to sinks at least once."""
+"""Events out of the log: filtered, the newest first found, and followed."""
 
 import asyncio
 import json
@@ -11,20 +11,15 @@ import pytest
 
 from dlroverd.core.state import State
 from dlroverd.model.view import EventView
-from dlroverd.plugin_host.host import PluginHost
-from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import EventFilter, read_events
 from dlroverd.runtime.journal import Journal, replay
-from dlroverd.runtime.sinks import Feed
 from dlroverd.store.interface import Snapshot
 from dlroverd.store.sqlite import SqliteStore
 from tests.unit.runtime.test_journal import live
-
-SINK = "events"
 
 
 @pytest.fixture
@@ -44,7 +39,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 def journal(store: SqliteStore) -> Journal:
-    return Journal(store, snapshot_every=1000, keep_records=1000, readers=[SINK])
+    return Journal(store, snapshot_every=1000, keep_records=1000, readers=[])
 
 
 def found(store: SqliteStore, wanted: EventFilter) -> list[EventView]:
@@ -140,38 +135,5 @@ def test_following_gives_what_comes(tmp_path: Path) -> None:
                 assert (await expected).position == record.position
                 for _ in range(len(json.loads(record.events)) - 1):
                     assert (await anext(following)).position == record.position
-
-    run(test())
-
-
-def test_a_sink_gets_everything_once_while_all_goes_well(store: SqliteStore, tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-
-    async def test() -> None:
-        host = PluginHost([PluginConfig(name=SINK, plugin="file", settings={"path": str(path)})])
-        await host.start()
-        await host.settled()
-        log = journal(store)
-        feed = asyncio.create_task(Feed(SINK, log, Changes(), host, known(store)).run())
-        while await log.cursor(SINK) < store.last_position():  # noqa: ASYNC110 - the log tells nobody of a cursor
-            await asyncio.sleep(0.01)
-        feed.cancel()
-        await host.close()
-
-    run(test())
-    written = [json.loads(line) for line in path.read_text().splitlines()]
-    views = found(store, EventFilter())
-    assert [(line["position"], line["index"]) for line in written] == [(v.position, v.index) for v in views]
-
-
-def test_a_sink_that_fails_keeps_its_place(store: SqliteStore) -> None:
-    async def test() -> None:
-        host = PluginHost([])
-        log = journal(store)
-        feed = asyncio.create_task(Feed("missing", log, Changes(), host, known(store)).run())
-        done, _ = await asyncio.wait({feed}, timeout=0.5)
-        assert not done
-        assert await log.cursor("missing") == 0
-        feed.cancel()
 
     run(test())
