@@ -1,6 +1,7 @@
 """What Prometheus is shown is bounded, however large the fleet is, and docs/metrics.md says what it is."""
 
 from dataclasses import replace
+from typing import Any
 
 from dlroverd_agent.monitors import exposition
 from prometheus_client import CollectorRegistry, generate_latest
