@@ -6,10 +6,11 @@ Such a Python is made with `python -m venv D && D/bin/pip install --no-deps dlro
 import argparse
 from collections.abc import Callable, Iterator
 
+from bus_digits import beside_training
 from bus_trainer import in_the_trainer
 from figures import Figure, show
 
-PARTS: tuple[Callable[[argparse.Namespace], Iterator[Figure]], ...] = (in_the_trainer,)
+PARTS: tuple[Callable[[argparse.Namespace], Iterator[Figure]], ...] = (in_the_trainer, beside_training)
 
 
 def main() -> None:
