@@ -81,7 +81,8 @@ def trained_s(*, on: bool) -> float:
 
 def beside_training(options: argparse.Namespace) -> Iterator[Figure]:
     """Train in turns, so that what else the machine does falls on both alike."""
-    on, off = [], []
+    on: list[float] = []
+    off: list[float] = []
     for turn in range(options.runs):
         for told in (True, False) if turn % 2 else (False, True):
             (on if told else off).append(trained_s(on=told))

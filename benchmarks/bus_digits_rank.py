@@ -3,6 +3,7 @@
 The last line of rank 0 is how long the training took, from its first step to its end, in seconds.
 """
 
+import importlib
 import os
 import sys
 import time
@@ -15,8 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-import digits
-
+digits = importlib.import_module("digits")
 steps_at: list[float] = []
 whole_save = digits.save
 

@@ -201,6 +201,9 @@ class Agent:
         while True:
             seen = await self._complete(await self._seen.get())
             self._look_at(seen)
+            known = self._core.seen(seen.key)
+            if seen.exit is not None and seen.exit.signal and (known is None or known.exit is None):
+                self._begin(self.events.killed(seen, seen.exit.signal))
             self._feed(core.RankChanged(seen))
             if seen.state is RankState.EXITED:
                 self.events.soon()

@@ -7,9 +7,11 @@ left is counted and said.
 import asyncio
 import json
 import os
+import signal
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -17,6 +19,7 @@ import structlog
 from dlroverd.config.agent import AgentConfig
 from dlroverd.model.ids import RankKey
 from dlroverd.model.spooled import Severity, SpooledEvent
+from dlroverd.model.world import RankObservation
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd_agent.events.files import EventFiles
 from dlroverd_agent.events.forward import Forwarder
@@ -85,20 +88,19 @@ class EventFlow:
 
     async def say(self, name: str, severity: Severity = Severity.INFO, unit: str = "", **body: object) -> bool:
         """Say something as the agent; whether it is kept."""
-        event = SpooledEvent(
-            sequence=0,
-            name=name,
-            severity=severity,
-            time=time.time(),
-            monotonic=time.monotonic(),
-            pid=os.getpid(),
-            unit=unit,
-            body=json.dumps(body),
-        )
+        return await self._keep(_event(name, severity, body, unit=unit, pid=os.getpid()))
+
+    async def killed(self, seen: RankObservation, number: int) -> None:
+        """Say of a rank what it could not say itself: that a signal ended it."""
+        said = {"number": number, "name": signal.Signals(number).name if number < signal.SIGRTMIN else f"RT{number}"}
+        ended = _event("trainer.signal", Severity.WARNING, said, unit=seen.key.unit, pid=seen.pid)
+        await self._keep(replace(ended, rank=seen.key))
+
+    async def _keep(self, event: SpooledEvent) -> bool:
         try:
             refused = await asyncio.to_thread(self._spool.append, [(event, 0)])
         except OSError as error:
-            _log.warning("an event of the agent cannot be kept", event_name=name, error=str(error))
+            _log.warning("an event of the agent cannot be kept", event_name=event.name, error=str(error))
             return False
         self._forwarder.wake()
         return not refused
@@ -155,3 +157,16 @@ class EventFlow:
         for (unit, why), count in shown.items():
             if not await self.say("agent.events_dropped", Severity.WARNING, unit, count=count, why=why):
                 self._reader.drop(count, why, unit)
+
+
+def _event(name: str, severity: Severity, body: Mapping[str, object], *, unit: str, pid: int) -> SpooledEvent:
+    return SpooledEvent(
+        sequence=0,
+        name=name,
+        severity=severity,
+        time=time.time(),
+        monotonic=time.monotonic(),
+        pid=pid,
+        unit=unit,
+        body=json.dumps(body),
+    )

@@ -90,10 +90,9 @@ SCHEMAS = (
     ),
     _said(
         "signal",
-        "A signal that ends a process came.",
+        "A signal ended the rank: its agent says so, for the rank could not.",
         Field("number", "integer", "the signal's number"),
         Field("name", "text", "its name, such as SIGTERM"),
-        Field("stack", "text", "where its main thread was, as a traceback"),
         severity=Severity.WARNING,
         dlrover=("error.exit_sig",),
     ),
