@@ -38,6 +38,7 @@ def read(servers: str, topic: str, **options: str) -> list[Got]:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "check.crcs": True,
+            "fetch.wait.max.ms": 20,
             "log_level": 0,
             **options,
         }
