@@ -1,0 +1,153 @@
+"""What an event costs on its way to Kafka, beside kafka-python's producer alone with the same messages and settings.
+
+    the sink      events, in batches of 1,000, through the plugin host to a broker: encoded, validated in the plugin's
+                  process, made into messages, sent, acknowledged
+    the log       the same, read from a log of real turns by a feed as the daemon runs it; and to the file sink
+    bare          ready messages into `KafkaProducer.send`, then one flush
+
+The broker is Tansu, in memory, on this machine: it shares the CPUs. Each way goes through the same events in turn, and
+wall time is counted, since what is asked is how many events a second arrive.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from core import Fleet
+from dlroverd_kafka import KafkaSink, connecting
+from dlroverd_kafka.message import message_of
+from dlroverd_kafka.settings import read
+from figures import compare, show
+
+from dlroverd.core.handle import Decision
+from dlroverd.plugin_api import EventView
+from dlroverd.plugin_host.host import PluginHost
+from dlroverd.plugin_host.plugin import PluginConfig
+from dlroverd.runtime import codec
+from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.events import views_of
+from dlroverd.runtime.journal import Journal
+from dlroverd.runtime.sinks import Feed
+from dlroverd.store.interface import Record
+from dlroverd.store.sqlite import SqliteStore
+from tests.kafka.brokers import Tansu
+
+BATCH = 1000
+# At least 0.8 of the bare producer's events a second.
+TARGET = 1 / 0.8
+
+
+def records(lives: int) -> list[Record]:
+    """Give the turns of so many jobs' lives."""
+    made: list[Record] = []
+
+    def keep(decision: Decision) -> None:
+        if decision.events:
+            events = codec.EVENTS.encode(decision.events)
+            made.append(Record(len(made) + 1, decision.now, codec.INPUTS.encode(decision.inputs), events))
+
+    fleet = Fleet(10, keep)
+    for number in range(lives):
+        fleet.live(f"life-{number}")
+    return made
+
+
+def bare(settings: dict[str, str], events: Sequence[EventView]) -> float:
+    """Give microseconds an event of kafka-python alone."""
+    checked = read(settings, ("json",))
+    messages = [message_of(event, "json") for event in events]
+    heard = connecting.Heard()
+    producer = connecting.connect(checked, connecting.client_options(checked), heard)
+    producer.partitions_for(checked.topic)
+    began = time.perf_counter()
+    sent = [
+        producer.send(checked.topic, each.value, each.key, each.headers, None, each.timestamp_ms) for each in messages
+    ]
+    producer.flush(60)
+    took = time.perf_counter() - began
+    assert all(future.succeeded() for future in sent)
+    producer.close()
+    heard.close()
+    return took / len(events) * 1e6
+
+
+def inside(settings: dict[str, str], events: Sequence[EventView]) -> float:
+    """Give microseconds an event of the sink alone, in this process."""
+    sink = KafkaSink()
+    sink.open(settings)
+    sink.write(tuple(events[:1]))
+    began = time.perf_counter()
+    for start in range(0, len(events), BATCH):
+        sink.write(tuple(events[start : start + BATCH]))
+    took = time.perf_counter() - began
+    sink.close()
+    return took / len(events) * 1e6
+
+
+async def hosted(settings: dict[str, str], events: Sequence[EventView]) -> float:
+    """Give microseconds an event of the sink in its host."""
+    host = PluginHost([PluginConfig(name="kafka", settings=settings)])
+    await host.start()
+    await host.write("kafka", tuple(events[:1]), 30.0)
+    began = time.perf_counter()
+    for start in range(0, len(events), BATCH):
+        await host.write("kafka", tuple(events[start : start + BATCH]), 30.0)
+    took = time.perf_counter() - began
+    await host.close()
+    return took / len(events) * 1e6
+
+
+async def fed(plugin: str, settings: dict[str, str], turns: Sequence[Record], events: int) -> float:
+    """Give microseconds an event from a log to a sink."""
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder), reserve_bytes=1 << 20)) as store:
+        store.append(turns)
+        journal = Journal(store, snapshot_every=1 << 30, keep_records=1 << 30, readers=(plugin,))
+        host = PluginHost([PluginConfig(name=plugin, settings=settings)])
+        await host.start()
+        await host.settled()
+        began = time.perf_counter()
+        feed = asyncio.create_task(Feed(plugin, journal, Changes(), host).run())
+        while await journal.cursor(plugin) < turns[-1].position:  # noqa: ASYNC110 - the log tells nobody of a cursor
+            await asyncio.sleep(0.002)
+        took = time.perf_counter() - began
+        feed.cancel()
+        await host.close()
+    return took / events * 1e6
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--lives", type=int, default=1000)
+    asked = parser.parse_args()
+    turns = records(asked.lives)
+    events = [view for record in turns for view, _ in views_of(record)]
+    samples: dict[str, list[float]] = {name: [] for name in ("bare", "sink", "hosted", "log", "file")}
+    with Tansu() as broker, tempfile.TemporaryDirectory() as folder:
+        settings = {"servers": broker.servers, "topic": "events", "create_topic": "4,1"}
+        for run in range(asked.runs):
+            samples["bare"].append(bare(settings, events))
+            samples["sink"].append(inside(settings, events))
+            samples["hosted"].append(asyncio.run(hosted(settings, events)))
+            samples["log"].append(asyncio.run(fed("kafka", settings, turns, len(events))))
+            path = {"path": str(Path(folder) / f"{run}.jsonl")}
+            samples["file"].append(asyncio.run(fed("file", path, turns, len(events))))
+    name = f"{len(events)} events"
+    for metric, key, target in (
+        ("the sink's code alone", "sink", None),
+        ("the sink in its host", "hosted", TARGET),
+        ("from the log to Kafka", "log", TARGET),
+        ("from the log to the file sink", "file", None),
+    ):
+        figure = compare(f"{metric}, us/event, {name}", samples[key], "bare producer", samples["bare"], target)
+        show(figure, as_json=asked.json)
+
+
+if __name__ == "__main__":
+    main()
