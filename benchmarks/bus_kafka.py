@@ -1,9 +1,11 @@
-"""What an event costs on its way to Kafka, beside kafka-python's producer alone with the same messages and settings.
+"""What an event costs on its way to Kafka, beside kafka-python's producer alone with the same settings.
 
     the sink      events, in batches of 1,000, through the plugin host to a broker: encoded, validated in the plugin's
                   process, made into messages, sent, acknowledged
     the log       the same, read from a log of real turns by a feed as the daemon runs it; and to the file sink
-    bare          ready messages into `KafkaProducer.send`, then one flush
+    bare          what a program would do without us: `json.dumps` of each event, `KafkaProducer.send` with the same
+                  key and headers, one flush at the end
+    ready         the same with messages made before: the client alone
 
 The broker is Tansu, in memory, on this machine: it shares the CPUs. Each way goes through the same events in turn, and
 wall time is counted, since what is asked is how many events a second arrive.
@@ -11,10 +13,12 @@ wall time is counted, since what is asked is how many events a second arrive.
 
 import argparse
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 from core import Fleet
@@ -56,7 +60,7 @@ def records(lives: int) -> list[Record]:
     return made
 
 
-def bare(settings: dict[str, str], events: Sequence[EventView]) -> float:
+def bare(settings: dict[str, str], events: Sequence[EventView], *, ready: bool) -> float:
     """Give microseconds an event of kafka-python alone."""
     checked = read(settings, ("json",))
     messages = [message_of(event, "json") for event in events]
@@ -65,7 +69,15 @@ def bare(settings: dict[str, str], events: Sequence[EventView]) -> float:
     producer.partitions_for(checked.topic)
     began = time.perf_counter()
     sent = [
-        producer.send(checked.topic, each.value, each.key, each.headers, None, each.timestamp_ms) for each in messages
+        producer.send(
+            checked.topic,
+            each.value if ready else json.dumps(asdict(each.event)).encode(),
+            each.key,
+            each.headers,
+            None,
+            each.timestamp_ms,
+        )
+        for each in messages
     ]
     producer.flush(60)
     took = time.perf_counter() - began
@@ -128,11 +140,12 @@ def main() -> None:
     asked = parser.parse_args()
     turns = records(asked.lives)
     events = [view for record in turns for view, _ in views_of(record)]
-    samples: dict[str, list[float]] = {name: [] for name in ("bare", "sink", "hosted", "log", "file")}
+    samples: dict[str, list[float]] = {name: [] for name in ("bare", "ready", "sink", "hosted", "log", "file")}
     with Tansu() as broker, tempfile.TemporaryDirectory() as folder:
         settings = {"servers": broker.servers, "topic": "events", "create_topic": "4,1"}
         for run in range(asked.runs):
-            samples["bare"].append(bare(settings, events))
+            samples["bare"].append(bare(settings, events, ready=False))
+            samples["ready"].append(bare(settings, events, ready=True))
             samples["sink"].append(inside(settings, events))
             samples["hosted"].append(asyncio.run(hosted(settings, events)))
             samples["log"].append(asyncio.run(fed("kafka", settings, turns, len(events))))
@@ -140,6 +153,7 @@ def main() -> None:
             samples["file"].append(asyncio.run(fed("file", path, turns, len(events))))
     name = f"{len(events)} events"
     for metric, key, target in (
+        ("kafka-python with ready messages", "ready", None),
         ("the sink's code alone", "sink", None),
         ("the sink in its host", "hosted", TARGET),
         ("from the log to Kafka", "log", TARGET),

@@ -1,22 +1,31 @@
 """What an event is in Kafka: key, value, headers, time."""
 
-import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from operator import attrgetter
+from typing import NamedTuple, get_type_hints
 
 from dlroverd.plugin_api import EventView
 
-_ENVELOPE = tuple(field.name for field in fields(EventView) if field.name != "body")
-_envelope_of = attrgetter(*_ENVELOPE)
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+Headers = tuple[tuple[str, bytes], ...]
+
+_HINTS = get_type_hints(EventView)
+_TEXTS = tuple(field.name for field in fields(EventView) if _HINTS[field.name] is str and field.name != "body")
+_NUMBERS = tuple(field.name for field in fields(EventView) if _HINTS[field.name] is not str)
+_texts_of, _numbers_of = attrgetter(*_TEXTS), attrgetter(*_NUMBERS)
+# A third of the time that the json module takes; and the body is JSON already.
+_OBJECT = "{" + "".join(f'"{name}":%s,' for name in (*_TEXTS, *_NUMBERS)) + '"body":%s}'
 # Of one record beyond its key, value and headers: lengths, time and offset, each at its longest; and of a header.
 _RECORD_BYTES = 64
 _HEADER_BYTES = 10
+# The end of the year 9999: what Python can still show.
+_LAST_MS = 253_402_300_799_999
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One event, ready to be sent. `size` is not less than what it takes in a request."""
 
     event: EventView
@@ -32,30 +41,45 @@ def message_of(event: EventView, format_: str) -> Message:
     content_type, value_of = _FORMATS[format_]
     key = (str(event.job) if event.job else event.node or event.name).encode()
     value = value_of(event)
-    headers = [
-        ("id", f"{event.log_id}/{event.position}/{event.index}".encode()),
-        ("name", event.name.encode()),
-        ("version", str(event.version).encode()),
-        ("severity", event.severity.encode()),
-        ("kind", event.kind.encode()),
-        ("content-type", content_type),
-    ]
+    place = f"{event.log_id}/{event.position}/{event.index}".encode()
+    headers, size = _headers(event.name, event.version, event.severity, event.kind, content_type)
+    own: Headers = (("id", place),)
     if event.job:
-        headers.append(("job", key))
+        own += (("job", key),)
     if event.node:
-        headers.append(("node", event.node.encode()))
-    size = len(key) + len(value) + _RECORD_BYTES
-    for name, text in headers:
-        size += len(name) + len(text) + _HEADER_BYTES
-    return Message(event, key, value, headers, int(event.time * 1000), size)
+        own += (("node", event.node.encode()),)
+    size += len(key) + len(value) + _RECORD_BYTES + sum(len(text) + 4 + _HEADER_BYTES for _, text in own)
+    return Message(event, key, value, [*own, *headers], _milliseconds(event.time), size)
+
+
+@lru_cache(1024)
+def _headers(name: str, version: int, severity: str, kind: str, content_type: str) -> tuple[Headers, int]:
+    """Give the headers that many events have alike, and what they take at most."""
+    texts = {
+        "name": name,
+        "version": str(version),
+        "severity": severity,
+        "kind": kind,
+        "content-type": content_type,
+    }
+    headers = tuple((header, text.encode()) for header, text in texts.items())
+    return headers, sum(len(header) + len(text) + _HEADER_BYTES for header, text in headers)
 
 
 def _value(event: EventView) -> bytes:
     """Give the event as the file sink and `event list -o json` do: one object, `body` an object in it."""
-    # The body is JSON already: to decode and encode it again would take longer than all else here.
-    envelope = _encode(dict(zip(_ENVELOPE, _envelope_of(event), strict=True)))
-    return f'{envelope[:-1]},"body":{event.body}}}'.encode()
+    texts = map(encode_basestring_ascii, _texts_of(event))
+    return (_OBJECT % (*texts, *map(_number, _numbers_of(event)), event.body)).encode()
 
 
-_FORMATS: dict[str, tuple[bytes, Callable[[EventView], bytes]]] = {"json": (b"application/json", _value)}
+def _number(number: float) -> str:
+    return repr(number) if math.isfinite(number) else "null"
+
+
+def _milliseconds(seconds: float) -> int:
+    """Give a record's time; for one that no broker would take, the nearest that it does."""
+    return int(min(max(seconds * 1000, 0), _LAST_MS)) if not math.isnan(seconds) else 0
+
+
+_FORMATS: dict[str, tuple[str, Callable[[EventView], bytes]]] = {"json": ("application/json", _value)}
 FORMATS = tuple(_FORMATS)

@@ -38,7 +38,10 @@ def refusal(settings: dict[str, str]) -> str:
         (HERE | {"security": "TLS"}, "security is 'TLS'; it may be PLAINTEXT, SSL"),
         (HERE | {"sasl_user": "ann"}, "sasl_user is set, but security is PLAINTEXT; set it to SASL_SSL"),
         (HERE | {"ca_file": "/etc/hostname"}, "ca_file is set, but security is PLAINTEXT; set it to SSL"),
-        (HERE | {"security": "SSL", "ca_file": "ca.pem"}, "ca_file is 'ca.pem'; the kafka sink needs the absolute path"),
+        (
+            HERE | {"security": "SSL", "ca_file": "ca.pem"},
+            "ca_file is 'ca.pem'; the kafka sink needs the absolute path",
+        ),
         (HERE | {"security": "SSL", "ca_file": "/etc/hostname"}, "/etc/hostname cannot be used ("),
         (HERE | {"security": "SSL", "key_file": "/etc/hostname"}, "certificate_file and key_file go together"),
         (SASL, "security is SASL_SSL, which needs sasl_password_file"),
@@ -89,6 +92,21 @@ def test_an_event_is_one_json_object_with_its_body_in_it() -> None:
         "job": b"3",
         "node": b"n1",
     }
+
+
+@pytest.mark.parametrize(
+    ("time", "timestamp_ms", "said"),
+    [
+        (float("nan"), 0, None),
+        (float("inf"), 253_402_300_799_999, None),
+        (-5.0, 0, -5.0),
+        (1e300, 253_402_300_799_999, 1e300),
+    ],
+)
+def test_a_clock_gone_mad_still_gives_a_message(time: float, timestamp_ms: int, said: float | None) -> None:
+    message = message_of(EventView(position=1, index=0, time=time, name="n", job=1, node="", body="{}"), "json")
+    assert message.timestamp_ms == timestamp_ms
+    assert json.loads(message.value)["time"] == said
 
 
 @pytest.mark.parametrize(
