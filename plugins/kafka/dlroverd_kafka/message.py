@@ -67,7 +67,7 @@ def _headers(name: str, version: int, severity: str, kind: str, content_type: st
 
 
 def _value(event: EventView) -> bytes:
-    """Give the event as the file sink and `event list -o json` do: one object, `body` an object in it."""
+    """Give the event as the file sink does: one object, `body` an object in it."""
     texts = map(encode_basestring_ascii, _texts_of(event))
     return (_OBJECT % (*texts, *map(_number, _numbers_of(event)), event.body)).encode()
 
