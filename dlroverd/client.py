@@ -173,9 +173,9 @@ class Client:
             if piece is not None:
                 yield piece
 
-    def nodes(self) -> list[NodeView]:
-        """List all nodes, by id."""
-        return self._all(self._stub.ListNodes, pb.ListNodesRequest(), NodeView)
+    def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
+        """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""
+        return self._all(self._stub.ListNodes, pb.ListNodesRequest(with_absent=with_absent), NodeView)
 
     def adopt(self, node: str) -> None:
         """Have the daemon take in a node that follows another log, with what it runs."""
@@ -239,16 +239,31 @@ class Client:
         self,
         *,
         after: int = 0,
+        start: str | None = None,
         job: int | None = None,
         node: str | None = None,
         names: Iterable[str] = (),
+        severity: str | None = None,
+        kind: str | None = None,
         since: float | None = None,
         limit: int = 0,
         follow: bool = False,
     ) -> Iterator[EventView]:
-        """Give events of the log, oldest first; with `limit` the newest so many, with `follow` those to come."""
+        """Give events of the log, oldest first; with `limit` the newest so many, with `follow` those to come.
+
+        `start` is oldest, now, or the position to start from; names may end in `*`; `severity`: that or worse.
+        """
         request = pb.ListEventsRequest(
-            after=after, job=job, node=node, names=names, since=since, limit=limit, follow=follow
+            after=after,
+            start=start,
+            job=job,
+            node=node,
+            names=names,
+            severity=severity,
+            kind=kind,
+            since=since,
+            limit=limit,
+            follow=follow,
         )
         for view in self._stream(self._stub.ListEvents, request):
             yield from_proto(view, EventView)

@@ -27,7 +27,7 @@ DISTRIBUTIONS = (".", "agent", "agent/train", "plugins/hello", "plugins/kafka")
 PINS = ROOT / "requirements-dev.txt"
 TRAINING = ("numpy", "scikit-learn")  # what the demo needs beside torch
 BUILDING = ("editables", "hatchling")
-TESTING = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
+TESTING = ("cloudevents", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # a tenth of the size of the CUDA build
 NETWORK_TIMEOUT_S = 5.0
 

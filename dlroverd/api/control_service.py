@@ -6,8 +6,8 @@ from typing import Any
 import grpc.aio
 
 from dlroverd.api import specs
-from dlroverd.api.node_views import automation_view, node_detail
-from dlroverd.api.views import job_view, node_view
+from dlroverd.api.node_views import automation_view, node_detail, node_views
+from dlroverd.api.views import job_view
 from dlroverd.core.dry_run import dry_run
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
@@ -140,7 +140,7 @@ class ControlService(ControlServiceServicer):
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""
         for view in await self._runtime.loop.look(
-            lambda state: [node_view(state, self._runtime.sessions, state.nodes[node]) for node in sorted(state.nodes)]
+            lambda state: node_views(state, self._runtime.sessions, with_absent=request.with_absent)
         ):
             yield to_proto(view, pb.NodeView)
 
@@ -216,14 +216,18 @@ class ControlService(ControlServiceServicer):
         """See the proto."""
         wanted = EventFilter(
             after=request.after,
+            start=request.start,
             job=_given(request, "job"),
             node=_given(request, "node"),
             names=frozenset(request.names),
+            severity=request.severity,
+            kind=request.kind,
             since=_given(request, "since"),
             limit=request.limit,
             follow=request.follow,
         )
-        async for view in read_events(self._runtime.journal, self._runtime.changes, wanted):
+        runtime = self._runtime
+        async for view in read_events(runtime.journal, runtime.changes, wanted, runtime.known):
             yield to_proto(view, pb.EventView)
 
     async def ListPlugins(self, request: pb.ListPluginsRequest, context: Context) -> AsyncIterator[pb.PluginView]:

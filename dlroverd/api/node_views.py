@@ -14,8 +14,30 @@ from dlroverd.model.node_view import (
     ReputationView,
 )
 from dlroverd.model.reputation import Subject
-from dlroverd.model.view import NodeDetail
+from dlroverd.model.view import NodeDetail, NodeView
 from dlroverd.runtime.sessions import Sessions
+
+
+def node_views(state: State, sessions: Sessions, *, with_absent: bool) -> list[NodeView]:
+    """Give all nodes, by id; `with_absent`: also those that only the topology names."""
+    known = {name: node_view(state, sessions, record) for name, record in state.nodes.items()}
+    if with_absent:
+        known = {name: _absent(name) for name in state.domains} | known
+    return [known[name] for name in sorted(known)]
+
+
+def _absent(name: str) -> NodeView:
+    return NodeView(
+        id=name,
+        state="absent",
+        reason="the topology names it, and no agent of that name has said hello since the daemon's log began",
+        since=0.0,
+        address="",
+        slots=0,
+        free=0,
+        devices=0,
+        agent_version="",
+    )
 
 
 def node_detail(state: State, sessions: Sessions, node: NodeRecord) -> NodeDetail:
@@ -39,6 +61,7 @@ def node_detail(state: State, sessions: Sessions, node: NodeRecord) -> NodeDetai
                 state=seen[device.uuid].state.value if device.uuid in seen else "ok",
                 detail=seen[device.uuid].detail if device.uuid in seen else "",
                 job=jobs.get(device.uuid, 0),
+                serial=device.serial,
             )
             for device in node.facts.devices
         ),

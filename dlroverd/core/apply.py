@@ -87,4 +87,5 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobAdopted: nodes.job_adopted,
     ev.RanksAdopted: nodes.ranks_adopted,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
+    ev.EventForwarded: lambda *_: None,
 }

@@ -156,7 +156,8 @@ class NodeRecord:
     While it is silent, the agents of `askers` call it; `suspects` is what its own agent says of silent nodes.
     `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
-    when it was last heard before it fell silent the last time. `differences` are the newest found there.
+    when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
+    its last boots and the log positions from which on each was known to run; "" is none, while it is silent.
     """
 
     id: str
@@ -180,6 +181,7 @@ class NodeRecord:
     doubt: float = 0.0
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
+    boots: tuple[tuple[int, str], ...] = ()
 
     @property
     def hold_deadline(self) -> float:

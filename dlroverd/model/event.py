@@ -54,6 +54,7 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.spooled_event import EventForwarded as EventForwarded
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
@@ -369,4 +370,5 @@ Event = (
     | JobAdopted
     | RanksAdopted
     | StorageSpaceChanged
+    | EventForwarded
 )

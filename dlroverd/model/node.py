@@ -20,11 +20,12 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One accelerator, by the identity that survives a reboot."""
+    """One accelerator, by the identity that survives a reboot; `serial` is what is printed on it, "" if unknown."""
 
     uuid: str
     model: str
     memory_bytes: int
+    serial: str = ""
 
 
 class DeviceState(StrEnum):

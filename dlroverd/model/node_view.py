@@ -51,6 +51,7 @@ class DeviceView:
     state: str
     detail: str = ""
     job: int = 0
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,9 +238,10 @@ class EventView:
     """One event as clients and sinks see it: its envelope, and `body`, a JSON object as docs/events.md describes it.
 
     (`log_id`, `position`, `index`) never change and name it: duplicates are told by them. `time` is seconds since 1970.
-    `monotonic`, `host`, `boot_id`, `unit` and `pid` are of the process that it is about, 0 or "" where there is none or
-    it is not known. `job` 0, `gang` -1, `round` 0, `rank` -1, `node` "": it is about none. `actor` is who asked for it,
-    `cause` why it is so. `span` pairs a begin with its end; `parent` is the span around.
+    `monotonic`, `unit` and `pid` are of the process that it is about, `host` and `boot_id` of its node at that time;
+    they are 0 or "" where there is none or it is not known. `job` 0, `gang` -1, `round` 0, `rank` -1, `node` "": about
+    none. `actor` is who asked for it, `cause` why it is so. `span` pairs a begin with its end; `parent` is the span
+    around.
     """
 
     position: int

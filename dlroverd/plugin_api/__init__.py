@@ -19,6 +19,7 @@ from dlroverd.model.placement import (
 )
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
+from dlroverd.plugin_api.cloud_events import cloud_event
 from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
@@ -46,6 +47,7 @@ __all__ = [
     "RunningJob",
     "Scheduler",
     "Sink",
+    "cloud_event",
     "hookimpl",
     "place",
     "place_or_preempt",

@@ -23,7 +23,7 @@ class DeviceReading:
 
     `uuid` is the same after a reboot, and what CUDA_VISIBLE_DEVICES takes. `nodes` are the paths in /dev that a
     process needs to use the device, whether they exist now or not. `lost` says in one sentence why it cannot be used
-    any more, "" while it can.
+    any more, "" while it can. `serial` is the number printed on it, for whoever has to find it; "" if it has none.
     """
 
     uuid: str
@@ -32,6 +32,7 @@ class DeviceReading:
     nodes: tuple[str, ...] = ()
     lost: str = ""
     processes: tuple[DeviceProcess, ...] = ()
+    serial: str = ""
 
 
 @runtime_checkable

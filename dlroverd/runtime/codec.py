@@ -5,10 +5,11 @@ text of an older release is brought up to date by upcasters, one of a newer rele
 anything: what a record means is the core's.
 """
 
+import dataclasses
 import json
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, get_args
 
@@ -23,6 +24,7 @@ from dlroverd.model.input import Input
 from dlroverd.model.ledger import Ledger
 from dlroverd.model.placement import Pairs
 from dlroverd.model.reputation import Subject
+from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.store.interface import StoreUnreadable
 
 T = TypeVar("T")
@@ -30,6 +32,11 @@ T = TypeVar("T")
 # (name, version) to what makes the next version's body of that one's. Only ever added to.
 Upcasters = Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]
 UPCASTERS: Final[Upcasters] = {}
+
+# How `Codec.encode` writes: `{"body":{...},"name":"job_submitted","v":1}`, and a comma, or the end.
+_BODY: Final = '{"body":'
+_TAIL: Final = re.compile(r',"name":"(\w+)","v":(\d+)\}[,\]]')
+_read_json: Final = json.JSONDecoder().raw_decode
 
 Tables = Mapping[str, Mapping[Any, Any]]
 SNAPSHOT_VERSION = 1
@@ -87,16 +94,6 @@ _ROWS: Final[dict[str, _Shape]] = {
 }
 
 
-def name_of(cls: type) -> str:
-    """Give the name a class has in the log: `JobSubmitted` is `job_submitted`."""
-    return name_of_words(cls.__name__)
-
-
-def name_of_words(words: str) -> str:
-    """Give `job_submitted` for `JobSubmitted`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", words).lower()
-
-
 class Codec(Generic[T]):
     """Writes and reads lists of the classes of one union."""
 
@@ -105,14 +102,15 @@ class Codec(Generic[T]):
         self._upcasters = upcasters
         self._shapes = {name_of(cls): _Shape(cls) for cls in classes}
         self._names = {cls: name_of(cls) for cls in classes}
+        self._sizes = {name_of(cls): len(dataclasses.fields(typing.cast(Any, cls))) for cls in classes}
         self._versions = dict.fromkeys(self._shapes, 1)
         for name, version in upcasters:
             self._versions[name] = max(self._versions[name], version + 1)
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of all classes."""
-        return frozenset(self._shapes)
+    def versions(self) -> Mapping[str, int]:
+        """The names of all classes, and the version that each is at."""
+        return self._versions
 
     def body(self, value: T) -> str:
         """Give the JSON object of one value, without its name."""
@@ -129,6 +127,28 @@ class Codec(Generic[T]):
     def decode(self, text: str) -> tuple[T, ...]:
         """Read what `encode` wrote, now or in an older release; StoreUnreadable if that cannot be done."""
         return tuple(self._read(item["name"], item["v"], item["body"]) for item in json.loads(text))
+
+    def bodies(self, text: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Give each value's name, body and the body's text, brought up to date, without making values of them.
+
+        What a body of the newest version holds is not checked. StoreUnreadable as `decode`.
+        """
+        at = 1
+        while text.startswith(_BODY, at):
+            begin = at + len(_BODY)
+            body, end = _read_json(text, begin)
+            tail = _TAIL.match(text, end)
+            if tail is None:
+                raise StoreUnreadable(f"the log is damaged: {text[end : end + 40]!r} follows the body of an event")
+            at, shown = tail.end(), text[begin:end]
+            name, version = tail[1], int(tail[2])
+            # A body of an older release may lack fields that have come since.
+            if version != self._versions.get(name) or len(body) != self._sizes[name]:
+                shown = self.body(self._read(name, version, body))
+                body = json.loads(shown)
+            yield name, body, shown
+        if at != len(text) and text != "[]":
+            raise StoreUnreadable(f"the log is damaged: {text[at : at + 40]!r} is no event")
 
     def _read(self, name: str, version: int, body: dict[str, Any]) -> T:
         newest = self._versions.get(name)

@@ -1,63 +1,50 @@
-"""Events as clients and sinks see them, and which jobs and node an event is about."""
+"""Events as clients and sinks see them: found, filtered and followed; and which jobs an event is about."""
 
 import difflib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Final, get_args
 
 from dlroverd.model import event as ev
-from dlroverd.model.ids import GangKey, RoundKey
+from dlroverd.model.spooled import EventKind, Severity
 from dlroverd.model.view import EventView
+from dlroverd.model.vocabulary import FORWARDED, SCHEMAS, schema_of
+from dlroverd.model.vocabulary.naming import name_of, name_of_words
+from dlroverd.model.vocabulary.schema import Schema
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.runtime import codec
 from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.envelopes import Known, Page
 from dlroverd.runtime.journal import Journal
 from dlroverd.store.interface import Record
 
 # Decoding a page takes some tens of milliseconds of the loop at most.
 _PAGE_RECORDS = 200
+_SCHEMAS: Final[dict[type, Schema]] = {cls: SCHEMAS[name_of(cls)] for cls in get_args(ev.Event)}
+_NAMES: Final = frozenset(SCHEMAS) - {FORWARDED}
+_WORSE: Final = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
 def jobs_of(event: ev.Event) -> frozenset[int]:
     """Tell which jobs an event changes or tells of."""
-    match event:
-        case ev.RanksSeen():
-            return frozenset(seen.key.job for seen in event.ranks)
-        case ev.GangStopping() | ev.StaleRanksSeen():
-            return frozenset({event.tombstone.round.job})
-        case ev.NodeChecked():
-            return frozenset({event.check.round.job})
-        case ev.OrphansSeen():
-            return frozenset(key.job for key in event.orphans)
-        case _:
-            where = getattr(event, "round", None) or getattr(event, "gang", None)
-            job = where.job if isinstance(where, RoundKey | GangKey) else getattr(event, "job", 0)
-            return frozenset({job} if job else ())
-
-
-def views_of(record: Record) -> Iterator[tuple[EventView, frozenset[int]]]:
-    """Give a record's events, each with all the jobs that it is about (its view names one of them)."""
-    for index, event in enumerate(codec.EVENTS.decode(record.events)):
-        jobs = jobs_of(event)
-        view = EventView(
-            position=record.position,
-            index=index,
-            time=record.now,
-            name=codec.name_of(type(event)),
-            job=min(jobs, default=0),
-            node=getattr(event, "node", ""),
-            body=codec.EVENTS.body(event),
-        )
-        yield view, jobs
+    return _SCHEMAS[type(event)].jobs(event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events are wanted; what is None or empty means all. `limit` 0 means none, else the newest so many."""
+    """Which events are wanted; what is None or empty means all. `limit` 0 means none, else the newest so many.
+
+    `start` is oldest, now, or the position of the first record to be looked at, which must still be there; "" is that
+    behind `after`. A name may end in `*`. `severity`: that or worse.
+    """
 
     after: int = 0
+    start: str = ""
     job: int | None = None
     node: str | None = None
     names: frozenset[str] = frozenset()
+    severity: str = ""
+    kind: str = ""
     since: float | None = None
     limit: int = 0
     follow: bool = False
@@ -67,48 +54,104 @@ class EventFilter:
         return (
             (self.job is None or self.job in jobs)
             and (self.node is None or self.node == view.node)
-            and (not self.names or view.name in self.names)
+            and (not self.names or self._named(view.name))
+            and (not self.severity or _WORSE[view.severity] >= _WORSE[self.severity])
+            and (not self.kind or self.kind == view.kind)
             and (self.since is None or view.time >= self.since)
         )
 
+    def _named(self, name: str) -> bool:
+        return name in self.names or any(
+            each.endswith("*") and name.startswith(each.removesuffix("*")) for each in self.names
+        )
 
-async def read_events(journal: Journal, changes: Changes, wanted: EventFilter) -> AsyncIterator[EventView]:
+
+def views_of(record: Record, known: Known) -> Iterator[tuple[EventView, frozenset[int]]]:
+    """Give a record's events, each with all the jobs that it is about (its view names one of them)."""
+    page = Page(record, known)
+    for index, (name, body, text) in enumerate(codec.EVENTS.bodies(record.events)):
+        yield page.view(index, name, body, text)
+
+
+async def read_events(
+    journal: Journal, changes: Changes, wanted: EventFilter, known: Known
+) -> AsyncIterator[EventView]:
     """Give the wanted events of the log, oldest first, then those that come if they are to be followed.
 
-    CallError if an event is asked for by a name that none has.
+    CallError if a name, a severity or a kind is asked for that none has, or a start that is not there.
     """
-    for name in sorted(wanted.names - codec.EVENTS.names):
-        near = difflib.get_close_matches(codec.name_of_words(name), codec.EVENTS.names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(codec.EVENTS.names))}."
-        raise CallError(Reason.INVALID, f"No event is named {name!r:.80}; {hint}")
+    _check(wanted)
     with changes.follow() as wake:
-        after = wanted.after
+        after = await _behind(journal, wanted)
         if wanted.limit:
-            newest, after = await _newest(journal, wanted)
+            newest, after = await _newest(journal, wanted, after, known)
             for view in newest:
                 yield view
         while True:
             wake.clear()
             while records := await journal.read(after, _PAGE_RECORDS):
                 after = records[-1].position
-                for view in _wanted(records, wanted):
+                for view in _wanted(records, wanted, known):
                     yield view
             if not wanted.follow:
                 return
             await wake.wait()
 
 
-async def _newest(journal: Journal, wanted: EventFilter) -> tuple[list[EventView], int]:
-    """Give the newest `limit` wanted events, in order, and the position up to which they were looked for."""
+def _check(wanted: EventFilter) -> None:
+    for name in sorted(wanted.names):
+        if not _is_known(name):
+            near = difflib.get_close_matches(name_of_words(name), _NAMES, n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else "docs/events.md lists them; `trainer.*` is all that begin so."
+            )
+            raise CallError(Reason.INVALID, f"No event is named {name!r:.80}; {hint}")
+    for what, word, words in (("severity", wanted.severity, Severity), ("kind", wanted.kind, EventKind)):
+        if word and word not in tuple(words):
+            raise CallError(Reason.INVALID, f"No event has the {what} {word!r:.80}; there are {', '.join(words)}.")
+
+
+def _is_known(name: str) -> bool:
+    if name.endswith("*") and any(each.startswith(name.removesuffix("*")) for each in _NAMES):
+        return True
+    return name != FORWARDED and schema_of(name) is not None
+
+
+async def _behind(journal: Journal, wanted: EventFilter) -> int:
+    """Give the position behind which events are wanted."""
+    if not wanted.start or wanted.start == "oldest":
+        return wanted.after
+    newest, oldest = journal.position, await journal.oldest_position()
+    if wanted.start == "now":
+        return newest
+    if not wanted.start.isdecimal():
+        raise CallError(
+            Reason.INVALID, f"Events start from a position of the log, oldest or now, not from {wanted.start!r:.80}."
+        )
+    first = int(wanted.start)
+    if first > newest + 1:
+        raise CallError(
+            Reason.INVALID, f"The log's newest record is at position {newest}, so there is nothing from {first} on."
+        )
+    if first < oldest:
+        raise CallError(
+            Reason.INVALID,
+            f"Records before position {oldest} are not kept any more: ask from {oldest} on, or from oldest.",
+        )
+    return first - 1
+
+
+async def _newest(journal: Journal, wanted: EventFilter, after: int, known: Known) -> tuple[list[EventView], int]:
+    """Give the newest `limit` wanted events behind `after`, in order, and up to which position was looked."""
     last = end = journal.position
-    oldest = max(await journal.oldest_position() - 1, wanted.after)
+    oldest = max(await journal.oldest_position() - 1, after)
     found: list[EventView] = []
     while end > oldest and len(found) < wanted.limit:
         begin = max(oldest, end - _PAGE_RECORDS)
-        found = _wanted(await journal.read(begin, end - begin), wanted) + found
+        found = _wanted(await journal.read(begin, end - begin), wanted, known) + found
         end = begin
-    return found[-wanted.limit :], last
+    return found[-wanted.limit :], max(last, after)
 
 
-def _wanted(records: list[Record], wanted: EventFilter) -> list[EventView]:
-    return [view for record in records for view, jobs in views_of(record) if wanted.takes(view, jobs)]
+def _wanted(records: list[Record], wanted: EventFilter, known: Known) -> list[EventView]:
+    return [view for record in records for view, jobs in views_of(record, known) if wanted.takes(view, jobs)]

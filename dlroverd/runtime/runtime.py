@@ -19,6 +19,7 @@ from dlroverd.runtime import codec
 from dlroverd.runtime.audits import Audits
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
@@ -94,7 +95,8 @@ class Runtime:
         self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
-        self._feeds = [Feed(name, self.journal, self.changes, host) for name in settings.sinks]
+        self.known = Known(store.log_id, self.state.nodes)
+        self._feeds = [Feed(name, self.journal, self.changes, host, self.known) for name in settings.sinks]
 
     async def run(self) -> None:
         """Work until `stop`; StoreNotWritable, in a group, when the disk fails."""

@@ -8,6 +8,7 @@ from dlroverd.model.view import EventView
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import views_of
 from dlroverd.runtime.journal import Journal
 from dlroverd.store.interface import StoreFull
@@ -24,9 +25,10 @@ _LOG = structlog.get_logger("dlroverd.sinks")
 class Feed:
     """One sink's way through the log."""
 
-    def __init__(self, name: str, journal: Journal, changes: Changes, host: PluginHost) -> None:
+    def __init__(self, name: str, journal: Journal, changes: Changes, host: PluginHost, known: Known) -> None:
         """Feed the sink plugin called `name`."""
         self.name = name
+        self._known = known
         self._journal = journal
         self._changes = changes
         self._host = host
@@ -44,7 +46,7 @@ class Feed:
                     continue
                 if records[0].position > cursor + 1 and cursor:
                     _LOG.warning("events were dropped before a sink took them", sink=self.name, after=cursor)
-                await self._deliver(tuple(view for record in records for view, _ in views_of(record)))
+                await self._deliver(tuple(view for record in records for view, _ in views_of(record, self._known)))
                 cursor = records[-1].position
                 await self._advance(cursor)
 

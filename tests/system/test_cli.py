@@ -1,9 +1,11 @@
 """dlroverctl against a real daemon and real agents."""
 
+import getpass
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 
 from dlroverd.client import Client
 from tests.system.fleet import DLROVERCTL, SCRIPTS, Fleet, dlroverctl, gang, pids, until_none
@@ -154,15 +158,37 @@ def test_events_can_be_chosen_and_followed(fleet: Fleets) -> None:
     job = here.submit(STEPS, "--steps", "100")
     with running(here, "event", "tail", "-f", "-o", "json", "--name", "job_moved") as tail:
         assert tail.stdout is not None
-        told = [json.loads(tail.stdout.readline()) for _ in range(4)]
-    assert [json.loads(event["body"])["to"] for event in told] == ["placing", "starting", "running", "succeeded"]
-    assert {(event["kind"], event["job"]) for event in told} == {("event", job)}
+        lines = [json.loads(tail.stdout.readline()) for _ in range(4)]
+    assert {(line["version"], line["kind"]) for line in lines} == {(1, "event")}
+    moves = [line["event"] for line in lines]
+    assert [json.loads(event["body"])["to"] for event in moves] == ["placing", "starting", "running", "succeeded"]
+    assert [(event["kind"], event["job"]) for event in moves] == [*[("instant", job)] * 3, ("end", job)]
     names = [event["name"] for event in here.json("event", "list", "--job", str(job), "--since", "10m")["events"]]
     assert names[0] == "job_submitted"
     assert [event["name"] for event in here.json("events", "list", "--limit", "1")["events"]] == names[-1:]
     assert here.json("event", "list", "--since", "0s")["events"] == []
     unknown = here.ctl("event", "list", "--name", "JobMoved", code=1)
     assert "No event is named 'JobMoved'; did you mean job_moved?" in unknown.stderr
+
+    views = list(here.client.events())
+    whole = here.json("event", "list", "--name", "job_*", "--kind", "begin", "--severity", "info")["events"]
+    assert [(event["name"], event["actor"], event["span"]) for event in whole] == [
+        ("job_submitted", getpass.getuser(), f"job/{job}")
+    ]
+    of_node = here.json("event", "list", "--node", "n1", "--from", str(views[2].position))["events"]
+    assert of_node
+    assert {(event["node"], event["host"], event["log_id"]) for event in of_node} == {
+        ("n1", socket.gethostname(), here.client.info().log_id)
+    }
+    told = here.ctl("event", "tail", "--from", "oldest", "-o", "cloudevents").stdout.splitlines()
+    sent = [JSONFormat().read(CloudEvent, line.encode()) for line in told]
+    assert [event.get_id() for event in sent] == [f"{view.log_id}/{view.position}/{view.index}" for view in views]
+    assert [event.get_type() for event in sent] == [f"dlroverd.{view.name}.v1" for view in views]
+    assert here.ctl("event", "tail", "--from", "now", "-o", "cloudevents").stdout == ""
+    assert here.ctl("event", "list", "--limit", "1").stdout.splitlines()[0].split()[:2] == ["TIME", "SEVERITY"]
+    beyond = here.ctl("event", "list", "--from", "99999", code=1)
+    assert "so there is nothing from 99999 on" in beyond.stderr
+    assert "is no position of the log" in here.ctl("event", "list", "--from", "0", code=2).stderr
 
 
 def test_the_first_ctrl_c_detaches_and_the_second_cancels(fleet: Fleets) -> None:

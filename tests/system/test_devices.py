@@ -57,7 +57,9 @@ class Watched:
 async def watched(state: Path) -> AsyncIterator[Watched]:
     monitor = DeviceMonitor("nvidia", state)
     try:
-        assert [device.uuid for device in await monitor.inventory()] == UUIDS
+        listed = await monitor.inventory()
+        assert [device.uuid for device in listed] == UUIDS
+        assert [device.serial for device in listed] == [*(f"13200210{gpu:05}" for gpu in range(7)), ""]
         watch = Watched(monitor)
         running = asyncio.create_task(monitor.run(watch.told.put_nowait))
         yield watch

@@ -84,10 +84,28 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(tmp_path: Path) -> None:
     run(test())
 
 
+def test_a_node_that_only_the_topology_names_is_listed_and_not_held(tmp_path: Path) -> None:
+    async def test() -> None:
+        topology, config = tmp_path / "topology.yaml", tmp_path / "config.yaml"
+        topology.write_text("nodes: {'n[1-2]': {rack: r1}}")
+        config.write_text(f"topology: {topology}")
+        agent = ScriptedAgent("n1", 1, idle)
+        async with serving(tmp_path, "--config", str(config)) as daemon, connected(agent, daemon.address):
+            with daemon.client() as client:
+                assert [(each.id, each.state) for each in client.nodes()] == [("n1", "ready")]
+                assert refused(client, ("n2",))[0] is Reason.NOT_FOUND
+            said = await asyncio.to_thread(dlroverctl, "node", "list", "--address", daemon.address)
+            (row,) = [line for line in said.stdout.splitlines() if line.startswith("n2")]
+            assert row.split()[1] == "absent"
+            assert "no agent of that name has said hello" in row
+
+    run(test())
+
+
 def test_everything_that_is_known_of_a_node_is_shown(tmp_path: Path) -> None:
     async def test() -> None:
         agent = ScriptedAgent("n1", 1, idle)
-        agent.facts = replace(agent.facts, devices=(Device(uuid="GPU-1", model="H100", memory_bytes=1),))
+        agent.facts = replace(agent.facts, devices=(Device(uuid="GPU-1", model="H100", memory_bytes=1, serial="0042"),))
         async with serving(tmp_path) as daemon, connected(agent, daemon.address):
             with daemon.client() as client:
                 job = await asyncio.to_thread(client.submit, spec(ranks=1))
@@ -99,7 +117,7 @@ def test_everything_that_is_known_of_a_node_is_shown(tmp_path: Path) -> None:
                 address = daemon.address
                 said = await asyncio.to_thread(dlroverctl, "node", "show", "n1", "--address", address)
                 assert (said.returncode, said.stderr) == (0, "")
-                for text in ("it smells", "GPU-1", f"job {job}", "H100"):
+                for text in ("it smells", "GPU-1", "0042", f"job {job}", "H100"):
                     assert text in said.stdout
                 why = await asyncio.to_thread(dlroverctl, "node", "why", "n1", "--address", address)
                 assert why.stdout == f"N{detail.why[1:]}.\n"

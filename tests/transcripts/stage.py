@@ -11,7 +11,7 @@ from dlroverd_agent import core as agent
 from dlroverd.core import out_of_use, reasons
 from dlroverd.core.desired import desired
 from dlroverd.core.folds.ledgers import ledger_of
-from dlroverd.core.handle import handle
+from dlroverd.core.handle import Decision, handle
 from dlroverd.core.passes import preempt, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import Refused
@@ -49,7 +49,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._state = State("log1")
+        self.decisions: list[Decision] = []
+        self.state = State("log1")
         self._limits = Limits()
         self._now = writing.BEGIN
         self._nodes: dict[str, _Node] = {}
@@ -227,7 +228,7 @@ class Stage:
     def do_wipe(self, words: list[str]) -> None:
         """wipe: the daemon has lost its state, and begins a log of another id."""
         assert not words
-        self._state = State("log2")
+        self.state = State("log2")
         for node in self._nodes.values():
             node.core.handle(agent.Disconnected(), self._now)
 
@@ -352,7 +353,7 @@ class Stage:
     def do_after(self, words: list[str]) -> None:
         """after 15s: time passes, and what is due happens at its time."""
         until = self._now + float(words[0].removesuffix("s"))
-        while (due := self._state.next_deadline()) is not None and due <= until:
+        while (due := self.state.next_deadline()) is not None and due <= until:
             self._now = max(self._now, due)
             self._turn(inp.Tick())
         self._now = until
@@ -360,19 +361,19 @@ class Stage:
     def do_why(self, words: list[str]) -> None:
         """why 1 | why n1: what people are told."""
         if words[0] in self._nodes:
-            self.lines.append(out_of_use.why(self._state, words[0]))
+            self.lines.append(out_of_use.why(self.state, words[0]))
             return
-        job = self._state.jobs[int(words[0])]
+        job = self.state.jobs[int(words[0])]
         self.lines.append(
             f"job {job.id} {job.state.value} restarts {job.restarts}: "
-            f"{reasons.current(self._state, job.id, self._limits)}"
+            f"{reasons.current(self.state, job.id, self._limits)}"
         )
-        for incident in self._state.incidents_of(job.id):
+        for incident in self.state.incidents_of(job.id):
             self.lines.append(f"  {writing.text(incident)}")
 
     def do_goodput(self, words: list[str]) -> None:
         """goodput 1: what its time went to."""
-        ledger = ledger_of(self._state, self._state.jobs[int(words[0])]).as_of(self._now)
+        ledger = ledger_of(self.state, self.state.jobs[int(words[0])]).as_of(self._now)
         for what, times in (("seconds", ledger.time_us), ("node-seconds", ledger.node_time_us)):
             spent = (f"{name} {us / 1e6:g}" for name, us in asdict(times).items() if us)
             self.lines.append(f"{what}: {', '.join(spent)}")
@@ -442,14 +443,15 @@ class Stage:
         self._turn(hello)
 
     def _turn(self, *inputs: inp.Input) -> None:
-        decision = handle(self._state, inputs, self._now, self._limits)
+        decision = handle(self.state, inputs, self._now, self._limits)
+        self.decisions.append(decision)
         if decision.events:
             self.lines.append(f"#{decision.position} t+{decision.now - writing.BEGIN:g}")
         self.lines += [f"  {writing.event(each)}" for each in decision.events]
         self.lines += [
             f"  refused ({each.reason}): {each.sentence}" for each in decision.outcomes if isinstance(each, Refused)
         ]
-        wanted = [(self._nodes[name], desired(self._state, name)) for name in decision.dirty_nodes]
+        wanted = [(self._nodes[name], desired(self.state, name)) for name in decision.dirty_nodes]
         for node, each in wanted:
             lost = "" if node.reachable else "  (does not arrive)"
             self.lines.append(f"  {writing.desired(node.name, each)}{lost}")
@@ -460,13 +462,13 @@ class Stage:
             self._ask(job)
 
     def _ask(self, job: int) -> None:
-        record = self._state.jobs[job]
+        record = self.state.jobs[job]
         if self._scheduler == "silent" or record.state is not JobState.PLACING:
             return
         answer: Placement | NoFit | Preempt | None = place_or_preempt(
-            self._state.free,
-            requests.request(self._state, job, self._limits),
-            preempt.candidates(self._state, self._limits, self._state.jobs[job]),
+            self.state.free,
+            requests.request(self.state, job, self._limits),
+            preempt.candidates(self.state, self._limits, self.state.jobs[job]),
         )
         failure = ""
         if self._scheduler == "wrong":

@@ -76,7 +76,8 @@ class DeviceMonitor:
         if listed:
             await asyncio.to_thread(self._file.save, tuple(self._devices.values()))
         return tuple(
-            Device(uuid=each.uuid, model=each.model, memory_bytes=each.memory_bytes) for each in self._devices.values()
+            Device(uuid=each.uuid, model=each.model, memory_bytes=each.memory_bytes, serial=each.serial)
+            for each in self._devices.values()
         )
 
     @property

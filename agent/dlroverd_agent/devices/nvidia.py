@@ -46,7 +46,16 @@ def _identity(handle: Any) -> DeviceReading:
         model=pynvml.nvmlDeviceGetName(handle),
         memory_bytes=pynvml.nvmlDeviceGetMemoryInfo(handle).total,
         nodes=(f"/dev/nvidia{pynvml.nvmlDeviceGetMinorNumber(handle)}", *_SHARED_NODES),
+        serial=_serial(handle),
     )
+
+
+def _serial(handle: Any) -> str:
+    """Read the number on the board; consumer boards have none."""
+    try:
+        return str(pynvml.nvmlDeviceGetSerial(handle))
+    except pynvml.NVMLError_NotSupported:
+        return ""
 
 
 def _now(handle: Any, idle: DeviceReading) -> DeviceReading:

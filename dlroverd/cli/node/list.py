@@ -21,7 +21,7 @@ _COLUMNS: "tuple[Column[NodeView], ...]" = (
     Column("JOBS", lambda node: ",".join(map(str, node.jobs)) or "-"),
     Column("HOLDS", lambda node: ",".join(f"{each.kind}({each.owner})" for each in node.holds) or "-"),
     Column("ORPHANS", lambda node: ",".join(node.orphans) or "-"),
-    Column("SINCE", lambda node: output.clock(node.since)),
+    Column("SINCE", lambda node: output.clock(node.since) if node.since else "-"),
     Column("ADDRESS", lambda node: node.address, wide=True),
     Column("AGENT", lambda node: node.agent_version, wide=True),
     Column("DOUBT", lambda node: f"{node.doubt:.0%}" if node.doubt else "-", wide=True),
@@ -47,4 +47,4 @@ def _why(node: "NodeView") -> "Iterator[str]":
 def command(output_: str, address: str | None) -> None:
     """List nodes, with what runs there and why each is in its state."""
     with options.connect(address) as client:
-        output.listing("nodes", client.nodes(), _COLUMNS, output_)
+        output.listing("nodes", client.nodes(with_absent=True), _COLUMNS, output_)

@@ -71,10 +71,10 @@ def _devices(detail: "NodeDetail") -> None:
         return
     click.echo()
     rows = [
-        [each.uuid, each.model, each.state, f"job {each.job}" if each.job else "-", each.detail]
+        [each.uuid, each.serial or "-", each.model, each.state, f"job {each.job}" if each.job else "-", each.detail]
         for each in detail.devices
     ]
-    output.table(["DEVICE", "MODEL", "STATE", "USED BY", "DETAIL"], rows)
+    output.table(["DEVICE", "SERIAL", "MODEL", "STATE", "USED BY", "DETAIL"], rows)
 
 
 def _differences(detail: "NodeDetail") -> None:

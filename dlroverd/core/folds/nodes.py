@@ -13,6 +13,9 @@ from dlroverd.model.job import GangState, JobState
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Held
 
+# Readers of the log are seldom further behind than this.
+_BOOTS_KEPT = 16
+
 
 def node_joined(s: State, e: ev.NodeJoined) -> None:
     old = s.nodes.get(e.node)
@@ -29,15 +32,21 @@ def node_joined(s: State, e: ev.NodeJoined) -> None:
     if old is not None:
         fresh = replace(old, boot_id=e.boot_id, facts=e.facts, log_id=e.log_id)
         room_grew(s)
-    s.put(s.nodes, e.node, fresh)
+    s.put(s.nodes, e.node, replace(fresh, boots=_boots(s, fresh, e.boot_id)))
     doubt_node(s, e.node)
+
+
+def _boots(s: State, node: NodeRecord, boot_id: str) -> tuple[tuple[int, str], ...]:
+    known = node.boots
+    return known if known and known[-1][1] == boot_id else (*known, (s.m.position, boot_id))[-_BOOTS_KEPT:]
 
 
 def node_moved(s: State, e: ev.NodeMoved) -> None:
     node = s.nodes[e.node]
     since = s.m.now if e.to is not node.state else node.since
     heard_at = e.heard_at or node.heard_at
-    moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline, heard_at=heard_at)
+    boots = _boots(s, node, "" if e.to in (NodeState.UNREACHABLE, NodeState.LOST) else node.boot_id)
+    moved = replace(node, state=e.to, reason=e.reason, since=since, deadline=e.deadline, heard_at=heard_at, boots=boots)
     if e.to is not NodeState.UNREACHABLE:
         moved = replace(moved, askers=())
     if e.to is NodeState.READY:

@@ -304,14 +304,16 @@ class JobDescriptor(_message.Message):
     def __init__(self, job: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("uuid", "model", "memory_bytes")
+    __slots__ = ("uuid", "model", "memory_bytes", "serial")
     UUID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     model: str
     memory_bytes: int
-    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    serial: str
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
     __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port", "keeps_leases", "labels")

@@ -219,8 +219,10 @@ class JobLogsReply(_message.Message):
     def __init__(self, chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("with_absent",)
+    WITH_ABSENT_FIELD_NUMBER: _ClassVar[int]
+    with_absent: bool
+    def __init__(self, with_absent: _Optional[bool] = ...) -> None: ...
 
 class AdoptNodeRequest(_message.Message):
     __slots__ = ("request_id", "node")
@@ -347,7 +349,7 @@ class OrderDrillReply(_message.Message):
     def __init__(self) -> None: ...
 
 class ListEventsRequest(_message.Message):
-    __slots__ = ("after", "job", "node", "names", "since", "limit", "follow")
+    __slots__ = ("after", "job", "node", "names", "since", "limit", "follow", "start", "severity", "kind")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +357,9 @@ class ListEventsRequest(_message.Message):
     SINCE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     after: int
     job: int
     node: str
@@ -362,7 +367,10 @@ class ListEventsRequest(_message.Message):
     since: float
     limit: int
     follow: bool
-    def __init__(self, after: _Optional[int] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., since: _Optional[float] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+    start: str
+    severity: str
+    kind: str
+    def __init__(self, after: _Optional[int] = ..., job: _Optional[int] = ..., node: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., since: _Optional[float] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ..., start: _Optional[str] = ..., severity: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class ListPluginsRequest(_message.Message):
     __slots__ = ()
@@ -664,20 +672,22 @@ class ReputationView(_message.Message):
     def __init__(self, of: _Optional[str] = ..., name: _Optional[str] = ..., standing: _Optional[str] = ..., doubt: _Optional[float] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., score: _Optional[float] = ..., evidence: _Optional[_Iterable[_Union[EvidenceView, _Mapping]]] = ...) -> None: ...
 
 class DeviceView(_message.Message):
-    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job")
+    __slots__ = ("uuid", "model", "memory_bytes", "state", "detail", "job", "serial")
     UUID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     model: str
     memory_bytes: int
     state: str
     detail: str
     job: int
-    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ...) -> None: ...
+    serial: str
+    def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
     __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences")

@@ -249,7 +249,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListNodes(self, request, context):
-        """All nodes, by id. Answers from memory.
+        """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,7 +70,7 @@ class ControlServiceStub:
     the daemon: ask again with what is `known`.
     """
     ListNodes: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListNodesRequest, _control_service_pb2.NodeView]
-    """All nodes, by id. Answers from memory."""
+    """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory."""
     AdoptNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.AdoptNodeRequest, _control_service_pb2.AdoptNodeReply]
     """Says that this daemon's log takes the place of the one that the node's agent follows. Returns when that is durable,
     before the agent has heard of it. refused: the node follows no other log.
@@ -227,7 +227,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.ListNodesRequest,
         context: _aio.ServicerContext[_control_service_pb2.ListNodesRequest, _abc.AsyncIterator[_control_service_pb2.NodeView]],
     ) -> _abc.AsyncIterator[_control_service_pb2.NodeView]:
-        """All nodes, by id. Answers from memory."""
+        """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory."""
 
     @_abc_1.abstractmethod
     def AdoptNode(

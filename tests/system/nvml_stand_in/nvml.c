@@ -31,6 +31,7 @@ enum { /* nvmlReturn_t */
     SUCCESS = 0,
     UNINITIALIZED = 1,
     INVALID_ARGUMENT = 2,
+    NOT_SUPPORTED = 3,
     NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7,
     DRIVER_NOT_LOADED = 9,
@@ -232,6 +233,7 @@ const char *nvmlErrorString(int code)
     case SUCCESS: return "Success";
     case UNINITIALIZED: return "Uninitialized";
     case INVALID_ARGUMENT: return "Invalid Argument";
+    case NOT_SUPPORTED: return "Not Supported";
     case NOT_FOUND: return "Not Found";
     case INSUFFICIENT_SIZE: return "Insufficient Size";
     case DRIVER_NOT_LOADED: return "Driver Not Loaded";
@@ -299,6 +301,16 @@ int nvmlDeviceGetIndex(struct handle *device, unsigned *index)
 
 int nvmlDeviceGetUUID(struct handle *device, char *uuid, unsigned size) { GPU; return copy(uuid, size, gpu->uuid); }
 int nvmlDeviceGetName(struct handle *device, char *name, unsigned size) { GPU; return copy(name, size, host.model); }
+
+int nvmlDeviceGetSerial(struct handle *device, char *serial, unsigned size)
+{
+    char text[16];
+    GPU;
+    if (device->gpu == 7) /* a board of another make */
+        return NOT_SUPPORTED;
+    snprintf(text, sizeof text, "13200210%05u", device->gpu);
+    return copy(serial, size, text);
+}
 
 int nvmlDeviceGetMinorNumber(struct handle *device, unsigned *minor)
 {

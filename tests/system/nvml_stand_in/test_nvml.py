@@ -79,6 +79,7 @@ def test_it_is_a_healthy_host_of_eight(ask: Asker) -> None:
     assert ask("[nvmlDeviceGetMinorNumber(gpu(i)) for i in range(8)]") == list(range(8))
     assert ask("nvmlDeviceGetIndex(nvmlDeviceGetHandleByUUID(nvmlDeviceGetUUID(gpu(6))))") == 6
     assert ask("nvmlDeviceGetHandleByIndex(8)") == "Invalid Argument"
+    assert ask("nvmlDeviceGetSerial(gpu(1))") == "1320021000001"
     assert ask("nvmlDeviceGetName(gpu(0))") == "NVIDIA Stand-In"
     assert ask("nvmlDeviceGetPciInfo(gpu(1)).busId") == "00000000:11:00.0"
     assert ask("nvmlSystemGetDriverVersion()") == "570.0"

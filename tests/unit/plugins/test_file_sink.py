@@ -1,10 +1,12 @@
 import json
 import resource
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from dlroverd.builtin.file_sink import FileSink
+from dlroverd.plugin_api import EventView
 from dlroverd.testing.conformance.sink import events
 
 
@@ -23,15 +25,21 @@ def test_a_line_is_the_event_with_its_body_as_an_object(tmp_path: Path) -> None:
     sink = opened(path)
     sink.write(events(7, 1))
     sink.close()
-    assert json.loads(path.read_text(encoding="utf-8")) == {
-        "position": 7,
-        "index": 0,
-        "time": 1.7e9,
-        "name": "job_moved",
-        "job": 1,
-        "node": "",
-        "body": {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"},
-    }
+    line = json.loads(path.read_text(encoding="utf-8"))
+    assert line.keys() == {field.name for field in fields(EventView)}
+    assert (
+        line.items()
+        >= {
+            "position": 7,
+            "index": 0,
+            "time": 1.7e9,
+            "name": "job_moved",
+            "job": 1,
+            "node": "",
+            "severity": "info",
+        }.items()
+    )
+    assert line["body"] == {"job": 1, "on": "done", "to": "succeeded", "reason": "all ranks exited with 0"}
     assert path.stat().st_mode & 0o777 == 0o600
 
 

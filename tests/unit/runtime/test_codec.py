@@ -13,6 +13,7 @@ from dlroverd.model import event as ev
 from dlroverd.model.ids import RankKey
 from dlroverd.model.input import Input
 from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
+from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.world import RankObservation
 from dlroverd.runtime import codec
 from dlroverd.store.interface import StoreUnreadable
@@ -36,12 +37,12 @@ def test_every_value_comes_back_the_same(which: codec.Codec[Any], cls: type, dat
     text = which.encode([value, value])
     assert which.decode(text) == (value, value)
     assert which.encode(which.decode(text)) == text
-    assert [(item["name"], item["v"]) for item in json.loads(text)] == [(codec.name_of(cls), 1)] * 2
+    assert [(item["name"], item["v"]) for item in json.loads(text)] == [(name_of(cls), 1)] * 2
 
 
 def test_names_are_the_class_names_in_snake_case() -> None:
-    assert codec.name_of(ev.JobSubmitted) == "job_submitted"
-    assert codec.name_of(ev.GangStopOverdue) == "gang_stop_overdue"
+    assert name_of(ev.JobSubmitted) == "job_submitted"
+    assert name_of(ev.GangStopOverdue) == "gang_stop_overdue"
 
 
 def test_equal_values_give_equal_texts() -> None:

@@ -1,0 +1,23 @@
+"""The vocabulary: a schema for every event that the log can hold, and for those of ranks that are telemetry.
+
+Pure data. Sinks, commands and docs/events.md go by it.
+"""
+
+from itertools import chain
+from types import MappingProxyType
+from typing import Final
+
+from dlroverd.model.event import EventForwarded
+from dlroverd.model.vocabulary import agent, holds, incidents, jobs, nodes, trainer, worlds
+from dlroverd.model.vocabulary.naming import name_of
+from dlroverd.model.vocabulary.schema import Schema
+
+AREAS: Final = (jobs, worlds, incidents, nodes, holds, trainer, agent)
+SCHEMAS: Final = MappingProxyType({schema.name: schema for schema in chain(*(area.SCHEMAS for area in AREAS))})
+# How what an agent forwards stands in the log. Readers see what is in it, under its own name.
+FORWARDED: Final = name_of(EventForwarded)
+
+
+def schema_of(name: str) -> Schema | None:
+    """Give the schema of an event's name; None if there is none."""
+    return SCHEMAS.get(f"{trainer.USER}*" if name.startswith(trainer.USER) else name)
