@@ -14,12 +14,15 @@ wall time is counted, since what is asked is how many events a second arrive.
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core import Fleet
 from dlroverd_kafka import KafkaSink, connecting
@@ -33,6 +36,7 @@ from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.runtime import codec
 from dlroverd.runtime.changes import Changes
+from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import views_of
 from dlroverd.runtime.journal import Journal
 from dlroverd.runtime.sinks import Feed
@@ -43,6 +47,7 @@ from tests.kafka.brokers import Tansu
 BATCH = 1000
 # At least 0.8 of the bare producer's events a second.
 TARGET = 1 / 0.8
+KNOWN = Known("bench", {})
 
 
 def records(lives: int) -> list[Record]:
@@ -122,7 +127,7 @@ async def fed(plugin: str, settings: dict[str, str], turns: Sequence[Record], ev
         await host.start()
         await host.settled()
         began = time.perf_counter()
-        feed = asyncio.create_task(Feed(plugin, journal, Changes(), host).run())
+        feed = asyncio.create_task(Feed(plugin, journal, Changes(), host, KNOWN).run())
         while await journal.cursor(plugin) < turns[-1].position:  # noqa: ASYNC110 - the log tells nobody of a cursor
             await asyncio.sleep(0.002)
         took = time.perf_counter() - began
@@ -139,7 +144,7 @@ def main() -> None:
     parser.add_argument("--lives", type=int, default=1000)
     asked = parser.parse_args()
     turns = records(asked.lives)
-    events = [view for record in turns for view, _ in views_of(record)]
+    events = [view for record in turns for view, _ in views_of(record, KNOWN)]
     samples: dict[str, list[float]] = {name: [] for name in ("bare", "ready", "sink", "hosted", "log", "file")}
     with Tansu() as broker, tempfile.TemporaryDirectory() as folder:
         settings = {"servers": broker.servers, "topic": "events", "create_topic": "4,1"}

@@ -7,6 +7,8 @@ from dlroverd_kafka.sink import KafkaSink
 
 DLROVERD_API = 1
 
+__all__ = ["DLROVERD_API", "KafkaSink", "dlroverd_register_sink"]
+
 
 @hookimpl
 def dlroverd_register_sink(register: Callable[[Sink], None]) -> None:

@@ -9,7 +9,7 @@ from dlroverd_kafka.message import message_of
 from dlroverd_kafka.sink import KafkaSink
 from kafka import codec
 
-from dlroverd.plugin_api import EventView
+from dlroverd.plugin_api import EventView, cloud_event
 
 HERE = {"servers": "kafka1:9092, [fd00::2]:9093"}
 SASL = HERE | {"security": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_user": "ann"}
@@ -30,7 +30,7 @@ def refusal(settings: dict[str, str]) -> str:
         (HERE | {"sever": "x"}, "unknown setting 'sever'; the kafka sink has servers, topic, "),
         (HERE | {"topic": "no spaces"}, "topic is 'no spaces'; Kafka's topics have 1 to 249 letters"),
         (HERE | {"create_topic": "3"}, "create_topic is '3'; give the partitions and the replicas"),
-        (HERE | {"format": "xml"}, "format is 'xml'; it may be json"),
+        (HERE | {"format": "xml"}, "format is 'xml'; it may be json, cloudevents"),
         (HERE | {"compression": "rar"}, "compression is 'rar'; it may be none, gzip, snappy, lz4, zstd"),
         (HERE | {"idempotence": "yes"}, "idempotence is 'yes'; it may be true, false"),
         (HERE | {"request_timeout": "0"}, "request_timeout is '0'; the kafka sink needs a whole number from 1 to 20"),
@@ -92,6 +92,15 @@ def test_an_event_is_one_json_object_with_its_body_in_it() -> None:
         "job": b"3",
         "node": b"n1",
     }
+
+
+def test_an_event_may_go_as_a_cloud_event() -> None:
+    event = EventView(position=7, index=1, time=1.7e9, name="job_moved", job=3, node="", body='{"a": 1}', log_id="log")
+    message = message_of(event, "cloudevents")
+    assert json.loads(message.value) == cloud_event(event)
+    headers = dict(message.headers)
+    assert headers["content-type"] == b"application/cloudevents+json; charset=UTF-8"
+    assert headers["id"].decode() == json.loads(message.value)["id"]
 
 
 @pytest.mark.parametrize(
