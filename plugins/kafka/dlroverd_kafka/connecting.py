@@ -26,6 +26,8 @@ from dlroverd_kafka.settings import Settings
 # A delivery ends each batch by itself with a flush, so neither of these ever comes to pass.
 _LINGER_MS = 60_000
 _DELIVERY_MS = 600_000
+# Where kafka-python logs what nobody handles: in its thread's loop, and in what is called when an answer comes.
+_UNCAUGHT = ("kafka.producer.sender", "kafka.future")
 # What a record batch takes beside its records, at most.
 _BATCH_BYTES = 1024
 _ONE_BY_ONE = {"batch_size": 0, "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
@@ -46,7 +48,7 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record."""
-        if record.exc_info and record.exc_info[1]:
+        if record.name in _UNCAUGHT and record.exc_info and record.exc_info[1]:
             self.failures[record.thread] = record.exc_info[1]
         for each in record.args or ():
             if isinstance(each, Exception) and not isinstance(each, KafkaTimeoutError):
