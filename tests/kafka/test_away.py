@@ -79,7 +79,6 @@ def test_a_broker_away_for_ten_thousand_events_and_killed_under_load_loses_none(
             await failed.wait()
             assert "ConnectionError: no broker at 127.0.0.1" in failures[0]
             assert "check servers and security, and that brokers run there" in failures[0]
-            assert host.inventory()[0].health == "ok"
             await asyncio.to_thread(broker.start)
             await delivering
 

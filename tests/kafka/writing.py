@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dlroverd_kafka import KafkaSink
 
 from dlroverd.plugin_api import EventView
+from dlroverd.plugin_host.breaker import BreakerLimits
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.host import PluginHost
-from dlroverd.plugin_host.plugin import PluginConfig
+from dlroverd.plugin_host.plugin import HostLimits, PluginConfig
 from tests.system.fleet import DEADLINE_S
 
 JOBS = 7
@@ -44,8 +45,9 @@ def opened(**settings: str) -> KafkaSink:
 
 @asynccontextmanager
 async def hosted(**settings: str) -> AsyncIterator[PluginHost]:
-    """Run the sink in a host, as `kafka`."""
-    host = PluginHost([PluginConfig(name="kafka", settings=settings)])
+    """Run the sink in a host, as `kafka`; a host that leaves a failing sink alone for half a second only."""
+    limits = HostLimits(breaker=BreakerLimits(open_s=0.5))
+    host = PluginHost([PluginConfig(name="kafka", settings=settings)], limits)
     await host.start()
     try:
         yield host
