@@ -7,10 +7,11 @@ import argparse
 from collections.abc import Callable, Iterator
 
 from bus_digits import beside_training
+from bus_kafka import to_sinks
 from bus_trainer import in_the_trainer
 from figures import Figure, show
 
-PARTS: tuple[Callable[[argparse.Namespace], Iterator[Figure]], ...] = (in_the_trainer, beside_training)
+PARTS: tuple[Callable[[argparse.Namespace], Iterator[Figure]], ...] = (in_the_trainer, to_sinks, beside_training)
 
 
 def main() -> None:

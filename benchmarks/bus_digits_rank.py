@@ -16,7 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-digits = importlib.import_module("digits")
+digits: Any = importlib.import_module("digits")
 steps_at: list[float] = []
 whole_save = digits.save
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
-DISTRIBUTIONS = (".", "agent", "agent/train", "plugins/hello")
+DISTRIBUTIONS = (".", "agent", "agent/train", "plugins/hello", "plugins/kafka")
 PINS = ROOT / "requirements-dev.txt"
 TRAINING = ("numpy", "scikit-learn")  # what the demo needs beside torch
 BUILDING = ("editables", "hatchling")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dlroverd.testing.plant import plant
+from tests.kafka.brokers import Tansu
+from tests.kafka.reading import read
 from tests.system.fleet import Fleet, Program, until
 from tests.system.test_bad_plugins import HEAD, SINK
 from tests.unit.plugins.test_webhook_sink import SECRET, Receiver, receiving
@@ -19,7 +21,8 @@ BAD = {
     "dies": "os._exit(7)",
     "babbles": "[os.write(fd, b'x\\n') for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}')]",
 }
-GOOD = ("file", "jobs", "webhook")
+GOOD = ("file", "jobs", "webhook", "kafka")
+TOPIC = "dlroverd.events"
 CANARIES = ("canary-argv", "canary-env", "canary-exception", "canary-url", "canary-event", "tiger4")
 SCRIPT = """
 from dlroverd_train import events
@@ -30,10 +33,11 @@ raise RuntimeError("login failed: password=canary-exception at https://me:canary
 
 
 class Site(Fleet):
-    """A daemon with one node, three good sinks and four bad ones."""
+    """A daemon with one node, four good sinks and four bad ones."""
 
-    def __init__(self, root: Path, receiver: Receiver) -> None:
+    def __init__(self, root: Path, receiver: Receiver, broker: Tansu) -> None:
         super().__init__(root)
+        self.broker = broker
         secret = root / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
@@ -52,6 +56,7 @@ class Site(Fleet):
                     "skip": {"names": ["job_reason_changed"]},
                 },
                 {"plugin": "webhook", "settings": hook},
+                {"plugin": "kafka", "settings": {"servers": broker.servers, "create_topic": "4,1"}},
                 *({"plugin": name} for name in BAD),
             ],
         }
@@ -78,14 +83,20 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Site]:
+def broker() -> Iterator[Tansu]:
+    with Tansu() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, broker: Tansu) -> Iterator[Site]:
     """The site, after its job has failed and the good sinks have had all there is."""
     root = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)
         for name, body in BAD.items():
             plant(root, name, HEAD + SINK.format(body=body))
-        site = Site(root, receiver)
+        site = Site(root, receiver, broker)
         site.start(1, 4)
     script = root / "script.py"
     script.write_text(SCRIPT)
@@ -113,13 +124,15 @@ def test_the_good_ones_get_all_that_they_want_whatever_the_bad_ones_do(here: Sit
     assert "job_submitted" in wanted
 
 
-@pytest.mark.parametrize("reader", ["file", "jobs", "webhook", "event list"])
+@pytest.mark.parametrize("reader", ["file", "jobs", "webhook", "kafka", "event list"])
 def test_no_reader_sees_a_secret(here: Site, receiver: Receiver, reader: str) -> None:
     log = b"".join(path.read_bytes() for path in here.state_dir.glob("log.db*"))
     assert all(canary.encode() in log for canary in CANARIES), "the secrets were not planted"
     match reader:
         case "webhook":
             said = b"".join(receiver.bodies).decode()
+        case "kafka":
+            said = "".join(got.value for got in read(here.broker.servers, TOPIC))
         case "event list":
             said = here.ctl("event", "list", "-o", "json").stdout
         case _:

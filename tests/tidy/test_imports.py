@@ -17,6 +17,7 @@ PACKAGES = {
     "dlroverd_agent": ("core", "devices", "devices.none", "devices.nvidia"),
     "dlroverd_train": (),
     "dlroverd_hello": (),
+    "dlroverd_kafka": (),
 }
 
 
@@ -34,6 +35,7 @@ PLANTED = (
     ("dlroverd/builtin/fifo.py", "import dlroverd.protocol", "builtin"),
     ("dlroverd_agent/devices/nvidia/driver.py", "import dlroverd.protocol", "builtin"),
     ("dlroverd_hello/sink.py", "import dlroverd.runtime", "builtin"),
+    ("dlroverd_kafka/sink.py", "import dlroverd.store", "builtin"),
     ("dlroverd_agent/link.py", "import dlroverd.core", "agent"),
     ("dlroverd/daemon/main.py", "import dlroverd_agent", "daemon"),
     ("dlroverd_train/step.py", "import dlroverd.model", "train"),
