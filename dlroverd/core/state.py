@@ -223,9 +223,9 @@ class State:
         return [self.incidents[job, n] for n in numbers if (job, n) in self.incidents]
 
     def _index_rank(self, key: RankKey, old: RankRecord | None, new: RankRecord | None) -> None:
-        gang = key.gang_key
-        if old is not None and new is not None and (old.state, old.node) == (new.state, new.node):
+        if old is not None and new is not None and old.state is new.state and old.node == new.node:
             return
+        gang = key.gang_key
         for rank, more in ((old, -1), (new, 1)):
             if rank is not None:
                 _count(self.tally, gang, rank.state, more)
@@ -340,9 +340,10 @@ class State:
 
 
 def _add(counter: Counter[Any], key: Any, more: int) -> None:
-    counter[key] += more
-    if not counter[key]:
-        del counter[key]
+    if count := counter[key] + more:
+        counter[key] = count
+    else:
+        counter.pop(key, None)
 
 
 def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
