@@ -226,11 +226,12 @@ class State:
         if old is not None and new is not None and old.state is new.state and old.node == new.node:
             return
         gang = key.gang_key
-        for rank, more in ((old, -1), (new, 1)):
-            if rank is not None:
-                _count(self.tally, gang, rank.state, more)
-                if rank.state is not RankState.GONE:
-                    _count(self.left, gang, rank.node, more)
+        _recount(self.tally, gang, old.state if old is not None else None, new.state if new is not None else None)
+        before, after = (
+            rank.node if rank is not None and rank.state is not RankState.GONE else None for rank in (old, new)
+        )
+        if before != after:
+            _recount(self.left, gang, before, after)
 
     def _index_grant(self, key: NodeGang, old: GrantRecord | None, new: GrantRecord | None) -> None:
         node, gang = key
@@ -346,11 +347,15 @@ def _add(counter: Counter[Any], key: Any, more: int) -> None:
         counter.pop(key, None)
 
 
-def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
+def _recount(index: dict[Any, Counter[Any]], key: Any, before: Any, after: Any) -> None:
+    """Count one that was `before` as `after`, either of them None if it was not, or is not any more."""
     counter = index.get(key)
     if counter is None:
         counter = index[key] = Counter()
-    _add(counter, what, more)
+    if before is not None:
+        _add(counter, before, -1)
+    if after is not None:
+        _add(counter, after, 1)
     if not counter:
         del index[key]
 
