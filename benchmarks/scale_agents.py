@@ -9,6 +9,7 @@ that wait for it are held open all the same). So what is measured is the daemon,
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -290,6 +291,8 @@ def main() -> None:
     """Be a process of agents: ADDRESS TLS_DIRECTORY FIRST COUNT."""
     address, tls, first, count = sys.argv[1:]
     allow_connections()
+    # On hosts of their own they would take no time from the daemon.
+    os.nice(5)
     # A real agent has the objects of one: looking through those of a thousand for garbage is this process's cost alone.
     gc.set_threshold(100_000, 20, 50)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
