@@ -2,8 +2,9 @@
 
 The daemon is a real process; agents are simulated (scale_agents.py says how much of one is real) in processes of their
 own, over mutual TLS on loopback, with a beat each 5 s. All of it shares this machine's processors: agents that would
-have one each wait for each other here, and that is in the time. Beside it torch's c10d rendezvous, and DLRover's master
-where `--dlrover` names a Python that has it.
+have one each wait for each other here, and that is in the time. They give way to the daemon (nice), whose processor
+seconds are told apart. Beside it torch's c10d rendezvous, and DLRover's master where `--dlrover` names a Python that
+has it.
 """
 
 import argparse

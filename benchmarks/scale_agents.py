@@ -3,7 +3,8 @@
 Of the real agent each has the link (its own mutual TLS connection, certificate, key, channel and session) and the core,
 which decides all that is said. What is not there is the host: a rank runs the moment it is to start and is gone the
 moment it is to stop, a check finds its master reached, nothing is kept on disk, and ranks write no output (the calls
-that wait for it are held open all the same). So what is measured is the daemon, the wire, and the agents' talking.
+that wait for it are held open all the same). A job's spec is read once for the agents of a process. So what is measured
+is the daemon, the wire, and the agents' talking.
 """
 
 import asyncio

@@ -212,7 +212,7 @@ class Link:
                 return error
             case AddressError():
                 return CallError(Reason.UNAVAILABLE, str(error))
-            case grpc.aio.AioRpcError() if address in self._nobody and _is_away(error):
+            case grpc.aio.AioRpcError() if address in self._nobody and _is_refused(error):
                 return self._nobody[address]
             case grpc.aio.AioRpcError():
                 if self._tls and channel.is_tcp(address) and (why := await _refusal(error, address, self._tls)):
@@ -220,8 +220,8 @@ class Link:
                 failure = from_rpc(error, address)
                 if failure.reason is Reason.UNAVAILABLE and channel.is_tcp(address):
                     failure = await asyncio.to_thread(_told_where, failure, address)
-                if _is_away(error):
-                    self._nobody[address] = failure
+                if _is_refused(error):
+                    self._nobody[address] = failure  # it is the same at each dial, and takes two threads to tell
                 return failure
             case TimeoutError():
                 sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
@@ -327,12 +327,16 @@ def _is_away(error: Exception) -> bool:
     To make one costs eight times as much as to dial: thousands of agents would do that a few times a second while their
     daemon is restarted. Certificates that were renewed meanwhile are read if the old ones are refused.
     """
-    details = (isinstance(error, grpc.aio.AioRpcError) and error.details()) or ""
     return (
         isinstance(error, grpc.aio.AioRpcError)
         and error.code() is grpc.StatusCode.UNAVAILABLE
-        and ("failed to connect" not in details or "Connection refused" in details)
+        and (_is_refused(error) or "failed to connect" not in (error.details() or ""))
     )
+
+
+def _is_refused(error: grpc.aio.AioRpcError) -> bool:
+    """Tell whether nothing listens at the address."""
+    return "Connection refused" in (error.details() or "")
 
 
 async def _next(call: _Call) -> DaemonMessage | None:

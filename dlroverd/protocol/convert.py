@@ -37,10 +37,8 @@ _SCALARS: dict[object, int] = {
 
 
 # The same value goes to every node of a world, and comes back from each, and is large: its message is made once, and
-# read once. Kept with its value, so that no other value has its id.
+# read once.
 _SHARED = frozenset({JobSpec})
-_MADE: dict[int, tuple[object, Message]] = {}
-_READ: dict[bytes, object] = {}
 _KEPT_LIMIT = 16
 
 
@@ -344,25 +342,27 @@ def _unknown(number: int, members: dict[int, StrEnum]) -> NoReturn:
 
 def _writes_once(write: Callable[[object, Message], None]) -> Callable[[object, Message], None]:
     """Have a value that was among the last few copied from the message made then."""
+    kept: dict[int, tuple[object, Message]] = {}  # with the value, so that no other one has its id
 
     def copy(value: object, message: Message) -> None:
-        kept = _MADE.get(id(value))
-        if kept is None:
+        known = kept.get(id(value))
+        if known is None:
             made = type(message)()
             write(value, made)
-            kept = _keep(_MADE, id(value), (value, made))
-        message.CopyFrom(kept[1])
+            known = _keep(kept, id(value), (value, made))
+        message.CopyFrom(known[1])
 
     return copy
 
 
 def _reads_once(read: Callable[[Message], object]) -> Callable[[Message], object]:
     """Have a message that was among the last few give the value made then."""
+    kept: dict[bytes, object] = {}
 
     def find(message: Message) -> object:
         said = message.SerializeToString(deterministic=True)
-        kept = _READ.get(said)
-        return _keep(_READ, said, read(message)) if kept is None else kept
+        known = kept.get(said)
+        return _keep(kept, said, read(message)) if known is None else known
 
     return find
 

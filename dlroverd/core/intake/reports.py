@@ -23,13 +23,14 @@ _ENDED = frozenset({RankState.EXITED, RankState.GONE})
 def take(turn: Turn, node: str, observed: Observed) -> None:
     """Fold one node's whole report into the state."""
     news: list[RankObservation] = []
-    left = 0
+    listed: set[RankKey] = set()
     stale: dict[GangKey, int] = {}
     orphans: list[RankKey] = []
     for seen in observed.ranks:
         rank = turn.state.ranks.get(seen.key)
         if rank is not None and rank.node == node:
-            left += rank.state is not RankState.GONE
+            if rank.state is not RankState.GONE:
+                listed.add(rank.key)
             if _is_news(rank, seen):
                 news.append(seen)
         elif seen.state is RankState.GONE:
@@ -42,7 +43,7 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _note_stuck(turn, node, observed)
     _bury_stale(turn, node, stale)
     audit.told(turn, node, observed)
-    missing = [] if left == _left_on(turn, node) else _missing(turn, node, observed)
+    missing = _missing(turn, node, observed.position, listed) if len(listed) < _left_on(turn, node) else []
     audit.not_listed(turn, node, missing)
     news.extend(missing)
     _note_ranks(turn, node, news)
@@ -142,9 +143,9 @@ def _left_on(turn: Turn, node: str) -> int:
     return sum(state.left[key][node] for key in state.node_gangs.get(node, ()) if key in state.left)
 
 
-def _missing(turn: Turn, node: str, observed: Observed) -> list[RankObservation]:
-    """Ranks that the agent, by the position it had applied, should list and does not."""
-    missing, position, listed = [], observed.position, {seen.key for seen in observed.ranks}
+def _missing(turn: Turn, node: str, position: int, listed: set[RankKey]) -> list[RankObservation]:
+    """Ranks not seen gone that the agent, by the position it had applied, should list and does not."""
+    missing = []
     for gang in _gangs_on(turn, node):
         tombstone = turn.state.tombstones.get((node, gang.key))
         if gang.state in LIVE_GANG and gang.formed <= position:
