@@ -2,8 +2,9 @@
 
 The daemon is a real process; agents are simulated (scale_agents.py says how much of one is real) in processes of their
 own, over mutual TLS on loopback, with a beat each 5 s. All of it shares this machine's processors: agents that would
-have one each wait for each other here, and that is in the time. Beside it torch's c10d rendezvous, and DLRover's master
-where `--dlrover` names a Python that has it.
+have one each wait for each other here, and that is in the time. They give way to the daemon (nice), whose processor
+seconds are told apart. Beside it torch's c10d rendezvous, and DLRover's master where `--dlrover` names a Python that
+has it.
 """
 
 import argparse
@@ -47,29 +48,37 @@ def _window(made: Fleet, what: str) -> Iterator[Figure]:
 
 def worlds(made: Fleet, runs: int) -> Iterator[Figure]:
     """A gang over all nodes, eight ranks on each: formed, and formed anew when one rank dies."""
-    formed, reformed = [], []
+    formed, reformed, forming, reforming = [], [], [], []
     for _ in range(runs):
+        before = made.daemon_cpu_s()
         seconds, number = made.form()
         formed.append(seconds)
+        forming.append(made.daemon_cpu_s() - before)
         made.until_running(number)
+        before = made.daemon_cpu_s()
         died = made.kill_rank()
         reformed.append(made.until_told(number, 2, made.nodes) - died)
+        reforming.append(made.daemon_cpu_s() - before)
         made.until_running(number)
         made.finish(number)
-    yield within(f"{made.nodes} agents: submit to the last one's desired state [s]", formed, WORLD_LIMIT_S)
-    yield within(
-        f"{made.nodes} agents: a rank's death to the last one's new desired state [s]", reformed, WORLD_LIMIT_S
-    )
+    for what, took, cpu in (
+        ("submit to the last one's desired state", formed, forming),
+        ("a rank's death to the last one's new desired state", reformed, reforming),
+    ):
+        yield within(f"{made.nodes} agents: {what} [s]", took, WORLD_LIMIT_S)
+        yield compare(f"{made.nodes} agents: {what}: daemon's CPU [s]", cpu, "by the clock", took)
 
 
 def restarts(made: Fleet, runs: int) -> Iterator[Figure]:
     """The daemon killed and started again: until it serves, and until the hello of every agent is acknowledged."""
-    back, serving = [], []
+    back, serving, cpu = [], [], []
     for _ in range(runs):
         killed, served = made.restart_daemon()
         serving.append(served - killed)
         back.append(made.until_reconciled(killed) - killed)
+        cpu.append(made.daemon_cpu_s())
     yield compare(f"{made.nodes} agents: daemon killed to all reconciled [s]", back, "killed to serving", serving)
+    yield compare(f"{made.nodes} agents: daemon killed to all reconciled: daemon's CPU [s]", cpu, "by the clock", back)
 
 
 OF_A_FLEET: dict[str, Callable[[Fleet, int], Iterator[Figure]]] = {

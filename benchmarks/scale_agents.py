@@ -3,11 +3,14 @@
 Of the real agent each has the link (its own mutual TLS connection, certificate, key, channel and session) and the core,
 which decides all that is said. What is not there is the host: a rank runs the moment it is to start and is gone the
 moment it is to stop, a check finds its master reached, nothing is kept on disk, and ranks write no output (the calls
-that wait for it are held open all the same). So what is measured is the daemon, the wire, and the agents' talking.
+that wait for it are held open all the same). A job's spec is read once for the agents of a process. So what is measured
+is the daemon, the wire, and the agents' talking.
 """
 
 import asyncio
+import gc
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -289,6 +292,10 @@ def main() -> None:
     """Be a process of agents: ADDRESS TLS_DIRECTORY FIRST COUNT."""
     address, tls, first, count = sys.argv[1:]
     allow_connections()
+    # On hosts of their own they would take no time from the daemon.
+    os.nice(5)
+    # A real agent has the objects of one: looking through those of a thousand for garbage is this process's cost alone.
+    gc.set_threshold(100_000, 20, 50)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     asyncio.run(Process(address, Path(tls), int(first), int(count)).run())
 

@@ -128,6 +128,10 @@ class Fleet:
         """Give the daemon's resident memory in bytes."""
         return int(psutil.Process(self._daemon.pid).memory_info().rss)
 
+    def daemon_cpu_s(self) -> float:
+        """Give the processor seconds that the daemon has taken since it started, in all its threads."""
+        return sum(psutil.Process(self._daemon.pid).cpu_times()[:2])
+
     def submit(self, nodes: int) -> int:
         """Submit a job of one gang over so many nodes, all their slots; gives its number."""
         role = RoleSpec(
@@ -224,10 +228,8 @@ class Fleet:
         return found
 
     def _cpu_s(self) -> tuple[float, float]:
-        daemon, *agents = (
-            sum(psutil.Process(process.pid).cpu_times()[:2]) for process in (self._daemon, *self._agents)
-        )
-        return daemon, sum(agents)
+        agents = sum(sum(psutil.Process(process.pid).cpu_times()[:2]) for process in self._agents)
+        return self.daemon_cpu_s(), agents
 
 
 @contextmanager

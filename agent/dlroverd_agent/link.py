@@ -108,6 +108,8 @@ class Link:
         self._again = asyncio.Event()
         self._leaving = False
         self._said: dict[str, str] = {}
+        self._kept: dict[str, grpc.aio.Channel] = {}
+        self._nobody: dict[str, CallError] = {}
         self._clock_said = False
 
     def send(self, message: AgentMessage) -> None:
@@ -128,26 +130,38 @@ class Link:
 
     async def run(self) -> None:
         """Dial until told to leave. Whatever the daemon does, this goes on."""
+        try:
+            await self._dial()
+        finally:
+            await asyncio.gather(*(wire.close() for wire in self._kept.values()))
+
+    async def _dial(self) -> None:
         failures = 0
         while not self._leaving:
             self._again.clear()
             failure: CallError | None = None
             address = self._addresses[failures % len(self._addresses)]
+            wire = self._kept.pop(address, None)
             try:
-                async with channel.connect(address, self._tls, DAEMON_NAME) as wire:
-                    stub = AgentServiceStub(wire)
-                    hello = await self._peer.hello(address)
-                    # Nothing waits between this and the first write, which would not tell why a call has ended.
-                    call = stub.Session()
-                    interval_s = await self._greet(call, hello, address)
-                    failures = 0
-                    try:
-                        await self._converse(stub, call, interval_s)
-                    finally:
-                        self._peer.parted()
+                wire = wire or channel.connect(address, self._tls, DAEMON_NAME)
+                stub = AgentServiceStub(wire)
+                hello = await self._peer.hello(address)
+                # Nothing waits between this and the first write, which would not tell why a call has ended.
+                call = stub.Session()
+                interval_s = await self._greet(call, hello, address)
+                failures = 0
+                try:
+                    await self._converse(stub, call, interval_s)
+                finally:
+                    self._peer.parted()
             except (grpc.aio.AioRpcError, AddressError, ProtocolError, CallError, TimeoutError) as error:
+                if wire is not None and _is_away(error):
+                    self._kept[address], wire = wire, None
                 failure = await self._told(error, address)
                 self._say(address, failure.sentence)
+            finally:
+                if wire is not None:
+                    await wire.close()
             if not self._again.is_set():
                 failures += 1
                 await self._pause(failures, failure)
@@ -181,6 +195,7 @@ class Link:
         if welcome.beat_interval_s <= 0:
             raise ProtocolError("must be more than 0", "welcome.beat_interval_s")
         self._said.clear()
+        self._nobody.clear()
         self._outbox.clear()
         _log.info("connected", daemon=address, daemon_version=welcome.daemon_version)
         self._compare_clocks(asked_at, welcome.now)
@@ -205,12 +220,16 @@ class Link:
                 return error
             case AddressError():
                 return CallError(Reason.UNAVAILABLE, str(error))
+            case grpc.aio.AioRpcError() if address in self._nobody and _is_refused(error):
+                return self._nobody[address]
             case grpc.aio.AioRpcError():
                 if self._tls and channel.is_tcp(address) and (why := await _refusal(error, address, self._tls)):
                     return CallError(Reason.UNAVAILABLE, why)
                 failure = from_rpc(error, address)
                 if failure.reason is Reason.UNAVAILABLE and channel.is_tcp(address):
-                    return await asyncio.to_thread(_told_where, failure, address)
+                    failure = await asyncio.to_thread(_told_where, failure, address)
+                if _is_refused(error):
+                    self._nobody[address] = failure  # it is the same at each dial, and takes two threads to tell
                 return failure
             case TimeoutError():
                 sentence = f"The daemon at {address} took the call and said nothing for {WELCOME_S:g} s: see its log."
@@ -310,6 +329,24 @@ class Link:
             ending.cancel()
             call.cancel()
             await asyncio.gather(writing, ending, return_exceptions=True)
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether a daemon just is not there (any more). Then nothing speaks against its channel, which dials anew.
+
+    To make one costs eight times as much as to dial: thousands of agents would do that a few times a second while their
+    daemon is restarted. Certificates that were renewed meanwhile are read if the old ones are refused.
+    """
+    return (
+        isinstance(error, grpc.aio.AioRpcError)
+        and error.code() is grpc.StatusCode.UNAVAILABLE
+        and (_is_refused(error) or "failed to connect" not in (error.details() or ""))
+    )
+
+
+def _is_refused(error: grpc.aio.AioRpcError) -> bool:
+    """Tell whether nothing listens at the address."""
+    return "Connection refused" in (error.details() or "")
 
 
 async def _next(call: _Call) -> DaemonMessage | None:

@@ -226,14 +226,15 @@ class State:
         return [self.incidents[job, n] for n in numbers if (job, n) in self.incidents]
 
     def _index_rank(self, key: RankKey, old: RankRecord | None, new: RankRecord | None) -> None:
-        gang = key.gang_key
-        if old is not None and new is not None and (old.state, old.node) == (new.state, new.node):
+        if old is not None and new is not None and old.state is new.state and old.node == new.node:
             return
-        for rank, more in ((old, -1), (new, 1)):
-            if rank is not None:
-                _count(self.tally, gang, rank.state, more)
-                if rank.state is not RankState.GONE:
-                    _count(self.left, gang, rank.node, more)
+        gang = key.gang_key
+        _recount(self.tally, gang, old.state if old is not None else None, new.state if new is not None else None)
+        before, after = (
+            rank.node if rank is not None and rank.state is not RankState.GONE else None for rank in (old, new)
+        )
+        if before != after:
+            _recount(self.left, gang, before, after)
 
     def _index_grant(self, key: NodeGang, old: GrantRecord | None, new: GrantRecord | None) -> None:
         node, gang = key
@@ -343,16 +344,21 @@ class State:
 
 
 def _add(counter: Counter[Any], key: Any, more: int) -> None:
-    counter[key] += more
-    if not counter[key]:
-        del counter[key]
+    if count := counter[key] + more:
+        counter[key] = count
+    else:
+        counter.pop(key, None)
 
 
-def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
+def _recount(index: dict[Any, Counter[Any]], key: Any, before: Any, after: Any) -> None:
+    """Count one that was `before` as `after`, either of them None if it was not, or is not any more."""
     counter = index.get(key)
     if counter is None:
         counter = index[key] = Counter()
-    _add(counter, what, more)
+    if before is not None:
+        _add(counter, before, -1)
+    if after is not None:
+        _add(counter, after, 1)
     if not counter:
         del index[key]
 

@@ -89,6 +89,8 @@ def _agree(to: object, wanted: object) -> None:
 def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
     """Nodes whose desired state an event changes; asked before and after it is applied."""
     match event:
+        case ev.RanksSeen():  # first, as the most frequent of those that change nothing
+            return ()
         case ev.WorldFormed() | ev.WorldCleared():
             return state.gangs[event.round.gang_key].nodes
         case ev.GangStopping():

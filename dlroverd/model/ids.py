@@ -5,6 +5,7 @@ whatever arrives under the lower one no longer counts.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +41,7 @@ class RoundKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang without its round."""
-        return GangKey(self.job, self.role, self.gang)
+        return _gang_key(self.job, self.role, self.gang)
 
     def rank(self, rank: int) -> "RankKey":
         """Name one rank of this world."""
@@ -64,14 +65,19 @@ class RankKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang this rank belongs to."""
-        return GangKey(self.job, self.role, self.gang)
+        return _gang_key(self.job, self.role, self.gang)
 
     @property
     def round_key(self) -> RoundKey:
         """The world this rank belongs to."""
-        return RoundKey(self.job, self.role, self.gang, self.round)
+        return _round_key(self.job, self.role, self.gang, self.round)
 
     @property
     def unit(self) -> str:
         """A name fit for a file or a systemd unit: `j1-trainer-0-r2-rank3`."""
         return f"j{self.job}-{self.role}-{self.gang}-r{self.round}-rank{self.rank}"
+
+
+# Each of a world's ranks is asked for these several times a report; one object each is also found sooner in tables.
+_gang_key = lru_cache(maxsize=1 << 13)(GangKey)
+_round_key = lru_cache(maxsize=1 << 13)(RoundKey)

@@ -1,8 +1,9 @@
 """Turns frozen dataclasses into protobuf messages of the same shape and back. One converter serves them all.
 
-What it needs to know is read from the dataclass's type hints and the message's descriptor, once per pair; a pair that
-does not match is a TypeError (a mistake of ours, which the tests find for every pair there is). What a peer sent wrong
-is a ProtocolError.
+What it needs to know is read from the dataclass's type hints and the message's descriptor, once per pair, and becomes
+two functions that name each field, as dataclasses make their `__init__`: a daemon turns tens of thousands of messages a
+second. A pair that does not match is a TypeError (a mistake of ours, which the tests find for every pair there is).
+What a peer sent wrong is a ProtocolError.
 
 Whether values make sense (a node_unit that divides, a port in range) is not decided here: only that they are there,
 are finite, and are of a known kind.
@@ -13,9 +14,9 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -23,6 +24,7 @@ from google.protobuf.message import Message
 from dlroverd.model.job import JobSpec
 
 T = TypeVar("T")
+K = TypeVar("K")
 M = TypeVar("M", bound=Message)
 
 _SCALARS: dict[object, int] = {
@@ -34,10 +36,9 @@ _SCALARS: dict[object, int] = {
 }
 
 
-# The same value goes to every node of a world, and is large: its message is made once. Kept with its value, so that no
-# other value has its id.
+# The same value goes to every node of a world, and comes back from each, and is large: its message is made once, and
+# read once.
 _SHARED = frozenset({JobSpec})
-_KEPT: dict[int, tuple[object, Message]] = {}
 _KEPT_LIMIT = 16
 
 
@@ -63,14 +64,13 @@ def to_proto(value: object, message_cls: type[M]) -> M:
     """Make the message that says what `value` says. ProtocolError: not Unicode, or beyond 64 bits."""
     cls: type = type(value)
     message = message_cls()
-    _write(value, message, _plan(cls, message_cls.DESCRIPTOR))
+    _pair(cls, message_cls.DESCRIPTOR).write(value, message)
     return message
 
 
 def from_proto(message: Message, cls: type[T]) -> T:
     """Make the `cls` that `message` says. ProtocolError: a part is missing, not finite, or of an unknown kind."""
-    plan = _plan(typing.cast(type, cls), message.DESCRIPTOR)
-    return typing.cast(T, _read(message, plan))
+    return typing.cast(T, _pair(typing.cast(type, cls), message.DESCRIPTOR).read(message))
 
 
 class Envelope(Generic[T, M]):
@@ -84,7 +84,7 @@ class Envelope(Generic[T, M]):
         descriptors = {arm.name: typing.cast(Descriptor, arm.message_type) for arm in oneof.fields}
         odd = by_name.keys() ^ {descriptor.name for descriptor in descriptors.values()}
         _expect(not odd, f"{message_cls.DESCRIPTOR.name} and its union differ in {sorted(odd)}")
-        self._plans = {arm: _plan(by_name[descriptor.name], descriptor) for arm, descriptor in descriptors.items()}
+        self._pairs = {arm: _pair(by_name[descriptor.name], descriptor) for arm, descriptor in descriptors.items()}
         self._arms = {by_name[descriptor.name]: arm for arm, descriptor in descriptors.items()}
 
     def wrap(self, value: T) -> M:
@@ -93,7 +93,7 @@ class Envelope(Generic[T, M]):
         name = self._arms[type(value)]
         arm = getattr(envelope, name)
         arm.SetInParent()
-        _write(value, arm, self._plans[name])
+        self._pairs[name].write(value, arm)
         return envelope
 
     def unwrap(self, envelope: M) -> T | None:
@@ -102,7 +102,7 @@ class Envelope(Generic[T, M]):
         if name is None:
             return None
         try:
-            return typing.cast(T, _read(getattr(envelope, name), self._plans[name]))
+            return typing.cast(T, self._pairs[name].read(getattr(envelope, name)))
         except ProtocolError as error:
             raise error.within(name) from None
 
@@ -111,10 +111,18 @@ class Envelope(Generic[T, M]):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Plan:
-    """How one dataclass and one message map. Fields are listed by kind, so that no call is made per field."""
+class _Pair:
+    """How one dataclass is written into one message, and read from it."""
 
-    cls: Callable[..., object]
+    write: Callable[[object, Message], None]
+    read: Callable[[Message], object]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one dataclass and one message map: the fields by kind."""
+
+    cls: type
     absent: dict[str, object]
     """What fields with presence are when they are absent."""
     plain: list[str]
@@ -124,15 +132,14 @@ class _Plan:
     floats: list[str]
     """Those among both that must be finite."""
     enums: list[tuple[str, dict[StrEnum, int], dict[int, StrEnum]]]
-    messages: list[tuple[str, "_Plan", bool]]
-    """The last says whether it is required."""
+    messages: list[tuple[str, _Pair]]
     lists: list[str]
-    message_lists: list[tuple[str, "_Plan"]]
+    message_lists: list[tuple[str, _Pair]]
     maps: list[str]
 
 
 @functools.cache
-def _plan(cls: type, descriptor: Descriptor) -> _Plan:
+def _pair(cls: type, descriptor: Descriptor) -> _Pair:
     """Match the two, field by field."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
     if odd := fields.keys() ^ descriptor.fields_by_name.keys():
@@ -144,7 +151,8 @@ def _plan(cls: type, descriptor: Descriptor) -> _Plan:
             _add(plan, fields[name], hints[name], wire)
         except (KeyError, TypeError) as error:
             raise TypeError(f"{cls.__name__}.{name} does not match its message: {error}") from error
-    return plan
+    write, read = _writer(plan), _reader(plan)
+    return _Pair(_writes_once(write), _reads_once(read)) if cls in _SHARED else _Pair(write, read)
 
 
 def _add(plan: _Plan, field: "dataclasses.Field[Any]", hint: object, wire: FieldDescriptor) -> None:
@@ -158,7 +166,7 @@ def _add(plan: _Plan, field: "dataclasses.Field[Any]", hint: object, wire: Field
     match typing.get_origin(hint), typing.get_args(hint):
         case builtin, (item, _) if builtin is tuple and dataclasses.is_dataclass(item):
             _expect(wire.is_repeated, "it is not repeated")
-            plan.message_lists.append((name, _plan(typing.cast(type, item), wire.message_type)))
+            plan.message_lists.append((name, _pair(typing.cast(type, item), wire.message_type)))
         case builtin, (item, _) if builtin is tuple:
             _expect(wire.is_repeated and wire.type == _SCALARS[item], "it is not repeated, or of another type")
             plan.lists.append(name)
@@ -171,7 +179,7 @@ def _add(plan: _Plan, field: "dataclasses.Field[Any]", hint: object, wire: Field
                 plan.absent[name] = None
             elif field.default_factory is not dataclasses.MISSING:  # an older peer does not know the field
                 plan.absent[name] = field.default_factory()
-            plan.messages.append((name, _plan(typing.cast(type, hint), wire.message_type), name not in plan.absent))
+            plan.messages.append((name, _pair(typing.cast(type, hint), wire.message_type)))
         case _ if isinstance(hint, type) and issubclass(hint, StrEnum):
             _expect(not wire.has_presence, "an enum is absent when it is its zero, not by `optional`")
             if field.default is not dataclasses.MISSING:  # an older peer does not know the field
@@ -211,90 +219,156 @@ def _enum_tables(cls: type[StrEnum], wire: EnumDescriptor) -> tuple[dict[StrEnum
     return numbers, {number: member for member, number in numbers.items()}
 
 
+# ---- two functions for each plan
+
+
+def _writer(plan: _Plan) -> Callable[[object, Message], None]:
+    """Make what writes each field. `at` names the one at hand, for whoever is told what is wrong with it."""
+    lines = ["at = ''", "try:"]
+    known: dict[str, object] = {"write_all": _write_all, "refuse": _refuse}
+    for name in plan.plain:
+        lines += [f"    at = '{name}'", f"    message.{name} = value.{name}"]
+    for name in plan.optional:
+        lines += [f"    at, part = '{name}', value.{name}", f"    if part is not None: message.{name} = part"]
+    for name, numbers, _ in plan.enums:
+        known[f"numbers_{name}"] = numbers
+        lines += [f"    message.{name} = numbers_{name}[value.{name}]"]
+    for name, pair in plan.messages:
+        known[f"write_{name}"] = pair.write
+        lines += [f"    at, part = '{name}', value.{name}", "    if part is not None:"]
+        lines += [f"        message.{name}.SetInParent()", f"        write_{name}(part, message.{name})"]
+    for name in plan.lists:
+        lines += [f"    at, part = '{name}', value.{name}", f"    if part: message.{name}.extend(part)"]
+    for name, pair in plan.message_lists:
+        known[f"write_{name}"] = pair.write
+        lines += [f"    at, part = '{name}', value.{name}"]
+        lines += [f"    if part: write_all(part, message.{name}, write_{name})"]
+    for name in plan.maps:
+        lines += [f"    at, part = '{name}', value.{name}", f"    if part: message.{name}.update(part)"]
+    lines += ["    return", "except ValueError as error:", "    refuse(error, at)"]
+    return _function("value, message", lines, known)
+
+
+def _reader(plan: _Plan) -> Callable[[Message], object]:
+    """Make what reads each field; `at` names the one at hand, as in `_writer`."""
+    lines = ["at = ''", "try:"]
+    known: dict[str, object] = {
+        "cls": plan.cls,
+        "ProtocolError": ProtocolError,
+        "isfinite": math.isfinite,
+        "read_all": _read_all,
+        "unknown": _unknown,
+        **{f"absent_{name}": value for name, value in plan.absent.items()},
+    }
+    its = {name: f"message.{name}" for name in plan.plain}
+    its |= {name: f"message.{name} if message.HasField('{name}') else absent_{name}" for name in plan.optional}
+    its |= {name: f"tuple(message.{name}) if message.{name} else ()" for name in plan.lists}
+    its |= {name: f"dict(message.{name})" for name in plan.maps}
+    for name in plan.floats:
+        lines += [f"    at, its_{name} = '{name}', {its[name]}"]
+        lines += [f"    if its_{name} is not None and not isfinite(its_{name}):"]
+        lines += ["        raise ProtocolError('is not a finite number')"]
+        its[name] = f"its_{name}"
+    for name, _, members in plan.enums:
+        known[f"members_{name}"] = members | ({0: plan.absent[name]} if name in plan.absent else {})
+        lines += [f"    at, its_{name} = '{name}', members_{name}.get(message.{name})"]
+        lines += [f"    if its_{name} is None: unknown(message.{name}, members_{name})"]
+        its[name] = f"its_{name}"
+    for name, pair in plan.messages:
+        known[f"read_{name}"] = pair.read
+        without = f"its_{name} = absent_{name}" if name in plan.absent else "raise ProtocolError('is missing')"
+        lines += [f"    at = '{name}'", f"    if message.HasField('{name}'): its_{name} = read_{name}(message.{name})"]
+        lines += [f"    else: {without}"]
+        its[name] = f"its_{name}"
+    for name, pair in plan.message_lists:
+        known[f"read_{name}"] = pair.read
+        lines += [
+            f"    at = '{name}'",
+            f"    its_{name} = read_all(message.{name}, read_{name}) if message.{name} else ()",
+        ]
+        its[name] = f"its_{name}"
+    # Not by the class itself: a call with names of arguments takes three times as long as this.
+    known["new"] = object.__new__
+    lines += ["    made = new(cls)"]
+    for name, value in its.items():
+        known[f"set_{name}"] = vars(plan.cls)[name].__set__
+        lines += [f"    set_{name}(made, {value})"]
+    lines += ["    return made", "except ProtocolError as error:", "    raise error.within(at) from None"]
+    return _function("message", lines, known)
+
+
+def _function(parameters: str, lines: list[str], known: dict[str, object]) -> Callable[..., Any]:
+    """Make a function of lines of source, in which the names in `known` have these values."""
+    body = "\n    ".join(lines)
+    exec(f"def made({parameters}):\n    {body}", known)  # noqa: S102 - of fields' names in our own messages, no others
+    return typing.cast(Callable[..., Any], known["made"])
+
+
 # ---- the work
 
 
-def _write(value: object, message: Message, plan: _Plan) -> None:
-    name = ""
+def _write_all(values: Iterable[object], messages: Any, write: Callable[[object, Message], None]) -> None:
+    done = 0
     try:
-        for name in plan.plain:
-            setattr(message, name, getattr(value, name))
-        for name in plan.optional:
-            if (scalar := getattr(value, name)) is not None:
-                setattr(message, name, scalar)
-        for name, numbers, _ in plan.enums:
-            setattr(message, name, numbers[getattr(value, name)])
-        for name, inner, _ in plan.messages:
-            if (part := getattr(value, name)) is not None:
-                message_part = getattr(message, name)
-                message_part.SetInParent()
-                if inner.cls in _SHARED:
-                    message_part.CopyFrom(_shared(part, message_part, inner))
-                else:
-                    _write(part, message_part, inner)
-        for name in plan.lists:
-            getattr(message, name).extend(getattr(value, name))
-        for field, inner in plan.message_lists:
-            add = getattr(message, field).add
-            for index, item in enumerate(getattr(value, field)):
-                name = f"{field}[{index}]"
-                _write(item, add(), inner)
-        for name in plan.maps:
-            getattr(message, name).update(getattr(value, name))
+        for done, value in enumerate(values):  # noqa: B007 - how many were written tells which is wrong
+            write(value, messages.add())
     except ProtocolError as error:
+        raise error.within(f"[{done}]") from error.__cause__
+
+
+def _read_all(messages: Iterable[Message], read: Callable[[Message], object]) -> tuple[object, ...]:
+    items: list[object] = []
+    try:
+        for message in messages:
+            items.append(read(message))  # noqa: PERF401 - how many were read tells which is wrong
+    except ProtocolError as error:
+        raise error.within(f"[{len(items)}]") from None
+    return tuple(items)
+
+
+def _refuse(error: ValueError, name: str) -> NoReturn:
+    """Say why the field `name` cannot be written."""
+    if isinstance(error, ProtocolError):
         raise error.within(name) from error.__cause__
-    except UnicodeEncodeError as error:
+    if isinstance(error, UnicodeEncodeError):
         raise ProtocolError("has bytes that are not Unicode text; remove or encode them", name) from error
-    except ValueError as error:
-        raise ProtocolError(f"cannot be sent: {error}", name) from error
+    raise ProtocolError(f"cannot be sent: {error}", name) from error
 
 
-def _shared(value: object, like: Message, plan: _Plan) -> Message:
-    """Give the message of a value, like `like`: the one made before if it is among the last few."""
-    kept = _KEPT.get(id(value))
-    if kept is None:
-        made = type(like)()
-        _write(value, made, plan)
-        while len(_KEPT) >= _KEPT_LIMIT:
-            _KEPT.pop(next(iter(_KEPT)), None)
-        kept = _KEPT[id(value)] = value, made
-    return kept[1]
+def _unknown(number: int, members: dict[int, StrEnum]) -> NoReturn:
+    kind = type(next(iter(members.values()))).__name__
+    raise ProtocolError(f"{number} is no {kind} known to this version")
 
 
-def _read(message: Message, plan: _Plan) -> object:
-    values = plan.absent.copy()
-    name = ""
-    try:
-        for name in plan.plain:
-            values[name] = getattr(message, name)
-        for name in plan.optional:
-            if message.HasField(name):
-                values[name] = getattr(message, name)
-        for name in plan.floats:
-            if (number := values[name]) is not None and not math.isfinite(typing.cast(float, number)):
-                raise ProtocolError("is not a finite number")
-        for name, _, members in plan.enums:
-            if name in plan.absent and not getattr(message, name):
-                continue
-            if (member := members.get(getattr(message, name))) is None:
-                kind = type(next(iter(members.values()))).__name__
-                raise ProtocolError(f"{getattr(message, name)} is no {kind} known to this version")
-            values[name] = member
-        for name, inner, required in plan.messages:
-            if message.HasField(name):
-                values[name] = _read(getattr(message, name), inner)
-            elif required:
-                raise ProtocolError("is missing")
-        for name in plan.lists:
-            values[name] = tuple(getattr(message, name))
-        for field, inner in plan.message_lists:
-            items: list[object] = []
-            for index, item in enumerate(getattr(message, field)):
-                name = f"{field}[{index}]"
-                items.append(_read(item, inner))
-            values[field] = tuple(items)
-        for name in plan.maps:
-            values[name] = dict(getattr(message, name))
-    except ProtocolError as error:
-        raise error.within(name) from None
-    return plan.cls(**values)
+def _writes_once(write: Callable[[object, Message], None]) -> Callable[[object, Message], None]:
+    """Have a value that was among the last few copied from the message made then."""
+    kept: dict[int, tuple[object, Message]] = {}  # with the value, so that no other one has its id
+
+    def copy(value: object, message: Message) -> None:
+        known = kept.get(id(value))
+        if known is None:
+            made = type(message)()
+            write(value, made)
+            known = _keep(kept, id(value), (value, made))
+        message.CopyFrom(known[1])
+
+    return copy
+
+
+def _reads_once(read: Callable[[Message], object]) -> Callable[[Message], object]:
+    """Have a message that was among the last few give the value made then."""
+    kept: dict[bytes, object] = {}
+
+    def find(message: Message) -> object:
+        said = message.SerializeToString(deterministic=True)
+        known = kept.get(said)
+        return _keep(kept, said, read(message)) if known is None else known
+
+    return find
+
+
+def _keep(kept: dict[K, T], key: K, value: T) -> T:
+    while len(kept) >= _KEPT_LIMIT:
+        kept.pop(next(iter(kept)), None)
+    kept[key] = value
+    return value

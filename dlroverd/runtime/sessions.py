@@ -34,8 +34,9 @@ _DOUBTFUL_BEATS = 2
 _MOST_AWAY_S = 600.0
 _OUTPUT_REQUESTS = 100
 # How long what nobody waits for is held back: while thousands of nodes are told of a world, each message that none of
-# them waits for makes the last one wait. Less than half of the time after which an agent misses an acknowledgement.
-LEISURE_S = 2.0
+# them waits for makes the last one wait. An acknowledgement: less than half of the time after which an agent misses it.
+# That ranks may be forgotten: as long as it takes to form the next world of a large gang, which says so too.
+LEISURE_S, FORGET_S = 2.0, 5.0
 # A beat costs the daemon a quarter of a millisecond: of 10,000 nodes at 1 s that is more than a processor. Who has
 # that many sets a longer `unreachable_after`, and gets fewer beats.
 _MOST_BEAT_INTERVAL_S = 5.0
@@ -65,7 +66,8 @@ class Session:
         self._acked = -1
         self._unhurried: Desired | None = None
         self._durable = -1
-        self._leisure: asyncio.TimerHandle | None = None
+        self._acknowledging: asyncio.TimerHandle | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
         self._asked_at = 0.0
         self._requests: list[LogRequest] = []
         self._ended = False
@@ -80,12 +82,13 @@ class Session:
         self._wake.set()
 
     def send_at_leisure(self, wanted: Desired) -> None:
-        """Send a desired state within LEISURE_S: its agent has nothing to do at once."""
+        """Send a desired state within FORGET_S: its agent has nothing to do for it but to forget."""
         if self._desired is not None:  # in place of the one that waits
             self.send(wanted)
-        else:
-            self._unhurried = self.told = replace(wanted, audit=self._audit)
-            self._hold_back()
+            return
+        self._unhurried = self.told = replace(wanted, audit=self._audit)
+        if self._forgetting is None:
+            self._forgetting = asyncio.get_running_loop().call_later(FORGET_S, self._have_forgotten)
 
     def audit(self, wanted: Desired) -> None:
         """Send a desired state, unless a newer one was sent, and have the agent tell all that it sees."""
@@ -120,7 +123,8 @@ class Session:
     def acknowledge_at_leisure(self, version: int) -> None:
         """Say so within LEISURE_S, unless a newer version is durable by then."""
         self._durable = version
-        self._hold_back()
+        if self._acknowledging is None:
+            self._acknowledging = asyncio.get_running_loop().call_later(LEISURE_S, self._have_acknowledged)
 
     def request(self, wanted: LogRequest) -> None:
         """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
@@ -129,18 +133,14 @@ class Session:
         self._requests.append(wanted)
         self._wake.set()
 
-    def _hold_back(self) -> None:
-        if self._leisure is None:
-            self._leisure = asyncio.get_running_loop().call_later(LEISURE_S, self._catch_up)
-
-    def _catch_up(self) -> None:
-        self._leisure = None
+    def _have_forgotten(self) -> None:
+        self._forgetting = None
         if self._unhurried is not None:
-            self._desired, self._unhurried = self._unhurried, None
-            self._beats_behind = 0
-        if self._durable >= 0:
-            self._acked, self._durable = self._durable, -1
-        self._wake.set()
+            self.send(self._unhurried)
+
+    def _have_acknowledged(self) -> None:
+        self._acknowledging = None
+        self.acknowledge(self._durable)
 
     @property
     def ended(self) -> bool:

@@ -109,7 +109,7 @@ class AgentCore:
         return Observed(
             version=self.version,
             position=self.followed.position,
-            ranks=tuple(self._ranks[key].seen for key in sorted(self._ranks)),
+            ranks=tuple([rank.seen for rank in self._ranks.values()]),
             checks=self._found.checks,
             suspects=self._found.suspects,
             devices=self._found.devices,
@@ -195,7 +195,7 @@ class AgentCore:
 
     def _recover(self, ranks: tuple[RankObservation, ...]) -> None:
         for seen in ranks:
-            self._ranks[seen.key] = _Rank(seen, started=True)
+            self._list(_Rank(seen, started=True))
             if seen.state is not RankState.GONE:
                 self._leases.note(seen.key, self.followed.held.jobs)
             self._fence(seen.key.gang_key, seen.key.round - 1)
@@ -226,7 +226,7 @@ class AgentCore:
         before = self._comparison.found
         recorded = {key: rank.seen for key, rank in self._ranks.items() if not rank.stray}
         for seen in self._comparison.take(item, recorded, self._over, actions):
-            self._ranks[seen.key] = _Rank(seen, started=True, stray=True)
+            self._list(_Rank(seen, started=True, stray=True))
             self.version += 1
         self.version += self._comparison.found != before
         if isinstance(item, Surveyed) and item.file:
@@ -280,8 +280,7 @@ class AgentCore:
         """Stop every rank of a gang up to and including the round `last`, and never start one."""
         gang = last.gang_key
         self._fence(gang, last.round)
-        for key in sorted(self._ranks):
-            rank = self._ranks[key]
+        for key, rank in list(self._ranks.items()):
             if key.gang_key != gang or key.round > last.round or rank.gone:
                 continue
             if not rank.started:
@@ -291,6 +290,13 @@ class AgentCore:
                 rank.stop = times
                 actions.append(EndLeft(key) if rank.stray else Stop(key, *times, reason))
 
+    def _list(self, rank: _Rank) -> None:
+        """Make a rank known, in the order of keys, in which each report tells of all of them."""
+        last = next(reversed(self._ranks), rank.seen.key)
+        self._ranks[rank.seen.key] = rank
+        if rank.seen.key < last:
+            self._ranks = {key: self._ranks[key] for key in sorted(self._ranks)}
+
     def _drop(self, key: RankKey) -> None:
         del self._ranks[key]
         self._leases.drop(key)
@@ -298,17 +304,13 @@ class AgentCore:
     def _forget(self, desired: Desired, actions: list[Action]) -> None:
         assigned = {each.round for each in desired.assignments}
         buried = {each.round.gang_key: each.round.round for each in desired.tombstones}
-        for key in sorted(self._ranks):
-            rank = self._ranks[key]
+        for key, rank in list(self._ranks.items()):
             if key.round_key in assigned or key.round <= buried.get(key.gang_key, -1):
                 continue
-            if not rank.started:
+            if not rank.started or rank.gone:
                 self._drop(key)
                 self.version += 1
-            elif rank.gone:
-                self._drop(key)
-                self.version += 1
-                actions.append(Forget(key))
+                actions += [Forget(key)] if rank.started else []
         named = {key.gang_key for key in self._ranks} | {each.gang_key for each in assigned} | buried.keys()
         for gang in sorted(self._fences.keys() - named):
             self._past[gang] = self._fences.pop(gang)
@@ -323,13 +325,13 @@ class AgentCore:
             for key in assignment.ranks():
                 if key not in self._ranks:
                     seen = RankObservation(key=key, state=RankState.ASSIGNED)
-                    self._ranks[key] = _Rank(seen, started=False)
+                    self._list(_Rank(seen, started=False))
                     self._leases.note(key, self.followed.held.jobs)
                     self.version += 1
 
     def _start(self, now: float, actions: list[Action]) -> None:
         """Start what is assigned and new, but no round beside another one of its gang, and none without its lease."""
-        if not self._told:
+        if not self._told or all(rank.started for rank in self._ranks.values()):
             return
         alive = {(key.gang_key, key.round) for key in self._alive()}
         specs = {each.job: each.spec for each in self.followed.held.jobs}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from dlroverd.core.classify.table import classify, succeeded
+from dlroverd.core.classify.table import classify, explain, succeeded
 from dlroverd.core.records import RankRecord
-from dlroverd.model.fault import Cause, CauseKind
+from dlroverd.model.fault import Cause, CauseKind, ExitInfo
 
 # How good the evidence is that an end is a fault of its own, best first. What is listed nowhere is what a rank said of
 # itself. Network errors are mostly, and lost peers always, what survivors see; what we stopped is never a cause.
@@ -50,7 +50,7 @@ def blames_node(cause: Cause) -> float:
 
 def is_echo(cause: Cause) -> bool:
     """Whether an end is only what a survivor sees of a fault elsewhere."""
-    return _evidence(cause) >= _NETWORK
+    return _evidence(cause.kind, cause.exit) >= _NETWORK
 
 
 def attribute(ranks: Iterable[RankRecord]) -> tuple[Cause | None, tuple[Cause, ...]]:
@@ -59,20 +59,21 @@ def attribute(ranks: Iterable[RankRecord]) -> tuple[Cause | None, tuple[Cause, .
     The best evidence comes first, among equals the first in time. Returns (None, ()) when none failed. At most 64
     victims are kept, first ones first.
     """
-    failed = [(rank, classify(rank, rank.exit)) for rank in ranks if rank.exit is not None and not succeeded(rank.exit)]
-    behind = _clocks(rank for rank, _ in failed)
-    failed.sort(key=lambda each: (_evidence(each[1]), _ended(each[0], behind), each[0].key.rank))
-    causes = [cause for _, cause in failed]
-    if not causes or causes[0].kind is CauseKind.STOPPED:
-        return None, ()
-    victims = [cause for cause in causes[1:] if cause.kind is not CauseKind.STOPPED]
-    return causes[0], tuple(victims[:_MOST_VICTIMS])
+    ended = [(rank, rank.exit) for rank in ranks if rank.exit is not None and not succeeded(rank.exit)]
+    behind = _clocks(rank for rank, _ in ended)
+    # Most were stopped, and are no cause: of those no more is made.
+    kinds = ((rank, exit_, explain(exit_)[0].kind) for rank, exit_ in ended)
+    failed = [each for each in kinds if each[2] is not CauseKind.STOPPED]
+    failed.sort(key=lambda each: (_evidence(each[2], each[1]), _ended(each[0], behind), each[0].key.rank))
+    causes = [classify(rank, exit_) for rank, exit_, _ in failed[: 1 + _MOST_VICTIMS]]
+    return (causes[0], tuple(causes[1:])) if causes else (None, ())
 
 
-def _evidence(cause: Cause) -> int:
-    if cause.exit is not None and cause.exit.result == "oom-kill":
+def _evidence(kind: CauseKind, exit_: ExitInfo | None) -> int:
+    """Say how good the evidence of an end is, by its kind; the kernel's word is proof."""
+    if exit_ is not None and exit_.result == "oom-kill":
         return _PROVEN
-    return _EVIDENCE.get(cause.kind, _SAID)
+    return _EVIDENCE.get(kind, _SAID)
 
 
 def _clocks(ranks: Iterable[RankRecord]) -> dict[str, float]:

@@ -176,4 +176,4 @@ def ranks_adopted(s: State, e: ev.RanksAdopted) -> None:
     )
     for local, seen in enumerate(e.ranks):
         blank = RankRecord(key=seen.key, local_rank=local, node=e.node, state=seen.state)
-        s.put(s.ranks, seen.key, observed(blank, seen))
+        s.put(s.ranks, seen.key, observed(blank, seen, 0.0))

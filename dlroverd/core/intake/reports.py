@@ -27,15 +27,15 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     stale: dict[GangKey, int] = {}
     orphans: list[RankKey] = []
     for seen in observed.ranks:
-        listed.add(seen.key)
-        gang = turn.state.gangs.get(seen.key.gang_key)
         rank = turn.state.ranks.get(seen.key)
         if rank is not None and rank.node == node:
+            if rank.state is not RankState.GONE:
+                listed.add(rank.key)
             if _is_news(rank, seen):
                 news.append(seen)
         elif seen.state is RankState.GONE:
             continue
-        elif gang is not None and _is_over(gang, seen.key.round):
+        elif (gang := turn.state.gangs.get(seen.key.gang_key)) is not None and _is_over(gang, seen.key.round):
             stale[gang.key] = max(stale.get(gang.key, 0), seen.key.round)
         else:
             orphans.append(seen.key)
@@ -43,7 +43,7 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _note_stuck(turn, node, observed)
     _bury_stale(turn, node, stale)
     audit.told(turn, node, observed)
-    missing = _missing(turn, node, observed.position, listed)
+    missing = _missing(turn, node, observed.position, listed) if len(listed) < _left_on(turn, node) else []
     audit.not_listed(turn, node, missing)
     news.extend(missing)
     _note_ranks(turn, node, news)
@@ -137,8 +137,14 @@ def _gangs_on(turn: Turn, node: str) -> list[GangRecord]:
     return [state.gangs[key] for key in sorted(state.node_gangs.get(node, ()))]
 
 
+def _left_on(turn: Turn, node: str) -> int:
+    """Count the ranks on a node that are not seen gone."""
+    state = turn.state
+    return sum(state.left[key][node] for key in state.node_gangs.get(node, ()) if key in state.left)
+
+
 def _missing(turn: Turn, node: str, position: int, listed: set[RankKey]) -> list[RankObservation]:
-    """Ranks that the agent, by the position it had applied, should list and does not."""
+    """Ranks not seen gone that the agent, by the position it had applied, should list and does not."""
     missing = []
     for gang in _gangs_on(turn, node):
         tombstone = turn.state.tombstones.get((node, gang.key))
@@ -178,10 +184,11 @@ def _note_ranks(turn: Turn, node: str, news: list[RankObservation]) -> None:
     for seen in news:
         key = seen.key.gang_key
         turn.touch(key)
+        if seen.state not in _ENDED or turn.state.gangs[key].state not in LIVE_GANG:
+            continue
         exit_ = turn.state.ranks[seen.key].exit
-        if seen.state in _ENDED and not succeeded(exit_) and turn.state.gangs[key].state in LIVE_GANG:
-            began_at = exit_.exited_at if exit_ is not None else turn.now
-            faults.fail_gang(turn, key, began_at, None)
+        if not succeeded(exit_):
+            faults.fail_gang(turn, key, exit_.exited_at if exit_ is not None else turn.now, None)
 
 
 def _clear_tombstones(turn: Turn, node: str, observed: Observed, position: int) -> None:

@@ -150,6 +150,8 @@ def lose(turn: Turn, node: NodeRecord, reason: str) -> None:
 
 def lost_under(turn: Turn, gang: GangRecord) -> Cause | None:
     """Name the lost node that a stopped world leaves a rank on, if there is one: its peers died of that."""
+    if turn.state.silent.isdisjoint(gang.nodes):
+        return None
     for rank in turn.state.world(gang):
         node = turn.state.nodes[rank.node]
         if rank.state is not RankState.GONE and node.state is NodeState.LOST:

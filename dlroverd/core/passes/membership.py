@@ -59,7 +59,7 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
     none_ended = unended == sum(state.tally.get(gang.key, Counter()).values())
     if unended and not ending and (none_ended or leases.length_s(state, gang.key)):
         return
-    exits = [rank.exit for rank in state.world(gang)]
+    exits = (rank.exit for rank in state.world(gang))
     if all(exit_ is not None and exit_.code == 0 and not exit_.requested for exit_ in exits):
         _succeed(turn, gang)
     else:
