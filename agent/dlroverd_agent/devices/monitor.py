@@ -263,7 +263,7 @@ _BLOCKED = (
 
 def _identity(reading: DeviceReading) -> DeviceReading:
     """Give what does not change of a device."""
-    return DeviceReading(uuid=reading.uuid, model=reading.model, memory_bytes=reading.memory_bytes, nodes=reading.nodes)
+    return replace(reading, lost="", processes=(), busy=None, memory_used_bytes=None, celsius=None, watts=None)
 
 
 def _state(uuid: str, reading: DeviceReading | None, foreign: list[str]) -> DeviceObservation:
