@@ -116,7 +116,7 @@ def test_fleet_survives_a_fresh_seed(number: int, request: pytest.FixtureRequest
 
 
 def test_fleet_survives_a_seed_that_found_a_fault() -> None:
-    """A delayed restart fell due while more of its job was being stopped: the daemon spun, and the deadline was lost."""
+    """A delayed restart fell due while more of its job was being stopped: the daemon spun, its deadline was lost."""
     assert Simulation(439757995, hours=HOURS).run().restarts
 
 
