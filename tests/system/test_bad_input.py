@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.fleet import SCRIPTS, Fleet, dlroverctl, gang
+from tests.system.fleet import SCRIPTS, Fleet, dlroverctl, gang, pids
 
 STEPS = str(SCRIPTS / "steps.py")
 DEFAULT = ("--python", sys.executable)
@@ -25,7 +25,7 @@ def here(fleet: Callable[..., Fleet]) -> Iterator[Fleet]:
     before = made.until_stepping(bystander)
     yield made
     after = made.client.job(bystander)
-    assert (after.state, gang(after).ranks) == ("running", gang(before).ranks)
+    assert (after.state, gang(after).round, pids(after)) == ("running", 1, pids(before))
 
 
 @pytest.mark.parametrize(
