@@ -1,0 +1,67 @@
+"""How ranks agree on a plan, and on what to load: through a store, so that one that does not come breaks nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+
+
+class AbsentError(Exception):
+    """A rank did not come in time; one sentence."""
+
+
+class Meeting:
+    """The ranks of this run. Made by all of them together; nothing after that is a collective.
+
+    `token` (16 bytes) is the run's own, equal on all ranks.
+    """
+
+    def __init__(self) -> None:
+        together = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+        self.token = uuid.uuid4().bytes
+        self._store: dist.TCPStore | None = None
+        if together:
+            self._open()
+
+    def tell(self, key: str, value: bytes) -> None:
+        """Leave a value for the others."""
+        if self._store:
+            self._store.set(key, value)  # type: ignore[arg-type] # bytes are well
+
+    def told(self, key: str) -> bool:
+        """Say whether a value has been left. One question to rank 0's store."""
+        return bool(self._store and self._store.check([key]))
+
+    def hear(self, keys: Sequence[str], within: float, what: str) -> list[bytes]:
+        """Give the values left under keys, waiting for them. Raises AbsentError: what does not come is `what`."""
+        assert self._store  # noqa: S101 - one rank alone has nobody to hear
+        try:
+            self._store.wait(list(keys), timedelta(seconds=within))
+        except RuntimeError as error:
+            raise AbsentError(f"{what} did not come within {within:g} s") from error
+        return [bytes(self._store.get(key)) for key in keys]
+
+    def exchange(self, name: str, value: bytes, within: float) -> list[bytes]:
+        """Give every rank's value, in rank order. `name` is used once. Raises AbsentError."""
+        if not self._store:
+            return [value]
+        self.tell(f"{name}/{self.rank}", value)
+        return self.hear([f"{name}/{rank}" for rank in range(self.world)], within, f"some rank's word on {name}")
+
+    def _open(self) -> None:
+        """Let rank 0 serve a store of our own and tell the others where; the only collective there is."""
+        told: list[Any] = [None]
+        if self.rank == 0:
+            self._store = dist.TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False)
+            told = [(os.environ.get("MASTER_ADDR") or socket.gethostname(), self._store.port, self.token)]
+        dist.broadcast_object_list(told, src=0)
+        if self.rank:
+            host, port, self.token = told[0]
+            self._store = dist.TCPStore(host, port, is_master=False, wait_for_workers=False)
