@@ -26,6 +26,9 @@ _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14
 _STEP = 4 << 20
 
 
+Threads = ThreadPoolExecutor
+
+
 class Memory:
     """The vault's memory in this process."""
 
@@ -120,7 +123,7 @@ class Arena:
         step: Step,
         planner: DefaultSavePlanner,
         blobs: Sequence[bytes],
-        threads: ThreadPoolExecutor | None,
+        threads: Threads | None,
     ) -> None:
         """Fill a claimed slot, and say so last."""
         base = self._slot_at(slot)
@@ -135,11 +138,12 @@ class Arena:
         layout.set_state(self._memory, slot, layout.COMPLETE)
         self.latest = slot
 
-    def _copy(self, slot: int, planner: DefaultSavePlanner, threads: ThreadPoolExecutor | None) -> None:
+    def _copy(self, slot: int, planner: DefaultSavePlanner, threads: Threads | None) -> None:
         targets = self._targets.get(slot) or self._views(slot)
         self._targets[slot] = targets
         sources = [planner.resolve_data(item) for item in self.agreed.items[: len(targets)]]
-        pairs = list(zip(targets, sources))  # noqa: B905 - Python 3.9
+        both = zip(targets, sources)  # noqa: B905 - Python 3.9
+        pairs = [(target, source) for target, source in both if isinstance(source, torch.Tensor)]
         with torch.no_grad():
             if threads is None:
                 for target, source in pairs:
@@ -200,7 +204,7 @@ def blob(memory: memoryview, entry: layout.Entry, number: int) -> bytes:
     return bytes(memory[entry.blobs_at + at : entry.blobs_at + at + length])
 
 
-def threads_for(ranks: int) -> ThreadPoolExecutor | None:
+def threads_for(ranks: int) -> Threads | None:
     """Give the threads that copy: none where torch itself uses several, or where there is one CPU for each rank."""
     count = min(4, len(os.sched_getaffinity(0)) // max(1, ranks))
     return (

@@ -250,7 +250,7 @@ class Checkpointer:
         return slot, time.monotonic() - begun
 
     def _settle(self, arena: _slots.Arena) -> None:
-        """Let go of older arenas, once every rank must have a step in its new one: it began the second save after that."""
+        """Let go of older arenas at the second save into a new one: ranks that train together have the first then."""
         self._whole += 1
         if self._whole == 2:
             try:

@@ -74,9 +74,8 @@ class Restorer:
     def _try(self, source: Source, state: dict[str, Any], parts: dict[Save, list[Part]]) -> str:
         """Load from one source; say what is wrong with it, or nothing."""
         if source.save:
-            return self._told(
-                lambda: dcp.load(state, storage_reader=MemoryReader(parts.get(source.save, [])), no_dist=True)
-            )
+            found = parts.get(source.save, [])
+            return self._told(lambda: dcp.load(state, storage_reader=MemoryReader(found), no_dist=True))
         there = stored.read(source.name)
         if not there:
             return f"{source.name} has no manifest that fits"

@@ -1,4 +1,4 @@
-"""Start a vault: `python -I -S .../dlroverd_train/vault/__main__.py --folder F --memory BYTES`; needs no installation."""
+"""Start a vault: `python -I -S .../vault/__main__.py --folder F --memory BYTES`; it needs no installation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import argparse
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlroverd_train.vault.server import Server
 
 
 def main() -> None:
@@ -27,13 +31,18 @@ def main() -> None:
     server = Server(
         options.folder, options.memory, ranks=options.ranks, streams=options.streams, warm=options.warm
     )  # fmt: skip
-    signal.signal(signal.SIGTERM, lambda *_: (server.close(), os._exit(0)))
+    signal.signal(signal.SIGTERM, lambda *_: end(server))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is meant for the training
     if options.ready is not None:
         os.close(options.ready)
     server.serve(options.linger)
+    end(server)
+
+
+def end(server: Server) -> None:
+    """End at once: whatever still writes, writes to staging."""
     server.close()
-    os._exit(0)  # whatever still writes is not waited for: it writes to staging
+    os._exit(0)
 
 
 if __name__ == "__main__":

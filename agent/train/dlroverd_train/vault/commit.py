@@ -24,8 +24,8 @@ _POLL = 0.02
 _STAGING = re.compile(r"\.staging-\d+-([0-9a-f]+)-\d+")
 _LONG = b"\x8a\x08"  # pickle's LONG1 of eight bytes
 MARK = 0x6D61_726B << 32
-"""Where a blob lies is not known when `.metadata` is made; MARK + 2 n stands for blob n's offset, MARK + 2 n + 1 for its
-length. Pickle writes such a number as ten bytes, which are replaced here."""
+"""Where a blob lies is not known when `.metadata` is made: MARK + 2 n stands for the offset of blob n, the next number
+for its length. Pickle writes such a number as ten bytes, which are replaced here."""
 
 
 class NotPersistedError(Exception):

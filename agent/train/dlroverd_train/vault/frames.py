@@ -1,4 +1,4 @@
-"""Messages on the vault's socket: four bytes of length, then that many bytes of JSON; descriptors come with the length."""
+"""Messages on the vault's socket: four bytes of length, then as many of JSON; descriptors come with the length."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The head of an arena: plain integers that say which slot holds a whole step.
 
-An arena is a range of the vault's memory that belongs to one rank and one plan: a page of head, the plan, the slots. All
-numbers are little-endian. A slot is believed only while its state word says COMPLETE and its entry fits its checksum;
+An arena is a range of the vault's memory that belongs to one rank and one plan: a page of head, the plan, the slots.
+All numbers are little-endian. A slot is believed only while its state word says so and its entry fits its checksum;
 readers copy the entry first and look at the word again afterwards. Whoever is killed in the middle of a write leaves
 a slot that says WRITING, and nobody believes it.
 
 The state word belongs to the rank, the frozen word to the vault, which counts there who reads the slot. A rank that
-wants a slot says CLAIMED (what is in it is still whole), then looks at the frozen word; the vault raises the frozen word,
-then looks at the state. So at least one of them sees the other.
+wants a slot says CLAIMED (what is in it is still whole), then looks at the frozen word; the vault raises the frozen
+word, then looks at the state. So at least one of them sees the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGE = 4096
 MOST_SLOTS = 3
 EMPTY, WRITING, CLAIMED, COMPLETE = range(4)
 
-Buffer = Union[bytearray, memoryview]
+Buffer = Union[bytearray, memoryview]  # noqa: UP007 - Python 3.9
 
 _HEAD = struct.Struct("<8sIIIIQ16sI")
 _ENTRY = struct.Struct("<qQ16s16sQQQQQI")
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     """One whole step. Offsets are bytes from the start of the arena.
 
     `timeline` names the run of ranks that wrote it and `sequence` counts that run's saves: equal on all ranks for one
-    save, and never equal for two. The `tensors` bytes belong into the rank's file, then `owned` bytes of the `blobs`: those
+    save, and never equal for two. The `tensors` bytes belong into the rank's file, then `owned` of the `blobs`: those
     behind the table of their places. `table_checksum` is that table's.
     """
 

@@ -183,8 +183,7 @@ def _freeze(part: Part, step: int) -> layout.Entry:
     raise commit.NotPersistedError(f"the memory of rank {part.rank} does not hold step {step} any more")
 
 
-def _sentence(save: commit.Save, error: Exception) -> str:
+def _sentence(save: commit.Save, error: commit.NotPersistedError | OSError) -> str:
     if isinstance(error, commit.NotPersistedError):
         return str(error)
-    assert isinstance(error, OSError)
     return f"step {save.step} was not persisted: {error.filename or save.path}: {error.strerror or error}"

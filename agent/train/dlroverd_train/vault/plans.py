@@ -1,7 +1,7 @@
-"""The plan of an arena, as the rank writes it behind the head: a JSON object, then torch's `.metadata` on one rank a node.
+"""The plan of an arena, which the rank writes behind the head: a JSON object, and on a node's first rank `.metadata`.
 
-Every rank of a plan holds the same digest. `tensors` and `blobs` say what lies in a slot and where; those of a rank that
-go into its file come first.
+Every rank of a plan holds the same digest. `tensors` and `blobs` say what lies in a slot and where; those that go into
+the rank's file come first.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Pool:
         return sum(self._taken.values())
 
     def take(self, size: int, near: int = 0) -> int:
-        """Give the offset of a new range, its first page zeroed, behind `near` if one is free there; raises FullError."""
+        """Give the offset of a new range, its first page zeroed, behind `near` if that can be. Raises FullError."""
         size = _whole(size)
         with self._lock:
             gaps = [(start, end) for start, end in self._gaps() if end - start >= size]
