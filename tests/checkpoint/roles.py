@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from dlroverd_train.checkpoint import Checkpointer
+from dlroverd_train.checkpoint import Checkpointer, CheckpointError
 
 State = dict[str, Any]
 
@@ -61,7 +61,7 @@ def steps_in(state: State) -> list[float]:
     return sorted(found | ({float(state["step"])} if "step" in state else set()))
 
 
-def saver(say: Voice, path: str, megabytes: float, slots: float = 3.2) -> None:
+def saver(say: Voice, path: str, megabytes: float) -> None:
     """Load, say what it is, and save step after step until killed."""
     torch.set_num_threads(1)
     checkpointer = Checkpointer(path)
@@ -76,6 +76,42 @@ def saver(say: Voice, path: str, megabytes: float, slots: float = 3.2) -> None:
         say(saving=step)
         saved = checkpointer.save(step, state)
         say(saved=step if saved.in_memory else None)
+
+
+def script(say: Voice, path: str, orders: list[list[Any]], **options: Any) -> None:
+    """Do one thing after the other, as a test asks, and say how it went."""
+    torch.set_num_threads(1)
+    checkpointer = Checkpointer(path, **options)
+    state = plain_state(0)
+    for order, *values in orders:
+        try:
+            if order == "save":
+                step, extra, persist = values
+                state = {**plain_state(step), **{key: EXTRAS[key](step) for key in extra}}
+                saved = checkpointer.save(step, state, persist=persist)
+                say(saved=saved.in_memory, planned=saved.planned, why=saved.why, persisting=saved.persisting)
+            elif order == "train":  # what an optimizer on the CPU does to the state after the save
+                for each in tensors(state):
+                    each.fill_(values[0])
+                say(trained=True)
+            elif order == "load":
+                state = {**plain_state(-1), **{key: EXTRAS[key](-1) for key in values[0]}}
+                step = checkpointer.load(state)
+                assert checkpointer.last_load
+                say(numbers=steps_in(state), notes=state["notes"], **checkpointer.last_load._asdict())
+            else:
+                say(persisted=[each._asdict() for each in checkpointer.wait(60)])
+        except CheckpointError as error:
+            say(refused=str(error))
+    say(done=True)
+
+
+EXTRAS: dict[str, Callable[[int], Any]] = {
+    "tensor": lambda step: torch.full((1000,), float(step)),
+    "function": lambda _: EXTRAS["function"],
+    "long": lambda step: "x" * (100_000 * (step + 2)),
+    "sparse": lambda _: torch.eye(3).to_sparse(),
+}
 
 
 def make(kind: str) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -102,7 +138,10 @@ def set_to(state: State, step: int) -> State:
 
 def state_of(kind: str) -> State:
     model, optimizer = make(kind)
-    moments = {str(key): {k: v for k, v in value.items() if k != "step"} for key, value in optimizer.state_dict()["state"].items()}
+    moments = {
+        str(key): {k: v for k, v in value.items() if k != "step"}
+        for key, value in optimizer.state_dict()["state"].items()
+    }
     return set_to({"model": dict(model.state_dict()), "moments": moments}, -1)
 
 
@@ -128,13 +167,13 @@ def trainer(say: Voice, path: str, rendezvous: str, kind: str, until: int = 0, p
     say(done=True)
 
 
-def stock_loader(say: Voice, folder: str, rendezvous: str, kind: str) -> None:
+def stock_loader(say: Voice, checkpoint: str, rendezvous: str, kind: str) -> None:
     """Load with torch alone."""
     import torch.distributed.checkpoint as dcp  # noqa: PLC0415 - what a script without us would write
 
     join(rendezvous)
     state = state_of(kind)
-    dcp.load(state, checkpoint_id=folder)
+    dcp.load(state, checkpoint_id=checkpoint)
     say(numbers=steps_in(state))
 
 
@@ -146,3 +185,13 @@ def loader(say: Voice, path: str, rendezvous: str, kind: str) -> None:
     step = checkpointer.load(state)
     assert checkpointer.last_load
     say(loaded=step, numbers=steps_in(state), **checkpointer.last_load._asdict())
+
+
+def stock_plain(say: Voice, checkpoint: str, rendezvous: str) -> None:
+    """Load what one rank without a group has saved, with torch alone."""
+    import torch.distributed.checkpoint as dcp  # noqa: PLC0415 - what a script without us would write
+
+    del rendezvous
+    state = plain_state(-1)
+    dcp.load(state, checkpoint_id=checkpoint, no_dist=True)
+    say(numbers=steps_in(state))

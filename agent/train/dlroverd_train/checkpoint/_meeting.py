@@ -12,6 +12,9 @@ from typing import Any
 import torch.distributed as dist
 
 
+_ENDED = "rank 0 has ended, through which ranks agree on checkpoints"
+
+
 class AbsentError(Exception):
     """A rank did not come in time; one sentence."""
 
@@ -31,29 +34,48 @@ class Meeting:
             self._open()
 
     def tell(self, key: str, value: bytes) -> None:
-        """Leave a value for the others."""
+        """Leave a value for the others. Raises AbsentError."""
         if self._store:
-            self._store.set(key, value)  # type: ignore[arg-type] # bytes are well
+            try:
+                self._store.set(key, value)  # type: ignore[arg-type] # bytes are well
+            except dist.DistNetworkError as error:
+                raise AbsentError(_ENDED) from error
 
     def told(self, key: str) -> bool:
-        """Say whether a value has been left. One question to rank 0's store."""
-        return bool(self._store and self._store.check([key]))
+        """Say whether a value has been left. One question to rank 0's store. Raises AbsentError."""
+        try:
+            return bool(self._store and self._store.check([key]))
+        except dist.DistNetworkError as error:
+            raise AbsentError(_ENDED) from error
 
     def hear(self, keys: Sequence[str], within: float, what: str) -> list[bytes]:
         """Give the values left under keys, waiting for them. Raises AbsentError: what does not come is `what`."""
         assert self._store  # noqa: S101 - one rank alone has nobody to hear
         try:
             self._store.wait(list(keys), timedelta(seconds=within))
-        except RuntimeError as error:
+            return [bytes(self._store.get(key)) for key in keys]
+        except dist.DistNetworkError as error:
+            raise AbsentError(_ENDED) from error
+        except dist.DistStoreError as error:
             raise AbsentError(f"{what} did not come within {within:g} s") from error
-        return [bytes(self._store.get(key)) for key in keys]
 
     def exchange(self, name: str, value: bytes, within: float) -> list[bytes]:
         """Give every rank's value, in rank order. `name` is used once. Raises AbsentError."""
         if not self._store:
             return [value]
         self.tell(f"{name}/{self.rank}", value)
-        return self.hear([f"{name}/{rank}" for rank in range(self.world)], within, f"some rank's word on {name}")
+        values = self.hear([f"{name}/{rank}" for rank in range(self.world)], within, f"some rank's word on {name}")
+        self.part(name, within)
+        return values
+
+    def part(self, name: str, within: float) -> None:
+        """Leave a talk. Rank 0 leaves last, since what was said is with it. Raises AbsentError."""
+        if self.rank:
+            self.tell(f"{name}/heard/{self.rank}", b"")
+        elif self._store:
+            self.hear(
+                [f"{name}/heard/{rank}" for rank in range(1, self.world)], within, f"the last of the talk on {name}"
+            )
 
     def _open(self) -> None:
         """Let rank 0 serve a store of our own and tell the others where; the only collective there is."""

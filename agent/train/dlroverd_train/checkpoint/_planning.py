@@ -85,7 +85,11 @@ def agree(meeting: Meeting, generation: int, planner: DefaultSavePlanner, where:
     torch.save((where, local, _complaint(planner.state_dict)), mine)
     if meeting.rank == 0:
         try:
-            values = meeting.exchange(f"plan/{generation}", mine.getvalue(), within)
+            meeting.tell(f"plan/{generation}/0", mine.getvalue())
+            keys = [f"plan/{generation}/{rank}" for rank in range(meeting.world)]
+            values = (
+                meeting.hear(keys, within, "some rank's part of the plan") if meeting.world > 1 else [mine.getvalue()]
+            )
             # They come from this job's own ranks, as in torch's own collectives of objects.
             told = [torch.load(io.BytesIO(each), weights_only=False) for each in values]
             complaints = [each[2] for each in told if each[2]]
@@ -102,6 +106,7 @@ def agree(meeting: Meeting, generation: int, planner: DefaultSavePlanner, where:
         key = f"final/{generation}/{meeting.rank}"
         line, _, template = meeting.hear([key], within, "the plan of rank 0")[0].partition(b"\n")
         final = json.loads(line)
+    meeting.part(f"final/{generation}", within)
     if "failed" in final:
         raise PlanError(str(final["failed"]))
     return _lay_out(final, template, local.items)

@@ -76,6 +76,10 @@ class Arena:
         kept = layout.plan_of(self._memory, head) if head else None
         return bool(head and kept and head.plan == self.agreed.digest and plans.unpack(kept)[0] == self.agreed.plan)
 
+    def unmade(self) -> bool:
+        """Say whether whoever made it was killed before it was whole: then it holds no step."""
+        return layout.read_head(self._memory) is None
+
     def make(self) -> None:
         """Write the plan and, into each slot, all that no save changes."""
         self._memory[:8] = bytes(8)

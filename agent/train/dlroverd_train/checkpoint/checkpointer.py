@@ -223,12 +223,11 @@ class Checkpointer:
                     "arena", least=least, most=most, plan=plan, near=self._vault.share_at, new=new
                 )  # fmt: skip
                 arena = _slots.Arena(given["at"], self._memory.arena(given["at"], given["size"]), agreed)
-                if given["fresh"]:
+                if given["fresh"] or arena.unmade():
                     arena.make()
-                elif not arena.known() or not arena.holds(blobs):
-                    new = True
-                    continue
-                break
+                if arena.known() and arena.holds(blobs):
+                    break
+                new = True
         except UnavailableError as error:
             raise CheckpointError(str(error)) from error
         arena.latest = next((slot for at, slot in self._restored if at == arena.at), None)

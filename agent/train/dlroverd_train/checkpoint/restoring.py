@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -89,7 +90,9 @@ class Restorer:
 
     def _told(self, load: Callable[[], None]) -> str:
         try:
-            load()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one rank alone is well
+                load()
         except CheckpointException as error:
             return "; ".join(f"{type(cause).__name__}: {cause}" for cause, _ in error.failures.values()) or str(error)
         except (OSError, ValueError) as error:

@@ -64,12 +64,13 @@ class Persister:
     def ask(self, save: commit.Save, part: Part) -> None:
         """Freeze a rank's slot and begin to write it. Raises NotPersistedError if the slot does not hold the step."""
         with self.changed:
-            running = self._saves.setdefault((save.path, save.id), _Running(save))
+            running = self._saves.get((save.path, save.id)) or _Running(save)
             if running.failed or running.over or part.rank in running.parts:
                 raise commit.NotPersistedError(
                     running.failed or f"rank {part.rank} has asked for step {save.step} before"
                 )
             entry = _freeze(part, save.step)
+            self._saves[save.path, save.id] = running
             running.parts[part.rank] = part
             running.writing += 1
             self.changed.notify_all()
@@ -167,8 +168,8 @@ class Persister:
         free = os.statvfs(save.path)
         if size + _ROOM > free.f_bavail * free.f_frsize:
             raise commit.NotPersistedError(
-                f"a file of step {save.step} needs {size / 1e6:,.0f} MB, {save.path} has "
-                f"{free.f_bavail * free.f_frsize / 1e6:,.0f} MB free"
+                f"a file of step {save.step} needs {(size + _ROOM) / 1e6:,.1f} MB, {save.path} has "
+                f"{free.f_bavail * free.f_frsize / 1e6:,.1f} MB free"
             )
         os.makedirs(commit.staging_of(save), exist_ok=True)
 

@@ -99,4 +99,4 @@ def _whole(size: int) -> int:
 
 
 def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
+    return f"{size / 1e6:,.1f} MB"

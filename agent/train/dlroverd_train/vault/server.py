@@ -152,7 +152,8 @@ class Server:
                 if arena.plan == plan and arena.size >= least and not message["new"]:
                     return {"at": arena.at, "size": arena.size, "fresh": False}
             dropped = False
-            for arena in mine:  # the memory of older plans makes room, if there is no other
+            # The memory of older plans makes room, if there is no other: what holds no step first.
+            for arena in sorted(mine, key=lambda each: any(layout.held(self._pool.range(each.at)[: each.size]))):
                 if not self._pool.fits(least) and not self._frozen(arena):
                     self._drop(client.session, arena)
                     dropped = True
