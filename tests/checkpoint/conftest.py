@@ -53,7 +53,9 @@ class Nursery:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen([sys.executable, str(HERE / "nursery.py")], stdin=theirs, env=environment)
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "nursery.py")], stdin=theirs.fileno(), env=environment
+        )
         theirs.close()
         self._line = ours
         self._answers = ours.makefile()

@@ -12,8 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import roles
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.checkpoint import roles
 
 
 def main() -> None:

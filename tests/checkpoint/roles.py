@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from dlroverd_train.checkpoint import Checkpointer, CheckpointError
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
-
-from dlroverd_train.checkpoint import Checkpointer, CheckpointError
 
 State = dict[str, Any]
 
@@ -39,7 +38,7 @@ def plain_state(step: int, megabytes: float = 1.0) -> State:
     values = int(megabytes * 1e6 / 4 / 4)
     return {
         "model": {f"layer{each}": torch.full((values,), float(step)) for each in range(4)},
-        "half": torch.full((7, 3), float(step), dtype=torch.bfloat16),
+        "short": torch.full((7, 3), step, dtype=torch.int16),
         "scalar": torch.tensor(step),
         "empty": torch.zeros(0, 4),
         "step": step,
@@ -145,7 +144,7 @@ def state_of(kind: str) -> State:
     return set_to({"model": dict(model.state_dict()), "moments": moments}, -1)
 
 
-def trainer(say: Voice, path: str, rendezvous: str, kind: str, until: int = 0, persist: bool = False) -> None:  # noqa: FBT002
+def trainer(say: Voice, path: str, rendezvous: str, kind: str, *, until: int = 0, persist: bool = False) -> None:
     """Load with all ranks and save in step with them, until killed or for `until` steps."""
     join(rendezvous)
     checkpointer = Checkpointer(path)

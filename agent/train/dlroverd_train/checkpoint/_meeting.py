@@ -11,7 +11,6 @@ from typing import Any
 
 import torch.distributed as dist
 
-
 _ENDED = "rank 0 has ended, through which ranks agree on checkpoints"
 
 

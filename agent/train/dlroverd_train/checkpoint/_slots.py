@@ -132,12 +132,10 @@ class Arena:
         """Fill a claimed slot, and say so last."""
         base = self._slot_at(slot)
         self._copy(slot, planner, threads)
-        table, owned, end = self._write_blobs(base + self._tensors, blobs)
-        agreed = self.agreed
-        entry = layout.Entry(
-            step.step, step.sequence, step.timeline, agreed.digest, base, agreed.length, base + self._tensors, end, owned,
-            table,
-        )  # fmt: skip
+        blobs_at, agreed = base + self._tensors, self.agreed
+        table, owned, end = self._write_blobs(blobs_at, blobs)
+        where = (base, agreed.length, blobs_at, end, owned, table)
+        entry = layout.Entry(step.step, step.sequence, step.timeline, agreed.digest, *where)
         layout.write_entry(self._memory, slot, entry)
         layout.set_state(self._memory, slot, layout.COMPLETE)
         self.latest = slot
