@@ -82,7 +82,7 @@ class Nursery:
     def close(self) -> None:
         self._answers.close()
         self._line.close()
-        assert self._process.wait(10) == 0
+        assert self._process.wait(60) == 0
 
 
 class Vault:

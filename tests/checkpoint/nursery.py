@@ -24,7 +24,7 @@ def main() -> None:
     while True:
         request, pipes, _, _ = socket.recv_fds(line, 1 << 16, 1)
         if not request:
-            return
+            os._exit(0)
         pid = os.fork()
         if pid == 0:
             line.close()

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from dlroverd_train.checkpoint import Checkpointer, CheckpointError
 from torch import nn
+from torch.distributed.checkpoint.state_dict import get_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -137,17 +138,16 @@ def set_to(state: State, step: int) -> State:
 
 def state_of(kind: str) -> State:
     model, optimizer = make(kind)
-    moments = {
-        str(key): {k: v for k, v in value.items() if k != "step"}
-        for key, value in optimizer.state_dict()["state"].items()
-    }
-    return set_to({"model": dict(model.state_dict()), "moments": moments}, -1)
+    weights, moments = get_state_dict(model, optimizer)
+    return set_to({"model": weights, "optimizer": moments}, -1)
 
 
-def trainer(say: Voice, path: str, rendezvous: str, kind: str, *, until: int = 0, persist: bool = False) -> None:
+def trainer(
+    say: Voice, path: str, rendezvous: str, kind: str, *, until: int = 0, persist: bool = False, odd: int = 0
+) -> None:
     """Load with all ranks and save in step with them, until killed or for `until` steps."""
     join(rendezvous)
-    checkpointer = Checkpointer(path)
+    checkpointer = Checkpointer(path, patience=1.0 if odd else 60.0)
     state = state_of(kind)
     step = checkpointer.load(state)
     assert checkpointer.last_load
@@ -156,6 +156,8 @@ def trainer(say: Voice, path: str, rendezvous: str, kind: str, *, until: int = 0
     last = step + until
     while not until or step < last:
         step += 1
+        if step == odd and dist.get_rank() == 1:
+            state["mine"] = torch.zeros(5)  # of this rank alone
         state = set_to(state, step)
         dist.barrier()  # as a training step's gradients would
         say(saving=step)

@@ -53,6 +53,24 @@ def test_a_state_may_change_its_shape(nursery: Nursery, vault_of: Callable[..., 
     assert not any(each["failed"] for each in said[-2]["persisted"])
 
 
+def test_a_shape_that_changes_on_one_rank_alone_hangs_nobody(
+    nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    vaults = [vault_of(32 << 20)] * 2
+    ranks = nursery.bear_all("trainer", vaults, tmp_path, path=str(tmp_path / "p"), kind="fsdp", until=6, odd=3)
+    said = [[rank.hear_until("saved") for _ in range(6)] for rank in ranks]
+    planned = [[step for step, each in enumerate(one, 1) if each["planned"]] for one in said]
+    assert planned[0] == planned[1]
+    assert planned[0] in ([1, 3], [1, 4])  # at once if rank 0 comes to its save as late as rank 1, else at the next
+    if planned[0] == [1, 4]:
+        assert said[1][2]["why"] == "the plan of rank 0 did not come within 1 s"
+    assert [each["saved"] for each in said[1][3:]] == [4, 5, 6]
+    for rank in ranks:
+        assert rank.hear_until("done")
+    ranks = nursery.bear_all("loader", vaults, tmp_path, path=str(tmp_path / "p"), kind="fsdp")
+    assert [rank.hear()["loaded"] for rank in ranks] == [6, 6]
+
+
 def test_what_cannot_be_kept_is_said_and_the_last_step_stays(
     nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
 ) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
 import struct
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def _envelope(dtype: torch.dtype, sizes: tuple[int, ...]) -> Envelope:
     checksums = get_crc32_options()
     set_crc32_options(False)
     try:
-        with tempfile.TemporaryFile() as file:
+        with os.fdopen(os.memfd_create("envelope"), "w+b") as file:
             with skip_data():
                 torch.save(torch.empty(sizes, dtype=dtype), file)
             with zipfile.ZipFile(file) as archive:

@@ -27,11 +27,18 @@ from dlroverd_train.checkpoint._meeting import AbsentError, Meeting
 from dlroverd_train.vault import plans, stored
 from dlroverd_train.vault.commit import MARK
 
+SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where torch's own writer and reader are given a folder for a moment; None is the temporary folder."""
+
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 
 
 class PlanError(Exception):
     """There can be no checkpoint of this state; one sentence."""
+
+
+class OutdatedError(Exception):
+    """The plan that was made is not of this rank's state as it is now; one sentence."""
 
 
 class Agreed(NamedTuple):
@@ -77,39 +84,56 @@ def _complaint(state: dict[str, Any]) -> str:
 def agree(meeting: Meeting, generation: int, planner: DefaultSavePlanner, where: str, within: float) -> Agreed:
     """Make the plan of a generation, together with all ranks; `where` names this rank's vault among all nodes'.
 
-    Raises PlanError, on all ranks if it is the whole that has no plan; AbsentError if a rank does not come `within`
-    seconds.
+    Raises PlanError, on all ranks, if the whole has no plan; AbsentError if a rank does not come `within` seconds: it
+    may be tried again; OutdatedError if this rank came with another shape before, so that a new generation is needed.
     """
     local = planner.create_local_plan()
     mine = io.BytesIO()
     torch.save((where, local, _complaint(planner.state_dict)), mine)
+    meeting.tell(f"plan/{generation}/{meeting.rank}", mine.getvalue())
     if meeting.rank == 0:
-        try:
-            meeting.tell(f"plan/{generation}/0", mine.getvalue())
-            keys = [f"plan/{generation}/{rank}" for rank in range(meeting.world)]
-            values = (
-                meeting.hear(keys, within, "some rank's part of the plan") if meeting.world > 1 else [mine.getvalue()]
-            )
-            # They come from this job's own ranks, as in torch's own collectives of objects.
-            told = [torch.load(io.BytesIO(each), weights_only=False) for each in values]
-            complaints = [each[2] for each in told if each[2]]
-            if complaints:
-                raise PlanError(complaints[0])
-            finals = _decide([each[0] for each in told], [each[1] for each in told], planner)
-        except (PlanError, ValueError) as error:
-            finals = [({"failed": str(error)}, b"")] * meeting.world
-        for rank, (final, template) in enumerate(finals):
-            meeting.tell(f"final/{generation}/{rank}", json.dumps(final).encode() + b"\n" + template)
+        keys = [f"plan/{generation}/{rank}" for rank in range(meeting.world)]
+        every = meeting.hear(keys, within, "some rank's part of the plan") if meeting.world > 1 else [mine.getvalue()]
+        finals = _finals(every, planner)
+        for rank, (each, metadata) in enumerate(finals):
+            meeting.tell(f"final/{generation}/{rank}", json.dumps(each).encode() + b"\n" + metadata)
         final, template = finals[0]
     else:
-        meeting.tell(f"plan/{generation}/{meeting.rank}", mine.getvalue())
         key = f"final/{generation}/{meeting.rank}"
         line, _, template = meeting.hear([key], within, "the plan of rank 0")[0].partition(b"\n")
         final = json.loads(line)
-    meeting.part(f"final/{generation}", within)
+    try:
+        meeting.part(f"final/{generation}", within)
+    except AbsentError:
+        pass  # who has not heard the plan by now comes for it at its next save
+    if final["of"] != _digest(mine.getvalue()):
+        raise OutdatedError("the state has changed its shape again while the ranks made a plan")
     if "failed" in final:
         raise PlanError(str(final["failed"]))
     return _lay_out(final, template, local.items)
+
+
+def _finals(every: Sequence[bytes], planner: DefaultSavePlanner) -> list[tuple[dict[str, Any], bytes]]:
+    """Make every rank's part of the plan, or say why there is none; each says which word of its rank it is of.
+
+    They come from this job's own ranks, as in torch's own collectives of objects.
+    """
+    told = [torch.load(io.BytesIO(each), weights_only=False) for each in every]
+    try:
+        complaints = [each[2] for each in told if each[2]]
+        if complaints:
+            raise PlanError(complaints[0])
+        finals = _decide([each[0] for each in told], [each[1] for each in told], planner)
+    except (PlanError, ValueError) as error:
+        finals = [({"failed": str(error)}, b"")] * len(every)
+    return [
+        ({**final, "of": _digest(word)}, template)
+        for (final, template), word in zip(finals, every)  # noqa: B905 - Python 3.9
+    ]
+
+
+def _digest(word: bytes) -> str:
+    return hashlib.sha256(word).hexdigest()[:32]
 
 
 def _decide(
@@ -192,7 +216,7 @@ def _lay_out(final: dict[str, Any], template: bytes, items: Sequence[WriteItem])
 
 def _template(metadata: Metadata, results: list[WriteResult]) -> bytes:
     """Have torch's own writer make `.metadata`, with marks where the places of blobs go."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         FileSystemWriter(folder, sync_files=False).finish(metadata, [results])
         with open(os.path.join(folder, stored.METADATA), "rb") as file:
             return file.read()
@@ -202,7 +226,7 @@ def _sample_result() -> WriteResult:
     """Have torch's own writer write one number, for what it says of where it wrote it."""
     planner = DefaultSavePlanner()
     planner.set_up_planner({"sample": torch.zeros(1)}, None, True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         writer = FileSystemWriter(folder, sync_files=False)
         writer.set_up_storage_writer(True)
         plan = writer.prepare_global_plan([writer.prepare_local_plan(planner.create_local_plan())])[0]

@@ -12,7 +12,8 @@ from torch.distributed.checkpoint import FileSystemReader, Metadata, StorageRead
 from torch.distributed.checkpoint.planner import LoadItemType, LoadPlan, LoadPlanner
 from torch.futures import Future
 
-from dlroverd_train.checkpoint._slots import blob, view
+from dlroverd_train.checkpoint._planning import SCRATCH
+from dlroverd_train.checkpoint._slots import Threads, blob, copy_all, view
 from dlroverd_train.vault import layout, plans, stored
 
 
@@ -52,7 +53,8 @@ def parts_in(arenas: Sequence[tuple[int, memoryview]]) -> dict[Save, list[Part]]
 class MemoryReader(StorageReader):
     """Reads one save from the slots that hold its parts. Everything is copied."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], threads: Threads | None) -> None:
+        self._threads = threads
         self._tensors: dict[Any, tuple[Part, plans.Tensor]] = {}
         self._blobs: dict[str, tuple[Part, int]] = {}
         self._template = b""
@@ -80,7 +82,7 @@ class MemoryReader(StorageReader):
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         """Have torch's own reader read what its own writer has made."""
         del args, kwargs
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
             with open(os.path.join(folder, stored.METADATA), "wb") as file:
                 file.write(self._template)
             return FileSystemReader(folder).read_metadata()
@@ -98,6 +100,7 @@ class MemoryReader(StorageReader):
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         """Copy what the plan asks for. Raises KeyError for what this node does not hold."""
+        copies = []
         for item in plan.items:
             if item.type == LoadItemType.BYTE_IO:
                 part, number = self._blobs[item.storage_index.fqn]
@@ -111,7 +114,9 @@ class MemoryReader(StorageReader):
             target = planner.resolve_tensor(item).detach()
             if target.size() != source.size():
                 raise ValueError(f"{item.storage_index.fqn} has another shape: {target.size()}, saved {source.size()}")
-            target.copy_(source)
+            copies.append((item, target, source))
+        copy_all([(target, source) for _, target, source in copies], self._threads)
+        for item, target, _ in copies:
             planner.commit_tensor(item, target)
         done: Future[None] = Future()
         done.set_result(None)

@@ -146,12 +146,7 @@ class Arena:
         sources = [planner.resolve_data(item) for item in self.agreed.items[: len(targets)]]
         both = zip(targets, sources)  # noqa: B905 - Python 3.9
         pairs = [(target, source) for target, source in both if isinstance(source, torch.Tensor)]
-        with torch.no_grad():
-            if threads is None:
-                for target, source in pairs:
-                    target.copy_(source)
-            else:
-                list(threads.map(_copy_all, _shares(pairs)))
+        copy_all(pairs, threads)
 
     def _views(self, slot: int) -> list[torch.Tensor]:
         base = self._slot_at(slot)
@@ -217,6 +212,14 @@ def threads_for(ranks: int) -> Threads | None:
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
+def copy_all(pairs: Sequence[Pair], threads: Threads | None) -> None:
+    """Copy each second tensor into the first."""
+    if threads is None:
+        _copy_each(pairs)
+    else:
+        list(threads.map(_copy_each, _shares(pairs)))
+
+
 def _shares(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
     """Cut large tensors and gather small ones, into shares of about _CHUNK bytes."""
     share: list[Pair] = []
@@ -239,7 +242,7 @@ def _cut(target: torch.Tensor, source: torch.Tensor) -> list[Pair]:
     return list(zip(flat.split(step), values.split(step)))  # noqa: B905 - Python 3.9
 
 
-def _copy_all(pairs: Sequence[Pair]) -> None:
+def _copy_each(pairs: Sequence[Pair]) -> None:
     with torch.no_grad():
         for target, source in pairs:
             target.copy_(source)

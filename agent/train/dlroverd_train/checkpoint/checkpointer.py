@@ -19,6 +19,9 @@ from dlroverd_train.checkpoint._reading import parts_in
 from dlroverd_train.checkpoint.restoring import Loaded, Restorer, Unloadable
 from dlroverd_train.vault.client import UnavailableError, Vault, find
 
+# Seconds that a rank whose state has a new shape waits for the others in one save. If only its own has, they come at
+# their next save, which they may not reach without this rank.
+_TURN = 30.0
 _LINGER = 30.0  # seconds that a vault of our own waits for ranks to come back
 
 
@@ -109,7 +112,7 @@ class Checkpointer:
             if self._vault.lost():
                 self._attach()
             planned = self._plan(planner)
-        except (UnavailableError, AbsentError) as error:
+        except (UnavailableError, AbsentError, _planning.OutdatedError) as error:
             return Saved(step, False, False, False, 0.0, str(error))
         assert self._agreed  # noqa: S101 - planned
         blobs = self._serialized(planner, self._agreed)
@@ -134,7 +137,8 @@ class Checkpointer:
             known = self._vault.ask("arenas")["arenas"]
             arenas = [(at, self._memory.arena(at, size)) for at, size, _ in known]
             parts = parts_in(arenas)
-            self.last_load, save = Restorer(self._meeting, self._loads, self._patience).load(state, parts, self.path)
+            restorer = Restorer(self._meeting, self._loads, self._patience, self._threads)
+            self.last_load, save = restorer.load(state, parts, self.path)
         except (UnavailableError, AbsentError, Unloadable) as error:
             raise CheckpointError(str(error)) from error
         self._restored = {(part.at, part.slot) for part in parts.get(save, ())} if save else set()
@@ -167,9 +171,7 @@ class Checkpointer:
         self._closing()
 
     def _attach(self) -> None:
-        run = f"{self._meeting.token.hex()}"
-        if os.environ.get("TORCHELASTIC_RUN_ID"):  # the same for all of this node's ranks, and after a restart
-            run = f"{os.environ['TORCHELASTIC_RUN_ID']}:{os.getppid()}:{_started(os.getppid())}"
+        run = _run() or self._meeting.token.hex()
         memory = self._budget or _free_memory() // 2
         where = find(run, memory, ranks=self._ranks, warm=self._budget is not None, linger=_LINGER)
         self._vault = Vault(where, self._session, self._meeting.rank, self._local)
@@ -187,12 +189,17 @@ class Checkpointer:
         if self._agreed and shape == self._shape and not self._meeting.told(wanted):
             return False
         self._meeting.tell(wanted, b"")
+        within = min(self._patience, _TURN) if self._agreed else self._patience
         where = f"{_boot()} {self._vault.path} {self._vault.pid}"
         try:
-            self._agreed = _planning.agree(self._meeting, self._generation + 1, planner, where, self._patience)
+            self._agreed = _planning.agree(self._meeting, self._generation + 1, planner, where, within)
         except _planning.PlanError as error:
             self._generation += 1
             raise CheckpointError(str(error)) from error
+        except _planning.OutdatedError:
+            self._generation += 1
+            self._shape = ()
+            raise
         self._generation += 1
         self._shape, self._arena = shape, None
         return True
@@ -269,6 +276,14 @@ class Checkpointer:
             return str(error)
         self._asked.append((step, save))
         return ""
+
+
+def _run() -> str:
+    """Name the run equally for all of this node's ranks, under torchrun also after a restart; empty if it has no name."""
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    if "DLROVERD_ROUND" in os.environ:  # each rank has a parent of its own, and what it starts ends with it
+        return f"{run}:{os.environ['DLROVERD_ROUND']}"
+    return f"{run}:{os.getppid()}:{_started(os.getppid())}" if run else ""
 
 
 def _started(pid: int) -> str:

@@ -12,6 +12,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from dlroverd_train.checkpoint._meeting import Meeting
 from dlroverd_train.checkpoint._reading import MemoryReader, Part, Save
+from dlroverd_train.checkpoint._slots import Threads
 from dlroverd_train.vault import stored
 
 
@@ -41,7 +42,8 @@ class Source(NamedTuple):
 class Restorer:
     """One load, by all ranks together. They agree before and after each attempt."""
 
-    def __init__(self, meeting: Meeting, number: int, within: float) -> None:
+    def __init__(self, meeting: Meeting, number: int, within: float, threads: Threads | None) -> None:
+        self._threads = threads
         self._meeting, self._number, self._within = meeting, number, within
         self._rounds = 0
 
@@ -76,7 +78,7 @@ class Restorer:
         """Load from one source; say what is wrong with it, or nothing."""
         if source.save:
             found = parts.get(source.save, [])
-            return self._told(lambda: dcp.load(state, storage_reader=MemoryReader(found), no_dist=True))
+            return self._told(lambda: dcp.load(state, storage_reader=MemoryReader(found, self._threads), no_dist=True))
         there = stored.read(source.name)
         if not there:
             return f"{source.name} has no manifest that fits"

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -111,3 +112,22 @@ def _wrong(where: str, file: dict[str, Any]) -> str:
 
 def _seal(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def main() -> int:
+    """List the committed steps of a path, or verify them."""
+    what, path = [*sys.argv[1:], "", ""][:2]
+    if what not in {"list", "verify"} or not path:
+        sys.stderr.write("usage: python -m dlroverd_train.vault.stored list|verify PATH\n")
+        return 2
+    bad, said = 0, "ok" if what == "verify" else "not verified"
+    for each in steps(path):
+        size = sum(file["size"] for file in each.files)
+        problems = verify(each) if what == "verify" else []
+        bad += bool(problems)
+        sys.stdout.write(f"{each.step}\t{size / 1e6:,.1f} MB\t{each.folder}\t{'; '.join(problems) or said}\n")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
