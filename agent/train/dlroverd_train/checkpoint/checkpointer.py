@@ -279,7 +279,7 @@ class Checkpointer:
 
 
 def _run() -> str:
-    """Name the run equally for all of this node's ranks, under torchrun also after a restart; empty if it has no name."""
+    """Name the run equally for all ranks of this node, under torchrun also after a restart; empty if it has no name."""
     run = os.environ.get("TORCHELASTIC_RUN_ID", "")
     if "DLROVERD_ROUND" in os.environ:  # each rank has a parent of its own, and what it starts ends with it
         return f"{run}:{os.environ['DLROVERD_ROUND']}"
