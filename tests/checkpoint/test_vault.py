@@ -115,6 +115,8 @@ def test_a_rank_finds_or_starts_one_and_it_ends_when_nobody_comes(monkeypatch: p
     for each in ranks:
         each.close()
     until(lambda: not os.path.exists(where))
+    with pytest.raises(client.UnavailableError, match=r"1,000,000,000\.0 MB of checkpoint memory are asked for, this"):
+        client.find(run, 10**15, ranks=2, warm=True, linger=0.5)
     frames_imported = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import dlroverd_train.vault.server"],
         capture_output=True, text=True, check=True,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import os
+import secrets
 import socket
 import uuid
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+_SEAL = 32  # bytes of a SHA-256
 _ENDED = "rank 0 has ended, through which ranks agree on checkpoints"
 
 
@@ -28,6 +31,7 @@ class Meeting:
         together = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
         self.token = uuid.uuid4().bytes
+        self._secret = secrets.token_bytes(_SEAL)
         self._store: dist.TCPStore | None = None
         if together:
             self._open()
@@ -36,7 +40,7 @@ class Meeting:
         """Leave a value for the others. Raises AbsentError."""
         if self._store:
             try:
-                self._store.set(key, value)  # type: ignore[arg-type] # bytes are well
+                self._store.set(key, self._seal(key, value) + value)  # type: ignore[arg-type] # bytes are well
             except dist.DistNetworkError as error:
                 raise AbsentError(_ENDED) from error
 
@@ -52,7 +56,7 @@ class Meeting:
         assert self._store  # noqa: S101 - one rank alone has nobody to hear
         try:
             self._store.wait(list(keys), timedelta(seconds=within))
-            return [bytes(self._store.get(key)) for key in keys]
+            return [self._opened(key, bytes(self._store.get(key))) for key in keys]
         except dist.DistNetworkError as error:
             raise AbsentError(_ENDED) from error
         except dist.DistStoreError as error:
@@ -76,13 +80,23 @@ class Meeting:
                 [f"{name}/heard/{rank}" for rank in range(1, self.world)], within, f"the last of the talk on {name}"
             )
 
+    def _seal(self, key: str, value: bytes) -> bytes:
+        return hmac.digest(self._secret, key.encode() + b"\0" + value, "sha256")
+
+    def _opened(self, key: str, sealed: bytes) -> bytes:
+        """Anyone on the network may reach the store; only ranks know the secret, which came through their group."""
+        seal, value = sealed[:_SEAL], sealed[_SEAL:]
+        if not hmac.compare_digest(seal, self._seal(key, value)):
+            raise AbsentError(f"{key} in the store of rank 0 is not from a rank of this job")
+        return value
+
     def _open(self) -> None:
         """Let rank 0 serve a store of our own and tell the others where; the only collective there is."""
         told: list[Any] = [None]
         if self.rank == 0:
             self._store = dist.TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False)
-            told = [(os.environ.get("MASTER_ADDR") or socket.gethostname(), self._store.port, self.token)]
+            told = [(os.environ.get("MASTER_ADDR") or socket.gethostname(), self._store.port, self.token, self._secret)]
         dist.broadcast_object_list(told, src=0)
         if self.rank:
-            host, port, self.token = told[0]
+            host, port, self.token, self._secret = told[0]
             self._store = dist.TCPStore(host, port, is_master=False, wait_for_workers=False)

@@ -17,7 +17,7 @@ from dlroverd_train.checkpoint import _planning, _slots
 from dlroverd_train.checkpoint._meeting import AbsentError, Meeting
 from dlroverd_train.checkpoint._reading import parts_in
 from dlroverd_train.checkpoint.restoring import Loaded, Restorer, Unloadable
-from dlroverd_train.vault.client import UnavailableError, Vault, find
+from dlroverd_train.vault.client import UnavailableError, Vault, find, free_memory
 
 # Seconds that a rank whose state has a new shape waits for the others in one save. If only its own has, they come at
 # their next save, which they may not reach without this rank.
@@ -109,8 +109,7 @@ class Checkpointer:
         flat = {key: each.state_dict() if isinstance(each, Stateful) else each for key, each in state.items()}
         planner.set_up_planner(flat, None, self._meeting.rank == 0)
         try:
-            if self._vault.lost():
-                self._attach()
+            self._attach_anew()
             planned = self._plan(planner)
         except (UnavailableError, AbsentError, _planning.OutdatedError) as error:
             return Saved(step, False, False, False, 0.0, str(error))
@@ -134,6 +133,7 @@ class Checkpointer:
         """
         self._loads += 1
         try:
+            self._attach_anew()
             known = self._vault.ask("arenas")["arenas"]
             arenas = [(at, self._memory.arena(at, size)) for at, size, _ in known]
             parts = parts_in(arenas)
@@ -172,7 +172,7 @@ class Checkpointer:
 
     def _attach(self) -> None:
         run = _run() or self._meeting.token.hex()
-        memory = self._budget or _free_memory() // 2
+        memory = self._budget or free_memory() // 2
         where = find(run, memory, ranks=self._ranks, warm=self._budget is not None, linger=_LINGER)
         self._vault = Vault(where, self._session, self._meeting.rank, self._local)
         self._closing = weakref.finalize(self, self._vault.close)
@@ -182,12 +182,22 @@ class Checkpointer:
             share = (self._vault.share_at, self._vault.share)
             threading.Thread(target=self._memory.populate, args=share, daemon=True).start()
 
+    def _attach_anew(self) -> None:
+        """Find or start another vault if ours has ended; what it held is gone."""
+        if self._vault.lost():
+            self._closing()
+            self._attach()
+
     def _plan(self, planner: DefaultSavePlanner) -> bool:
         """Make a new plan with the other ranks if this one's state, or another's, has a new shape."""
         shape = _planning.shape_of(planner.state_dict)
         wanted = f"plan-wanted/{self._generation + 1}"
-        if self._agreed and shape == self._shape and not self._meeting.told(wanted):
-            return False
+        if self._agreed and shape == self._shape:
+            try:
+                if not self._meeting.told(wanted):
+                    return False
+            except AbsentError:
+                return False  # rank 0 has ended: nobody makes a new plan any more
         self._meeting.tell(wanted, b"")
         within = min(self._patience, _TURN) if self._agreed else self._patience
         where = f"{_boot()} {self._vault.path} {self._vault.pid}"
@@ -290,12 +300,6 @@ def _started(pid: int) -> str:
     """Say when a process was started: a process id alone may come again."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         return file.read().rpartition(")")[2].split()[19]
-
-
-def _free_memory() -> int:
-    """Give the bytes that this host has available."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:")) * 1024
 
 
 def _boot() -> str:

@@ -50,6 +50,8 @@ class Vault:
 
     def lost(self) -> bool:
         """Say whether the vault has ended. Costs one look at the socket."""
+        if self._connection.fileno() < 0:
+            return True
         ready, _, _ = select.select([self._connection], [], [], 0)
         return bool(ready)  # it never speaks first: this is its end
 
@@ -99,6 +101,12 @@ def find(run: str, memory: int, *, ranks: int, warm: bool, linger: float) -> str
         raise UnavailableError(f"no vault could be started in {folder}: {error}") from error
 
 
+def free_memory() -> int:
+    """Give the bytes that this host has available."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:")) * 1024
+
+
 def _listens(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
@@ -110,6 +118,10 @@ def _listens(path: str) -> bool:
 
 def _start(folder: str, memory: int, ranks: int, linger: float, *, warm: bool) -> None:
     """Start a vault that outlives this process."""
+    if memory > (free := free_memory()):
+        raise UnavailableError(
+            f"{memory / 1e6:,.1f} MB of checkpoint memory are asked for, this host has {free / 1e6:,.1f} MB available"
+        )
     ready, told = os.pipe()
     main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
     arguments = [sys.executable, "-I", "-S", main, "--folder", folder, "--memory", str(memory)]

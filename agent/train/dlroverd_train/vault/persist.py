@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from dlroverd_train.vault import commit, layout
-from dlroverd_train.vault.streams import Streams
+from dlroverd_train.vault.streams import Streams, sync_folder
 
 PATIENCE = 600.0
 """Seconds that a node waits for the others' part of a step."""
@@ -78,7 +78,8 @@ class Persister:
                 del self._saves[old]  # the outcomes of the last saves are enough
             first = len(running.parts) == 1
         if first:
-            self._work.submit(self._run, running)
+            # A thread of its own: it may wait long for other nodes, and must keep no file from being written.
+            threading.Thread(target=self._run, args=(running,), daemon=True).start()
         self._work.submit(self._write, running, part, entry)
 
     def outcome(self, path: str, save: str, within: float) -> dict[str, Any]:
@@ -161,7 +162,9 @@ class Persister:
 
     def _prepare(self, save: commit.Save, size: int) -> None:
         """See that there is a path that is ours, room in it, and a staging folder."""
-        os.makedirs(save.path, exist_ok=True)
+        if not os.path.isdir(save.path):
+            os.makedirs(save.path, exist_ok=True)
+            sync_folder(os.path.dirname(save.path))
         with self.changed:
             if not save.node and save.path not in self._paths:
                 self._paths[save.path] = commit.hold_path(save.path, save.id.split("-")[0])

@@ -18,6 +18,7 @@ from dlroverd_train.vault.pool import FullError, Pool
 VERSION = 1
 _MOST_CONNECTIONS = 512
 _PEER = struct.Struct("iII")
+_DYING = 2.0  # seconds that a process may take to end after it was killed
 _MOST_WAIT = 5.0  # seconds that one answer is waited for; who wants to wait longer asks again
 
 
@@ -40,6 +41,11 @@ class _Client:
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self.connection, self.pid = connection, pid
         self.session, self.rank = "", -1
+        self._started = _started(pid)
+
+    def lives(self) -> bool:
+        """Say whether its process is there. A child that it forked may hold the connection longer."""
+        return bool(self._started) and _started(self.pid) == self._started
 
 
 class Server:
@@ -132,16 +138,25 @@ class Server:
         if message["version"] != VERSION:
             raise RefusedError(f"the vault speaks version {VERSION}, this rank {message['version']}: restart the job")
         session, rank = str(message["session"]), int(message["rank"])
-        with self._lock:
-            for other in self._clients:
-                if other is not client and (other.session, other.rank) == (session, rank) and _alive(other.pid):
-                    raise RefusedError(
-                        f"process {other.pid} has rank {rank}'s checkpoints of this path open: close them first"
-                    )
-            client.session, client.rank = session, rank
+        until = time.monotonic() + _DYING
+        while other := self._taken(client, session, rank):
+            if time.monotonic() > until:
+                raise RefusedError(
+                    f"process {other.pid} has rank {rank}'s checkpoints of this path open: close them first"
+                )
+            time.sleep(0.01)
         share = self._pool.size // self._ranks // layout.PAGE * layout.PAGE
         near = share * (int(message["local"]) % self._ranks)
         return {"size": self._pool.size, "warm": self._warm, "share_at": near, "share": share, "pid": os.getpid()}
+
+    def _taken(self, client: _Client, session: str, rank: int) -> _Client | None:
+        """Let a connection speak for a rank, or give the other one that does and lives."""
+        with self._lock:
+            for other in self._clients:
+                if other is not client and (other.session, other.rank) == (session, rank) and other.lives():
+                    return other
+            client.session, client.rank = session, rank
+            return None
 
     def _arena(self, client: _Client, message: frames.Message) -> frames.Message:
         """Give the rank an arena for its plan: the one it had, or a new one of `most` bytes, or of `least`."""
@@ -249,10 +264,11 @@ def _listener(folder: str, path: str) -> socket.socket:
     return listener
 
 
-def _alive(pid: int) -> bool:
-    """Say whether a process is there and no zombie. A child that it forked may hold its connection longer."""
+def _started(pid: int) -> str:
+    """Say when a process began, in ticks since the boot; empty if it is not there any more, or a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in {"Z", "X"}
+            fields = file.read().rpartition(")")[2].split()
     except OSError:
-        return False
+        return ""
+    return "" if fields[0] in {"Z", "X"} else fields[19]
