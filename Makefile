@@ -43,6 +43,7 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/goodput.py
+	$(BIN)/python benchmarks/checkpoint.py
 
 proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
 	$(BIN)/python protos/generate.py

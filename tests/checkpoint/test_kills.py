@@ -13,7 +13,7 @@ import pytest
 
 from tests.checkpoint.conftest import Nursery, Vault
 
-KILLS = int(os.environ.get("DLROVERD_CHECKPOINT_KILLS", "150"))
+KILLS = int(os.environ.get("DLROVERD_CHECKPOINT_KILLS", "100"))
 
 
 def test_a_rank_killed_at_random_moments_of_its_saves(
