@@ -8,11 +8,15 @@ a slot that says WRITING, and nobody believes it.
 The state word belongs to the rank, the frozen word to the vault, which counts there who reads the slot. A rank that
 wants a slot says CLAIMED (what is in it is still whole), then looks at the frozen word; the vault raises the frozen
 word, then looks at the state. So at least one of them sees the other.
+
+For that a word must be seen before the other is looked at, and processors let a load overtake a store. To take a lock
+is what this language has of a barrier: a locked instruction on x86, one that orders both ways on 64-bit Arm.
 """
 
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, Union
@@ -30,6 +34,7 @@ _ENTRY = struct.Struct("<qQ16s16sQQQQQI")
 _CHECKSUM = struct.Struct("<I")
 _WORD = struct.Struct("<Q")
 _SLOTS_AT, _SLOT = 512, 256
+_BARRIER = threading.Lock()
 _FROZEN_AT, _ENTRY_AT = 8, 16
 
 
@@ -101,6 +106,8 @@ def state(arena: Buffer, slot: int) -> int:
 def set_state(arena: Buffer, slot: int, word: int) -> None:
     """Set a slot's state word. The words differ in one byte, so there is no half of a change."""
     arena[_SLOTS_AT + slot * _SLOT : _SLOTS_AT + slot * _SLOT + 1] = bytes((word,))
+    with _BARRIER:
+        pass
 
 
 def frozen(arena: Buffer, slot: int) -> int:
@@ -112,6 +119,8 @@ def set_frozen(arena: Buffer, slot: int, readers: int) -> None:
     """Set how many read a slot. The vault alone does."""
     at = _SLOTS_AT + slot * _SLOT + _FROZEN_AT
     arena[at : at + 1] = bytes((readers,))
+    with _BARRIER:
+        pass
 
 
 def write_entry(arena: Buffer, slot: int, entry: Entry) -> None:
