@@ -6,7 +6,7 @@ back. So a turn that fails half way is undone whole, and a snapshot needs the ta
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -118,8 +118,7 @@ class State:
     def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
         """Set (or, with None, drop) one record and keep the indexes true."""
         old = table.get(key)
-        if self._undo is not None:
-            self._undo.append((table, key, old))
+        self._remember(table, key, old)
         if value is None:
             table.pop(key, None)
         else:
@@ -157,6 +156,20 @@ class State:
             self._push("reputations", key, old, value)
         elif table is self.findings:
             self._push("findings", key, old, value)
+
+    def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
+        """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""
+        for rank in old:
+            self._remember(self.ranks, rank.key, rank)
+            del self.ranks[rank.key]
+        for rank in new:
+            self._remember(self.ranks, rank.key, None)
+            self.ranks[rank.key] = rank
+        for ranks, sign in ((old, -1), (new, 1)):
+            for state, count in Counter(rank.state for rank in ranks).items():
+                _count(self.tally, gang, state, sign * count)
+            for node, count in Counter(rank.node for rank in ranks if rank.state is not RankState.GONE).items():
+                _count(self.left, gang, node, sign * count)
 
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
@@ -225,16 +238,19 @@ class State:
         numbers = range(1, self.jobs[job].next_incident)
         return [self.incidents[job, n] for n in numbers if (job, n) in self.incidents]
 
+    def _remember(self, table: dict[Any, Any], key: Any, old: Any) -> None:
+        if self._undo is not None:
+            self._undo.append((table, key, old))
+
     def _index_rank(self, key: RankKey, old: RankRecord | None, new: RankRecord | None) -> None:
         if old is not None and new is not None and old.state is new.state and old.node == new.node:
             return
         gang = key.gang_key
-        _recount(self.tally, gang, old.state if old is not None else None, new.state if new is not None else None)
-        before, after = (
-            rank.node if rank is not None and rank.state is not RankState.GONE else None for rank in (old, new)
-        )
-        if before != after:
-            _recount(self.left, gang, before, after)
+        for rank, more in ((old, -1), (new, 1)):
+            if rank is not None:
+                _count(self.tally, gang, rank.state, more)
+                if rank.state is not RankState.GONE:
+                    _count(self.left, gang, rank.node, more)
 
     def _index_grant(self, key: NodeGang, old: GrantRecord | None, new: GrantRecord | None) -> None:
         node, gang = key
@@ -350,15 +366,11 @@ def _add(counter: Counter[Any], key: Any, more: int) -> None:
         counter.pop(key, None)
 
 
-def _recount(index: dict[Any, Counter[Any]], key: Any, before: Any, after: Any) -> None:
-    """Count one that was `before` as `after`, either of them None if it was not, or is not any more."""
+def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
     counter = index.get(key)
     if counter is None:
         counter = index[key] = Counter()
-    if before is not None:
-        _add(counter, before, -1)
-    if after is not None:
-        _add(counter, after, 1)
+    _add(counter, what, more)
     if not counter:
         del index[key]
 

@@ -28,8 +28,8 @@ MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024
 # for unacknowledged data too, and a beat goes out each second (a fifth of `unreachable_after`, up to 5 s). The time is
 # the shortest that older daemons bear.
 #
-# The probe pings the other side whenever something comes in, to learn how large a window a fast way over a long distance
-# needs. Messages of a few bytes cost a third more by it, on both sides; 64 KiB on their way are enough within a fleet.
+# The probe pings the other side whenever something comes in, to learn how large a window a fast and long way needs.
+# Messages of a few bytes cost a third more by it, on both sides; 64 KiB on their way are enough within a fleet.
 _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),

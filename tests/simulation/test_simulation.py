@@ -115,6 +115,11 @@ def test_fleet_survives_a_fresh_seed(number: int, request: pytest.FixtureRequest
     assert summary.restarts
 
 
+def test_fleet_survives_a_seed_that_found_a_fault() -> None:
+    """A delayed restart fell due while more of its job was being stopped: the daemon spun, its deadline was lost."""
+    assert Simulation(439757995, hours=HOURS).run().restarts
+
+
 def test_same_seed_gives_the_same_log_under_any_hash_seed() -> None:
     small = ("--nodes", "40", "--jobs", "12", "--hours", "0.1")
     first, second = (simulate("chaos", "7", *small, hash_seed=hash_seed) for hash_seed in ("1", "2"))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -263,7 +264,7 @@ _BLOCKED = (
 
 def _identity(reading: DeviceReading) -> DeviceReading:
     """Give what does not change of a device."""
-    return DeviceReading(uuid=reading.uuid, model=reading.model, memory_bytes=reading.memory_bytes, nodes=reading.nodes)
+    return replace(reading, lost="", processes=(), busy=None, memory_used_bytes=None, celsius=None, watts=None)
 
 
 def _state(uuid: str, reading: DeviceReading | None, foreign: list[str]) -> DeviceObservation:

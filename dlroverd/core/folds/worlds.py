@@ -15,9 +15,7 @@ from dlroverd.model.world import RankObservation, Tombstone
 def world_formed(s: State, e: ev.WorldFormed) -> None:
     key = e.round.gang_key
     gang = s.gangs[key]
-    old_world = list(s.world(gang))
-    for rank in old_world:
-        s.put(s.ranks, rank.key, None)
+    old_world, new_world = list(s.world(gang)), []
     new_nodes = {grant.node for grant in e.grants}
     for node in gang.nodes:
         if node not in new_nodes:
@@ -28,9 +26,9 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
         s.put(s.grants, (grant.node, key), record)
         for local in range(grant.slots):
             rank_key = e.round.rank(first + local)
-            record_ = RankRecord(key=rank_key, local_rank=local, node=grant.node, state=RankState.ASSIGNED)
-            s.put(s.ranks, rank_key, record_)
+            new_world.append(RankRecord(key=rank_key, local_rank=local, node=grant.node, state=RankState.ASSIGNED))
         first += grant.slots
+    s.put_world(key, old_world, new_world)
     s.put(
         s.gangs,
         key,

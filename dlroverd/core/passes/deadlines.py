@@ -1,7 +1,19 @@
 """What follows when a state's deadline passes (transitions.FOLLOW_UPS has it in words)."""
 
 from dlroverd.core import reasons
-from dlroverd.core.passes import faults, finish, growth, holds, liveness, outages, placement, planned, queue, reputation
+from dlroverd.core.passes import (
+    faults,
+    finish,
+    growth,
+    holds,
+    liveness,
+    outages,
+    placement,
+    planned,
+    queue,
+    reputation,
+    restart,
+)
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
@@ -48,8 +60,8 @@ def _job(turn: Turn, job: JobRecord) -> None:
                 _say(turn, job, job.reason, finish.running_deadline(turn, job.id, plan))
         case JobState.SUSPENDED:
             _say(turn, job, job.reason, turn.now + turn.limits.review_s)
-        case JobState.RESTARTING if job.not_before and turn.now >= job.not_before:
-            turn.touched_jobs.add(job.id)  # it has waited long enough: its next start is decided now
+        case JobState.RESTARTING if _has_waited(turn, job):
+            turn.touched_jobs.add(job.id)  # its next start is decided now
         case JobState.STARTING | JobState.RESTARTING:
             reason = finish.with_unconfirmed(turn, job.id)
             _say(turn, job, reason, turn.now + turn.limits.stop_margin_s)
@@ -59,6 +71,11 @@ def _job(turn: Turn, job: JobRecord) -> None:
             _say(turn, job, job.reason, turn.now + turn.limits.job_retention_s)
         case _:
             turn.emit(ev.JobForgotten(job=job.id))
+
+
+def _has_waited(turn: Turn, job: JobRecord) -> bool:
+    """Whether a restart that was delayed can be decided; while more of the job is being stopped it cannot."""
+    return bool(job.not_before) and turn.now >= job.not_before and restart.can_be_decided(turn.state, job.id)
 
 
 def _leaves_something(turn: Turn, job: int) -> bool:

@@ -4,6 +4,7 @@ from dlroverd.core.classify import attribute, is_echo
 from dlroverd.core.passes import elastic, faults, finish, incidents, liveness, membership, outages, planned, reputation
 from dlroverd.core.passes.verdict import Verdict, judge
 from dlroverd.core.records import GangRecord, JobRecord
+from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind, Incident
@@ -19,9 +20,8 @@ def decide(turn: Turn, job: int) -> None:
     record = state.jobs.get(job)
     if record is None or record.state is not JobState.RESTARTING:
         return
-    gangs = state.gangs_of(job)
-    stopped = [gang for gang in gangs if gang.state is GangState.STOPPED]
-    if not stopped or any(gang.state is GangState.STOPPING for gang in gangs):
+    stopped = _stopped(state, job)
+    if not stopped:
         return
     incident = state.open_incident(job)
     if record.plan is not None and record.plan.stopping:
@@ -47,13 +47,27 @@ def decide(turn: Turn, job: int) -> None:
     if verdict.avoid:
         until = turn.now + turn.limits.avoid_s
         turn.emit(ev.NodeAvoided(job=job, node=verdict.avoid, until=until, reason=cause.sentence))
-    live = [gang for gang in gangs if gang.state in LIVE_GANG] if verdict.whole else []
+    live = [gang for gang in state.gangs_of(job) if gang.state in LIVE_GANG] if verdict.whole else []
     for gang in live:
         faults.stop_gang(turn, gang.key, record.spec.restart_grace_s, 0.0, cause.sentence)
     if verdict.wait_s:
         turn.emit(ev.RestartDelayed(job=job, until=turn.now + verdict.wait_s, reason=verdict.waiting))
     elif not live:
         _start_anew(turn, job, stopped, cause)
+
+
+def can_be_decided(state: State, job: int) -> bool:
+    """Whether the stop of a restarting job has ended, and no more of its nodes are expected to fall silent."""
+    stopped = _stopped(state, job)
+    return bool(stopped) and not outages.unsettled(state, stopped)
+
+
+def _stopped(state: State, job: int) -> list[GangRecord]:
+    """Give the stopped gangs of a job, once none is being stopped any more."""
+    gangs = state.gangs_of(job)
+    if any(gang.state is GangState.STOPPING for gang in gangs):
+        return []
+    return [gang for gang in gangs if gang.state is GangState.STOPPED]
 
 
 def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[GangRecord]) -> tuple[Cause, Verdict]:
