@@ -9,8 +9,7 @@ The state word belongs to the rank, the frozen word to the vault, which counts t
 wants a slot says CLAIMED (what is in it is still whole), then looks at the frozen word; the vault raises the frozen
 word, then looks at the state. So at least one of them sees the other.
 
-For that a word must be seen before the other is looked at, and processors let a load overtake a store. To take a lock
-is what this language has of a barrier: a locked instruction on x86, one that orders both ways on 64-bit Arm.
+For that a word must be seen before the other is looked at, and processors let a load overtake a store: see `_barrier`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ _ENTRY = struct.Struct("<qQ16s16sQQQQQI")
 _CHECKSUM = struct.Struct("<I")
 _WORD = struct.Struct("<Q")
 _SLOTS_AT, _SLOT = 512, 256
-_BARRIER = threading.Lock()
 _FROZEN_AT, _ENTRY_AT = 8, 16
 
 
@@ -106,8 +104,7 @@ def state(arena: Buffer, slot: int) -> int:
 def set_state(arena: Buffer, slot: int, word: int) -> None:
     """Set a slot's state word. The words differ in one byte, so there is no half of a change."""
     arena[_SLOTS_AT + slot * _SLOT : _SLOTS_AT + slot * _SLOT + 1] = bytes((word,))
-    with _BARRIER:
-        pass
+    _barrier()
 
 
 def frozen(arena: Buffer, slot: int) -> int:
@@ -119,8 +116,7 @@ def set_frozen(arena: Buffer, slot: int, readers: int) -> None:
     """Set how many read a slot. The vault alone does."""
     at = _SLOTS_AT + slot * _SLOT + _FROZEN_AT
     arena[at : at + 1] = bytes((readers,))
-    with _BARRIER:
-        pass
+    _barrier()
 
 
 def write_entry(arena: Buffer, slot: int, entry: Entry) -> None:
@@ -150,6 +146,15 @@ def held(arena: Buffer) -> Iterator[Held]:
         entry = read_entry(arena, slot)
         if entry and head and entry.plan == head.plan:
             yield Held(slot, entry)
+
+
+def _barrier() -> None:
+    """Have what was stored seen by others before anything more is read.
+
+    To take a lock is what Python has for that: a locked instruction on x86, one that orders both ways on 64-bit Arm. A
+    new one each time, so that whoever is ended here leaves none taken.
+    """
+    threading.Lock().acquire(blocking=False)
 
 
 def pages(size: int) -> int:
