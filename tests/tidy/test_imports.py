@@ -15,7 +15,7 @@ PACKAGES = {
         *("protocol", "protocol.v1", "runtime", "store", "testing"),
     ),
     "dlroverd_agent": ("core", "devices", "devices.none", "devices.nvidia"),
-    "dlroverd_train": (),
+    "dlroverd_train": ("vault",),
     "dlroverd_hello": (),
     "dlroverd_kafka": (),
 }
@@ -40,6 +40,7 @@ PLANTED = (
     ("dlroverd/daemon/main.py", "import dlroverd_agent", "daemon"),
     ("dlroverd_train/step.py", "import dlroverd.model", "train"),
     ("dlroverd_agent/gpu.py", "import torch", "torch"),
+    ("dlroverd_train/vault/pool.py", "import torch", "torch"),
 )
 
 

@@ -1,0 +1,175 @@
+"""How files in a staging folder become a committed step: by one rename, when all of them are there.
+
+Ranks write `.staging-STEP-ID/`, each node's vault adds what it wrote as `.node-K.json`, and the vault beside rank 0
+checks, adds torch's `.metadata` and the manifest, and renames the folder to `step-STEP`. That rename is the commit; a
+commit that something else must agree to first (the daemon's log) has its place in front of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import struct
+import time
+import zlib
+from typing import Any, NamedTuple
+
+from dlroverd_train.vault import stored
+from dlroverd_train.vault.streams import sync_folder, write_whole
+
+_POLL = 0.02
+_STAGING = re.compile(r"\.staging-\d+-([0-9a-f]+)-\d+")
+_LONG = b"\x8a\x08"  # pickle's LONG1 of eight bytes
+MARK = 0x6D61_726B << 32
+"""Where a blob lies is not known when `.metadata` is made: MARK + 2 n stands for the offset of blob n, the next number
+for its length. Pickle writes such a number as ten bytes, which are replaced here."""
+
+
+class NotPersistedError(Exception):
+    """A step is not persisted; one sentence that says why. What was committed before is as it was."""
+
+
+class Save(NamedTuple):
+    """One save that is persisted: the same on every node, but for `node`."""
+
+    path: str
+    step: int
+    id: str
+    world: int
+    nodes: int
+    node: int
+
+
+def staging_of(save: Save) -> str:
+    """Name the folder that a save is staged in."""
+    return os.path.join(save.path, f".staging-{save.step}-{save.id}")
+
+
+def say_written(save: Save, files: list[dict[str, Any]]) -> None:
+    """Tell the vault beside rank 0 that this node's files are durable, and what they are."""
+    write_whole(_word_of(save, save.node), json.dumps({"files": files}).encode())
+    sync_folder(staging_of(save))
+
+
+def say_failed(save: Save, why: str) -> None:
+    """Tell the vault beside rank 0 that there is nothing to wait for from this node."""
+    try:
+        write_whole(_word_of(save, save.node), json.dumps({"failed": why}).encode())
+    except OSError:
+        pass  # the disk may be what failed: the other end has its deadline
+
+
+def commit(save: Save, template: bytes, patience: float) -> str:
+    """Commit a save once all nodes have said what they wrote; give the folder. Raises NotPersistedError, or OSError."""
+    files = _files_of_all(save, patience)
+    staging, folder = staging_of(save), stored.folder_of(save.path, save.step)
+    for file in files:
+        size = os.stat(os.path.join(staging, file["name"])).st_size
+        if size != file["size"]:
+            raise NotPersistedError(
+                f"{file['name']} of step {save.step} has {size} bytes in {save.path} instead of {file['size']}"
+            )
+    metadata = with_places(template, files)
+    write_whole(os.path.join(staging, stored.METADATA), metadata)
+    about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
+    listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
+    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about])
+    write_whole(os.path.join(staging, stored.MANIFEST), manifest)
+    for node in range(save.nodes):
+        os.unlink(_word_of(save, node))
+    sync_folder(staging)
+    _make_room(save, folder)
+    os.rename(staging, folder)
+    sync_folder(save.path)
+    return folder
+
+
+def committed_elsewhere(save: Save, patience: float) -> str:
+    """Wait until the vault beside rank 0 has committed a save; give the folder. Raises NotPersistedError."""
+    staging, folder = staging_of(save), stored.folder_of(save.path, save.step)
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        there = os.path.exists(staging)  # before the folder is looked at: it goes there by a rename
+        known = stored.read(folder)
+        if known and known.id == save.id:
+            return folder
+        if not there:
+            raise NotPersistedError(f"step {save.step} was not committed to {save.path}: the node of rank 0 says why")
+        time.sleep(_POLL)
+    raise NotPersistedError(
+        f"step {save.step} was not committed to {save.path} within {patience:g} s by the node of rank 0"
+    )
+
+
+def with_places(template: bytes, files: list[dict[str, Any]]) -> bytes:
+    """Put the places of all blobs into the `.metadata` that was made without them. Raises NotPersistedError."""
+    for file in files:
+        for number, at, length in file["blobs"]:
+            for mark, value in ((MARK + 2 * number, at), (MARK + 2 * number + 1, length)):
+                before = _LONG + struct.pack("<q", mark)
+                if template.count(before) != 1:
+                    raise NotPersistedError(
+                        f"the metadata of the checkpoint has no single place for blob {number} of {file['name']}"
+                    )
+                template = template.replace(before, _LONG + struct.pack("<q", value))
+    return template
+
+
+def hold_path(path: str, timeline: str) -> int:
+    """Become the one who commits to a path and clear what others left in staging; give the descriptor that holds it.
+
+    Raises NotPersistedError if another vault holds it.
+    """
+    where = os.path.join(path, ".writer")
+    descriptor = os.open(where, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = os.pread(descriptor, 200, 0).decode(errors="replace")
+        os.close(descriptor)
+        raise NotPersistedError(
+            f"another job ({who}) saves its checkpoints to {path}: give this one a path of its own"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"vault {os.getpid()} on {os.uname().nodename}".encode(), 0)
+    for name in os.listdir(path):
+        left = _STAGING.fullmatch(name)
+        if left and left[1] != timeline:
+            shutil.rmtree(os.path.join(path, name), ignore_errors=True)
+    return descriptor
+
+
+def _word_of(save: Save, node: int) -> str:
+    return os.path.join(staging_of(save), f".node-{node}.json")
+
+
+def _files_of_all(save: Save, patience: float) -> list[dict[str, Any]]:
+    until = time.monotonic() + patience
+    files: list[dict[str, Any]] = []
+    for node in range(save.nodes):
+        while not os.path.exists(_word_of(save, node)):
+            if time.monotonic() > until:
+                raise NotPersistedError(
+                    f"node {node} of {save.nodes} did not write its part of step {save.step} in {patience:g} s"
+                )
+            time.sleep(_POLL)
+        with open(_word_of(save, node), encoding="utf-8") as file:
+            word = json.load(file)
+        if "failed" in word:
+            raise NotPersistedError(word["failed"])
+        files += word["files"]
+    return files
+
+
+def _make_room(save: Save, folder: str) -> None:
+    """Keep a whole checkpoint that already has the step's name; move one that is not aside."""
+    there = stored.read(folder)
+    if there and not stored.missing(there) and not stored.verify(there):
+        raise NotPersistedError(
+            f"{folder} is committed already, by an earlier save of step {save.step}: it is left as it is"
+        )
+    if os.path.lexists(folder):
+        os.rename(folder, os.path.join(save.path, f".broken-{save.step}-{save.id}"))

@@ -1,0 +1,82 @@
+"""Messages on the vault's socket: four bytes of length, then as many of JSON; descriptors come with the length."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+LIMIT = 1 << 20
+"""Bytes of one message."""
+
+Message = dict[str, Any]
+_LENGTH = struct.Struct("<I")
+_MOST_DESCRIPTORS = 4
+
+
+class GoneError(ConnectionError):
+    """The other end has closed the connection, said something that is no message, or stalled in the middle of one."""
+
+
+def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = (), *, within: float = 10.0) -> None:
+    """Send one message.
+
+    Raises GoneError if the other end is away or does not take it `within` seconds, ValueError if it is above LIMIT.
+    """
+    body = json.dumps(message).encode()
+    if len(body) > LIMIT:
+        raise ValueError(f"a message of {len(body)} bytes; at most {LIMIT} go through the vault's socket")
+    try:
+        connection.settimeout(within)
+        if descriptors:
+            if socket.send_fds(connection, [_LENGTH.pack(len(body))], list(descriptors)) != _LENGTH.size:
+                raise GoneError("the vault's socket took half a length")
+            connection.sendall(body)
+        else:
+            connection.sendall(_LENGTH.pack(len(body)) + body)
+    except (OSError, ValueError) as error:
+        raise GoneError(f"the connection to the vault is lost: {error}") from error
+
+
+def receive(connection: socket.socket, *, idle: float | None = None, within: float = 10.0) -> tuple[Message, list[int]]:
+    """Wait up to `idle` seconds for a message to begin (None: for ever) and `within` seconds for the rest of it.
+
+    Raises GoneError; then no descriptor is left open.
+    """
+    descriptors: list[int] = []
+    try:
+        connection.settimeout(idle)
+        start, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, _MOST_DESCRIPTORS)
+        until = time.monotonic() + within
+        start += _exactly(connection, _LENGTH.size - len(start), until) if start else b""
+        if not start:
+            raise GoneError("the other end of the vault's socket has closed it")
+        (length,) = _LENGTH.unpack(start)
+        if length > LIMIT:
+            raise GoneError(f"a message of {length} bytes announced on the vault's socket; at most {LIMIT}")
+        message = json.loads(_exactly(connection, length, until))
+        if not isinstance(message, dict):
+            raise GoneError("a message on the vault's socket is no JSON object")
+        return message, descriptors
+    except (OSError, ValueError) as error:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise (
+            error if isinstance(error, GoneError) else GoneError(f"the connection to the vault is lost: {error}")
+        ) from error
+
+
+def _exactly(connection: socket.socket, size: int, until: float) -> bytes:
+    parts = []
+    while size:
+        connection.settimeout(max(0.001, until - time.monotonic()))
+        part = connection.recv(min(size, 1 << 16))
+        if not part:
+            raise GoneError("the other end of the vault's socket closed it in the middle of a message")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

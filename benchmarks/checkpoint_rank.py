@@ -1,0 +1,156 @@
+"""One rank of benchmarks/checkpoint.py: prints how long each thing took, a list of seconds for each."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from dlroverd_train.checkpoint import Checkpointer
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+
+State = dict[str, Any]
+_TENSORS = 64
+
+
+class Bench:
+    def __init__(self, folder: Path, gigabytes: float, runs: int) -> None:
+        self.folder, self.runs = folder, runs
+        self.rank, self.world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self.times: dict[str, list[float]] = {}
+        self.size = int(gigabytes * 1e9) // 4 // _TENSORS
+        self.state = self.make(1.0)
+
+    def make(self, value: float) -> State:
+        """A state of this rank's own, as a shard is."""
+        return {f"rank{self.rank}.layer{each}": torch.full((self.size,), value) for each in range(_TENSORS)}
+
+    def time(self, name: str, do: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+        self.together()
+        begun = time.perf_counter()
+        do(*arguments, **named)
+        self.times.setdefault(name, []).append(time.perf_counter() - begun)
+
+    def together(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+    def floors(self) -> None:
+        target = self.make(0.0)
+        source = self.state
+
+        threads = min(4, len(os.sched_getaffinity(0)) // self.world)  # as many as save uses
+        with ThreadPoolExecutor(threads) as pool:
+
+            def copy() -> None:
+                list(pool.map(lambda name: target[name].copy_(source[name]), source))
+
+            for _ in range(self.runs + 1):
+                self.time("floor: copy, warm", copy)
+        del self.times["floor: copy, warm"][0]  # it was not
+        raw = Path("/dev/shm") / f"dlroverd-bench-{os.getpid()}"
+        raw.write_bytes(bytes(self.size * 4 * _TENSORS))
+        try:
+            for run in range(self.runs):
+                out = self.folder / f"dd-{self.rank}-{run}"
+                command = ["dd", f"if={raw}", f"of={out}", "bs=8M", "conv=fsync", "status=none"]
+                self.time("floor: dd with fsync", subprocess.run, command, check=True)
+                out.unlink()
+        finally:
+            raw.unlink()
+
+    def ours(self) -> None:
+        bytes_ = self.size * 4 * _TENSORS
+        checkpointer = Checkpointer(
+            self.folder / "ours", memory=self.world * (3 * bytes_ + (64 << 20)), on_busy="wait"
+        )  # fmt: skip
+        settle(checkpointer)
+        self.time("save, first", checkpointer.save, 0, self.state)
+        for step in range(1, self.runs + 1):
+            self.time("save, warm", checkpointer.save, step, self.state)
+        a, b = torch.randn(256, 256), torch.randn(256, 256)
+        for _ in range(self.runs):
+            self.time("step", work, a, b)
+        for step in range(100, 100 + self.runs):
+            checkpointer.save(step, self.state, persist=True)
+            self.time("step while persisting", work, a, b)
+            self.time("save during a persist", checkpointer.save, step + 1000, self.state)
+            checkpointer.wait()
+        for step in range(200, 200 + 2 * self.runs, 2):
+            self.time("persisted and durable", self.persist, checkpointer, step + 1)
+        loaded = self.make(0.0)
+        for _ in range(self.runs):
+            self.time("load from memory", checkpointer.load, loaded)
+        assert all(torch.equal(loaded[name], value) for name, value in self.state.items())
+        checkpointer.close()
+        other = Checkpointer(self.folder / "ours", name="empty")
+        for _ in range(self.runs):
+            self.time("load from storage", other.load, loaded)
+        assert other.last_load
+        assert other.last_load.source != "memory"
+
+    def persist(self, checkpointer: Checkpointer, step: int) -> None:
+        checkpointer.save(step, self.state, persist=True)
+        assert not any(each.failed for each in checkpointer.wait())
+
+    def peers(self) -> None:
+        for run in range(self.runs):
+            where = self.folder / f"torch-{self.rank}-{run}"
+            self.time("torch.save", torch.save, self.state, where)
+            begun = time.perf_counter()
+            with where.open("rb") as file:
+                os.fsync(file.fileno())
+            self.times.setdefault("torch.save and fsync", []).append(
+                self.times["torch.save"][-1] + time.perf_counter() - begun
+            )
+            where.unlink()
+        for run in range(self.runs):
+            self.time("DCP save", dcp.save, self.state, checkpoint_id=self.folder / f"dcp-{run}")
+        loaded = self.make(0.0)
+        for run in range(self.runs):
+            self.time("DCP load", dcp.load, loaded, checkpoint_id=self.folder / f"dcp-{run}")
+        stager = DefaultStager(StagingOptions(False, False, False, False))
+        for run in range(self.runs + 1):
+            futures: list[Any] = []
+
+            def save(run: int = run, futures: list[Any] = futures) -> None:
+                where = self.folder / f"async-{run}"
+                futures.append(dcp.async_save(self.state, checkpoint_id=where, async_stager=stager))
+
+            self.time("DCP async_save, stager reused" + ", first" * (run == 0), save)
+            futures[0].result()
+
+
+def settle(checkpointer: Checkpointer) -> None:
+    """Wait until the vault's memory is brought in, as a job's is long before its first save."""
+    vault = checkpointer._vault  # noqa: SLF001 - what is measured
+    while os.fstat(vault.descriptor).st_blocks * 512 < vault.size:
+        time.sleep(0.1)
+    time.sleep(2.0)
+
+
+def work(a: torch.Tensor, b: torch.Tensor) -> None:
+    for _ in range(100):
+        a @ b
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    bench = Bench(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    dist.init_process_group("gloo")
+    bench.floors()
+    bench.ours()
+    bench.peers()
+    print(json.dumps(bench.times), flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
