@@ -224,9 +224,7 @@ class Agent:
             step, lost = known.exit.step, known.exit.lost
         else:
             step, lost = await self._progress.last_step(seen.key, self._patterns(seen.key)), seen.exit.lost
-            # Its keeper kills it, and this agent stops it too: TERM may be what it dies of.
-            killed = seen.exit.signal in (signal.SIGKILL, signal.SIGTERM)
-            if killed and self._core.out_of_lease(seen.key, lease.clock()):
+            if seen.exit.signal == signal.SIGKILL and self._core.out_of_lease(seen.key, lease.clock()):
                 lost = LEASE_RAN_OUT
             # Systemd sends it to all that runs when the host goes down, which is no fault of the job.
             if seen.exit.signal == signal.SIGTERM and not seen.exit.requested and await asyncio.to_thread(going_down):

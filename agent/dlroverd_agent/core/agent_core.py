@@ -216,6 +216,7 @@ class AgentCore:
         if rank.seen == before:
             return
         self.version += 1
+        actions += self._leases.begun(rank.seen)
         if before.exit is None and rank.seen.exit is not None and rank.seen.exit.lost == LEASE_RAN_OUT:
             actions.append(Say(f"{seen.key} has ended: {LEASE_RAN_OUT}."))
         if rank.gone:
@@ -348,7 +349,7 @@ class AgentCore:
             for key in waiting:
                 self._ranks[key].started = True
                 self._fence(gang, round_ - 1)
-                actions.append(Start(key, assignment, specs[key.job], self._leases.until(key)))
+                actions.append(Start(key, assignment, specs[key.job], self._leases.begin(key)))
 
     def _alive(self) -> set[RankKey]:
         return {key for key, rank in self._ranks.items() if rank.started and not rank.gone}

@@ -8,7 +8,8 @@ counts from when the daemon heard of us last. Only a lease that ran from a later
 from collections.abc import Container, Iterable
 
 from dlroverd.model.ids import RankKey
-from dlroverd.model.world import JobDescriptor
+from dlroverd.model.job import RankState
+from dlroverd.model.world import JobDescriptor, RankObservation
 from dlroverd_agent.core.actions import Action, Renew, Stop
 
 
@@ -20,6 +21,7 @@ class Leases:
         self._heard_at = 0.0
         self._lengths: dict[RankKey, float] = {}
         self._ended: set[RankKey] = set()
+        self._starting: dict[RankKey, float] = {}
 
     def __bool__(self) -> bool:
         """Whether there is any, so that the daemon is to say of each beat that it was heard."""
@@ -34,6 +36,7 @@ class Leases:
     def drop(self, key: RankKey) -> None:
         """Let go of a rank that is gone, or was never started."""
         self._lengths.pop(key, None)
+        self._starting.pop(key, None)
         self._ended.discard(key)
 
     def heard(self, asked_at: float, alive: Container[RankKey]) -> list[Action]:
@@ -43,6 +46,18 @@ class Leases:
         self._heard_at = asked_at
         renewed = tuple((key, self.until(key)) for key in sorted(self._lengths) if key in alive)
         return [Renew(renewed)] if renewed else []
+
+    def begin(self, key: RankKey) -> float:
+        """Give the lease that a rank is started with: when it runs out, 0 if it has none."""
+        self._starting[key] = self.until(key)
+        return self._starting[key]
+
+    def begun(self, seen: RankObservation) -> list[Action]:
+        """Renew again the lease of a rank that runs now: while it was being started it had no keeper to hear of it."""
+        if seen.state is not RankState.RUNNING or seen.key not in self._starting:
+            return []
+        until = self.until(seen.key)
+        return [Renew(((seen.key, until),))] if until > self._starting.pop(seen.key) else []
 
     def until(self, key: RankKey) -> float:
         """Say when a rank's lease runs out; 0: it has none, or that is not known."""

@@ -306,11 +306,12 @@ class Shim:
     def terminate(self, now: float) -> None:
         """Send TERM to the rank's process group, once. The rank is not reaped yet, so its pid is its own.
 
-        Until its program runs, the rank is deaf to TERM as we are, and has nothing to lose: KILL comes at once.
+        KILL comes at once if no grace is given, and until its program runs: it is deaf to TERM then, as we are, and has
+        nothing to lose.
         """
         self.record["requested"] = True
         self.kill_at = now
-        if self.failure >= 0:
+        if self.failure >= 0 or not self.grace_s:
             return
         self.kill_at += self.grace_s
         try:

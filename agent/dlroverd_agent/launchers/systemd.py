@@ -107,7 +107,6 @@ class SystemdLauncher:
         try:
             await self._begin(rank, order)
         except StartedBeforeError:
-            # Its record was deleted: what became of it is not known here any more.
             self._finish(rank, rank.record.over(lost="it was started before, and its record was deleted"))
         except (LaunchError, RefusedError, NoAnswerError) as failed:
             self._finish(rank, rank.record.over(launch_error=str(failed)))
@@ -343,7 +342,7 @@ class SystemdLauncher:
             said.cancel()
 
     async def _terminate(self, rank: WatchedRank) -> None:
-        """Send TERM. Until its program runs, a rank has nothing to lose, and KILL comes at once."""
+        """Send TERM, if there is time for it: else KILL comes at once. Until its program runs, a rank loses nothing."""
         await rank.begun.wait()
         if rank.ended.is_set():
             return
@@ -352,7 +351,8 @@ class SystemdLauncher:
         rank.record = replace(rank.record, requested=True, kill_at=time.time() + grace_s)
         await self._save_soon(rank)  # before it is done: an agent that comes after us must know it
         try:
-            await self._systemd.call("KillUnit", "ssi", rank.unit, "all", signal.SIGTERM)
+            if grace_s:
+                await self._systemd.call("KillUnit", "ssi", rank.unit, "all", signal.SIGTERM)
         except (RefusedError, NoAnswerError) as error:
             _log.warning("TERM could not be sent; KILL follows", rank=str(rank.key), error=str(error))
 

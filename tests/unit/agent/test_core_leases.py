@@ -82,6 +82,15 @@ def test_a_lease_runs_from_a_beat_that_was_heard_and_not_from_its_answer() -> No
     assert give(core, 125.0, BeatHeard(104.0)) == [Renew(((KEY, 104.0 + LEASE_S),))]
 
 
+def test_what_renews_the_lease_of_a_rank_that_is_being_started_is_told_again_once_it_runs() -> None:
+    """It has no keeper before that; else the keeper would end it earlier than this agent knows."""
+    core = begun(heard_at=100.0)
+    give(core, 101.0, DesiredArrived(WANTED))
+    give(core, 104.5, BeatHeard(104.0))
+    seen = RankObservation(key=KEY, state=RankState.RUNNING, pid=7)
+    assert give(core, 105.0, RankChanged(seen), RankChanged(seen)) == [Renew(((KEY, 104.0 + LEASE_S),))]
+
+
 def test_an_old_answer_renews_nothing() -> None:
     """What waited in a buffer while this host was cut off says no more than it did then."""
     core = begun(heard_at=100.0)
