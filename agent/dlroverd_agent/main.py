@@ -93,8 +93,7 @@ async def _expose(agent: Agent, devices: DeviceMonitor, config: AgentConfig, und
     """Serve Prometheus, if asked to."""
     if config.metrics.listen is None:
         return
-    # Only here: the library takes some megabytes.
-    from dlroverd_agent.monitors.exposition import Exposition  # noqa: PLC0415
+    from dlroverd_agent.monitors.exposition import Exposition  # noqa: PLC0415 - its library takes some megabytes
 
     endpoint = Exposition(agent, devices).endpoint
     await endpoint.open(config.metrics.listen, config.metrics.files(config.tls))

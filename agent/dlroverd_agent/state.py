@@ -12,6 +12,7 @@ from threading import Lock
 from pydantic import TypeAdapter, ValidationError
 
 from dlroverd_agent.core import Followed
+from dlroverd_agent.durable import sync_folder
 
 _VERSION = 1
 _FOLLOWED = TypeAdapter(Followed)
@@ -72,8 +73,4 @@ class FollowedFile:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(self._path.parent)

@@ -87,8 +87,7 @@ async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) 
     """Serve Prometheus, if asked to."""
     if config.metrics.listen is None:
         return
-    # Only here: the library takes some megabytes.
-    from dlroverd.daemon.metrics import Exposition  # noqa: PLC0415
+    from dlroverd.daemon.metrics import Exposition  # noqa: PLC0415 - its library takes some megabytes
 
     exposition = Exposition(runtime)
     await exposition.endpoint.open(config.metrics.listen, config.metrics.files(config.tls))

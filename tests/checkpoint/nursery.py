@@ -11,6 +11,7 @@ import socket
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.checkpoint import roles
@@ -33,7 +34,7 @@ def main() -> None:
         line.sendall(f"{pid}\n".encode())
 
 
-def rank(request: dict, pipe: int) -> None:  # type: ignore[type-arg]
+def rank(request: dict[str, Any], pipe: int) -> None:
     os.environ.update(request["env"])
     try:
         getattr(roles, request["role"])(roles.Voice(pipe), **request["arguments"])

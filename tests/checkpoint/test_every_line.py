@@ -34,7 +34,8 @@ def save(memory: memoryview, agreed: _planning.Agreed, meeting: Meeting, step: i
     held = {each.entry.step: each.slot for each in layout.held(memory)}
     arena.latest = held[max(held)] if held else None
     planner = planner_of(step)
-    blobs = [planner.resolve_data(item).getvalue() for item in agreed.items[len(agreed.plan.tensors) :]]  # type: ignore[union-attr]
+    values = [planner.resolve_data(item) for item in agreed.items[len(agreed.plan.tensors) :]]
+    blobs = [value.getvalue() for value in values if isinstance(value, io.BytesIO)]
     slot = arena.claim(meeting.token)
     assert slot is not None
     arena.write(slot, _slots.Step(step, step, meeting.token), planner, blobs, None)

@@ -86,7 +86,7 @@ def test_only_its_user_may_speak_to_it(vault_of: Callable[..., Vault]) -> None:
     vault = vault_of(4 << 20)
     assert os.stat(vault.folder).st_mode & 0o777 == 0o700
     os.chmod(vault.folder, 0o755)  # noqa: S103 - even if someone opens the folder
-    os.chmod(vault.socket, 0o777)  # noqa: S103
+    os.chmod(vault.socket, 0o777)  # noqa: S103 - and the socket
     for above in Path(vault.folder).parents[:-2]:  # all but / and the folder for everybody's temporary files
         above.chmod(above.stat().st_mode | 0o011)
     speak = (

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from dlroverd.model.spooled import EventBatch, Severity, SpooledEvent
+from dlroverd_agent.durable import sync_folder
 from dlroverd_agent.events.segment import Entry, entries, event_line, event_of, head_line, read_line
 
 BATCH_EVENTS = 500
@@ -181,7 +182,7 @@ class Spool:
         self._damaged += self._sent < segment.end  # its last line is torn
         segment.path.unlink(missing_ok=True)
         # Were it back after a power cut, its events would be sent again when the daemon knows the next spool.
-        _sync(self._folder)
+        sync_folder(self._folder)
         del self._segments[0]
         self._sent = 0
         return True
@@ -285,11 +286,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

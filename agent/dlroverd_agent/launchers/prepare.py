@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlroverd.model.fault import PORT_TAKEN
 from dlroverd_agent import ports
+from dlroverd_agent.durable import sync_folder
 from dlroverd_agent.launchers.files import RankFiles, Record
 from dlroverd_agent.launchers.interface import LauncherUnavailableError, LaunchOrder
 from dlroverd_agent.launchers.leftovers import MARKER
@@ -45,7 +46,7 @@ def prepare(files: RankFiles, order: LaunchOrder, record: Record) -> socket.sock
         raise LaunchError(f"its directory cannot be made: {error}") from error
     try:
         # The directory is the mark "started once": it must be found again even after a power cut.
-        _sync(files.directory.parent)
+        sync_folder(files.directory.parent)
         record.write(files.record)
         if order.obstacle:
             raise LaunchError(order.obstacle)
@@ -85,14 +86,6 @@ class reachable:  # noqa: N801 # used as a function
 
     def __exit__(self, *_: object) -> None:
         os.close(self._folder)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make_error_folder(files: RankFiles, order: LaunchOrder) -> None:

@@ -268,7 +268,7 @@ def _innermost() -> Span | None:
     """Find the span around what is said now."""
     around = _inside.get()
     while around is not None and not around._process:  # noqa: SLF001 - ended, maybe by another thread
-        around = around._outer  # noqa: SLF001
+        around = around._outer  # noqa: SLF001 - of a span of our own
     return around
 
 

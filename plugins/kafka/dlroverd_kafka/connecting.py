@@ -110,7 +110,7 @@ def connect(settings: Settings, options: dict[str, Any], heard: Heard, *, one_by
         raise _sentence(settings, error) from error
     # kafka-python 3.0.12 raises in its own thread when a broker says which record of a batch is invalid, and the batch
     # is never heard of again. We find those records by ourselves.
-    producer._sender._record_exceptions_fn = lambda error, _records, _said: lambda _index: error  # noqa: SLF001
+    producer._sender._record_exceptions_fn = lambda error, _records, _said: lambda _index: error  # noqa: SLF001 - as above
     return producer
 
 

@@ -118,7 +118,7 @@ class KafkaSink:
         except KafkaError as error:
             self._discard()
             raise ConnectionError(f"the brokers do not serve {topic} now: {error}") from error
-        except BaseException:
+        except BaseException:  # also the host's end of us: what was sent and not waited for must not go on by itself
             self._discard()
             raise
         sent = zip(chunk, futures, strict=True)

@@ -45,7 +45,7 @@ async def get(url: str, context: ssl.SSLContext | None = None, method: str = "GE
     def ask() -> tuple[int, str, str]:
         request = urllib.request.Request(url, method=method)  # noqa: S310 - one of ours
         try:
-            with urllib.request.urlopen(request, timeout=20, context=context) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=20, context=context) as answer:  # noqa: S310 - our own
                 return answer.status, answer.headers["Content-Type"], answer.read().decode()
         except HTTPError as error:
             return error.code, "", error.read().decode()

@@ -109,7 +109,7 @@ class MemoryReader(StorageReader):
             offset = item.storage_index.offset
             part, tensor = self._tensors[item.storage_index.fqn, None if offset is None else tuple(offset)]
             source = view(part.memory, part.entry.tensors_at, tensor)
-            for dimension, (start, length) in enumerate(zip(item.storage_offsets, item.lengths)):  # noqa: B905
+            for dimension, (start, length) in enumerate(zip(item.storage_offsets, item.lengths)):  # noqa: B905 - Python 3.9
                 source = source.narrow(dimension, start, length)
             target = planner.resolve_tensor(item).detach()
             if target.size() != source.size():
