@@ -8,20 +8,14 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 from dlroverd.config.durations import shown
 from dlroverd.config.schema import Section, setting
 from dlroverd.config.validation import nearest
-from dlroverd.model.globs import whole
 from dlroverd.model.spooled import EventKind, Severity
-from dlroverd.model.vocabulary import FORWARDED, SCHEMAS
-from dlroverd.model.vocabulary.trainer import USER
-
-# What agents and users name is not all known beforehand.
-_OPEN = ("agent.", USER)
-_KNOWN = tuple(sorted({*SCHEMAS} - {FORWARDED}))
+from dlroverd.model.vocabulary import NAMES, may_name
 
 
 def _name(value: str) -> str:
     """See that a pattern of event names can match any; ValueError with what may be meant."""
-    if not (value.startswith(_OPEN) or any(whole(value, known) for known in _KNOWN)):
-        near = nearest(value.strip("*"), _KNOWN)
+    if not may_name(value):
+        near = nearest(value.strip("*"), sorted(NAMES))
         remedy = f"did you mean {near}?" if near else "docs/events.md lists them; trainer.* is all that begin so"
         raise ValueError(f"no event is named {shown(value)}; {remedy}")
     return value

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from dlroverd.model.ids import RankKey
 
@@ -14,6 +15,10 @@ class Severity(StrEnum):
     WARNING = "warning"
     ERROR = "error"
     CRITICAL = "critical"
+
+
+# The larger the worse.
+SEVERITY_RANKS: Final = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
 class EventKind(StrEnum):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from dlroverd.model import event as ev
-from dlroverd.model.spooled import EventKind, Severity
+from dlroverd.model.globs import whole
+from dlroverd.model.spooled import SEVERITY_RANKS, EventKind, Severity
 from dlroverd.model.view import EventView
-from dlroverd.model.vocabulary import FORWARDED, SCHEMAS, schema_of
+from dlroverd.model.vocabulary import NAMES, SCHEMAS, may_name
 from dlroverd.model.vocabulary.naming import name_of, name_of_words
 from dlroverd.model.vocabulary.schema import Schema
 from dlroverd.protocol.errors import CallError, Reason
@@ -22,8 +23,6 @@ from dlroverd.store.interface import Record
 # What is read at once. Decoding it is done record by record, with the loop's other work in between.
 _PAGE_RECORDS = 100
 _SCHEMAS: Final[dict[type, Schema]] = {cls: SCHEMAS[name_of(cls)] for cls in get_args(ev.Event)}
-_NAMES: Final = frozenset(SCHEMAS) - {FORWARDED}
-_WORSE: Final = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
 def jobs_of(event: ev.Event) -> frozenset[int]:
@@ -36,7 +35,7 @@ class EventFilter:
     """Which events are wanted; what is None or empty means all. `limit` 0 means none, else the newest so many.
 
     `start` is oldest, now, or the position of the first record to be looked at, which must still be there; "" is that
-    behind `after`. A name may end in `*`. `severity`: that or worse.
+    behind `after`. `*` in a name is any text. `severity`: that or worse.
     """
 
     after: int = 0
@@ -55,15 +54,10 @@ class EventFilter:
         return (
             (self.job is None or self.job in jobs)
             and (self.node is None or self.node == view.node)
-            and (not self.names or self._named(view.name))
-            and (not self.severity or _WORSE[view.severity] >= _WORSE[self.severity])
+            and (not self.names or any(whole(each, view.name) for each in self.names))
+            and (not self.severity or SEVERITY_RANKS[view.severity] >= SEVERITY_RANKS[self.severity])
             and (not self.kind or self.kind == view.kind)
             and (self.since is None or view.time >= self.since)
-        )
-
-    def _named(self, name: str) -> bool:
-        return name in self.names or any(
-            each.endswith("*") and name.startswith(each.removesuffix("*")) for each in self.names
         )
 
 
@@ -103,8 +97,8 @@ async def read_events(
 
 def _check(wanted: EventFilter) -> None:
     for name in sorted(wanted.names):
-        if not _is_known(name):
-            near = difflib.get_close_matches(name_of_words(name), _NAMES, n=1)
+        if not may_name(name):
+            near = difflib.get_close_matches(name_of_words(name), NAMES, n=1)
             hint = (
                 f"did you mean {near[0]}?" if near else "docs/events.md lists them; `trainer.*` is all that begin so."
             )
@@ -112,12 +106,6 @@ def _check(wanted: EventFilter) -> None:
     for what, word, words in (("severity", wanted.severity, Severity), ("kind", wanted.kind, EventKind)):
         if word and word not in tuple(words):
             raise CallError(Reason.INVALID, f"No event has the {what} {word!r:.80}; there are {', '.join(words)}.")
-
-
-def _is_known(name: str) -> bool:
-    if name.endswith("*") and any(each.startswith(name.removesuffix("*")) for each in _NAMES):
-        return True
-    return name != FORWARDED and schema_of(name) is not None
 
 
 async def _behind(journal: Journal, wanted: EventFilter) -> int:

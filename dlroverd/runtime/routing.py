@@ -4,10 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dlroverd.model.globs import whole
-from dlroverd.model.spooled import Severity
+from dlroverd.model.spooled import SEVERITY_RANKS, Severity
 from dlroverd.model.view import EventView
-
-_RANKS = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,7 @@ class Selection:
         """Tell whether an event, about all of `jobs`, is among them."""
         return (
             (not self.names or any(whole(pattern, view.name) for pattern in self.names))
-            and _RANKS.get(view.severity, 0) >= _RANKS[self.severity]
+            and SEVERITY_RANKS.get(view.severity, 0) >= SEVERITY_RANKS[self.severity]
             and (not self.kinds or view.kind in self.kinds)
             and (not self.jobs or any(self._has_job(job, name_of(job)) for job in jobs))
         )

@@ -73,7 +73,7 @@ class Launcher(Protocol):
         """Ask for the end of a rank; returns at once. A further stop can only shorten the times.
 
         The rank has `evidence_s` seconds to end by itself or to say why it fails, then gets TERM, and
-        after `grace_s` more its whole tree gets KILL. A rank that is not there is no error.
+        after `grace_s` more its whole tree gets KILL; with no grace, KILL alone. A rank that is not there is no error.
         """
         ...
 

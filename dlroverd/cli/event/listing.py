@@ -68,7 +68,7 @@ def filters(limit: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
                 help="Only this kind of event.",
             ),
             click.option("--severity", type=click.Choice([each.value for each in Severity]), help="This, or worse."),
-            click.option("--name", "names", multiple=True, help="Only this event; may be repeated, and end in *."),
+            click.option("--name", "names", multiple=True, help="Only this event; * is any text; may be repeated."),
             click.option("--node", help="Only events about this node."),
             click.option("--job", type=click.IntRange(min=1), help="Only events about this job."),
         ):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from dlroverd.model.event import EventForwarded
+from dlroverd.model.globs import whole
 from dlroverd.model.vocabulary import agent, delivery, holds, incidents, jobs, nodes, trainer, worlds
 from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.vocabulary.schema import Schema
@@ -16,6 +17,14 @@ AREAS: Final = (jobs, worlds, incidents, nodes, holds, trainer, agent, delivery)
 SCHEMAS: Final = MappingProxyType({schema.name: schema for schema in chain(*(area.SCHEMAS for area in AREAS))})
 # How what an agent forwards stands in the log. Readers see what is in it, under its own name.
 FORWARDED: Final = name_of(EventForwarded)
+# The names that readers see. What agents and users name is not all known beforehand.
+NAMES: Final = frozenset(SCHEMAS) - {FORWARDED}
+_OPEN: Final = ("agent.", trainer.USER)
+
+
+def may_name(pattern: str) -> bool:
+    """Whether an event can have that name; `*` is any text."""
+    return pattern.startswith(_OPEN) or pattern in NAMES or any(whole(pattern, name) for name in NAMES)
 
 
 def schema_of(name: str) -> Schema | None:
