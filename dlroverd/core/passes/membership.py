@@ -46,7 +46,8 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
     That is: every rank is verified gone, or at least one is and the others are on lost nodes: their
     collective group has lost a member for good. A rank that KILL does not end is stuck in the kernel, and never
     runs its code again: it counts as gone. A job that ends needs no fence, only no one left to ask. What ranks with
-    a lease do outside of their group, they do without it: of those every one must be gone.
+    a lease do outside of their group, they do without it: of those every one must be gone. And it has succeeded only
+    if all of it is gone: of a rank whose program ended with 0 on a host that was lost, a child may still be at work.
     """
     state = turn.state
     liveness.second_sign(turn, gang)
@@ -60,7 +61,7 @@ def _finish_stop(turn: Turn, gang: GangRecord) -> None:
     if unended and not ending and (none_ended or leases.length_s(state, gang.key)):
         return
     exits = (rank.exit for rank in state.world(gang))
-    if all(exit_ is not None and exit_.code == 0 and not exit_.requested for exit_ in exits):
+    if not left and all(exit_ is not None and exit_.code == 0 and not exit_.requested for exit_ in exits):
         _succeed(turn, gang)
     else:
         _move(turn, gang, "all_gone", GangState.STOPPED, "its last world has stopped")
