@@ -36,7 +36,10 @@ class Refused(Exception):  # noqa: N818 - what the client is told
 
 
 class Gate:
-    """Lets those of `users` (names and passwords) in; with none, anybody. `clients` asks for their certificate."""
+    """Lets those of `users` (names and passwords) in; with none, anybody. `clients` asks for their certificate.
+
+    `refused` counts those that were told that they are not let in.
+    """
 
     def __init__(
         self, *, users: Mapping[str, str] | None = None, tls: TlsFiles | None = None, clients: bool = False
@@ -46,6 +49,7 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._broker = 0
+        self.refused = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,6 +111,7 @@ class Gate:
                     said, error = b"", str(refused)
                 writer.write(_framed(_authenticated(correlation, version, said, error)))
                 if error:
+                    self.refused += 1
                     await asyncio.sleep(_REFUSAL_S)
                     raise Refused(error)
             else:

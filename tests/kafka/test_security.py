@@ -4,6 +4,7 @@ Tansu's own do not work, so a gate of ours stands before it; that it speaks as K
 through it.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,11 +39,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @pytest.fixture(scope="module")
-def passwords(files: Files) -> Iterator[str]:
+def passwords(files: Files) -> Iterator[Gate]:
     """A broker behind TLS that lets only ann in."""
     with Gate(users={"ann": "secret"}, tls=files.broker) as gate, Tansu(advertised=gate.port) as broker:
         gate.open(broker.port)
-        yield gate.servers
+        yield gate
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +55,20 @@ def certificates(files: Files) -> Iterator[str]:
 
 
 def refusal(**settings: str) -> str:
-    sink = opened(**settings, request_timeout="1")
+    """Write to brokers that are not to be had; nothing of the attempt is left."""
+    sink = opened(**{"request_timeout": "1"} | settings)
+    threads = set(threading.enumerate())
     with pytest.raises(OSError, match=r"\w+ \w+") as refused:
         sink.write(events(1))
+    assert set(threading.enumerate()) <= threads
     sink.close()
     return str(refused.value)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_a_user_is_let_in_by_each_mechanism(passwords: str, files: Files, mechanism: str) -> None:
+def test_a_user_is_let_in_by_each_mechanism(passwords: Gate, files: Files, mechanism: str) -> None:
     sink = opened(
-        servers=passwords,
+        servers=passwords.servers,
         topic=mechanism,
         create_topic="2,1",
         security="SASL_SSL",
@@ -76,22 +80,25 @@ def test_a_user_is_let_in_by_each_mechanism(passwords: str, files: Files, mechan
     sink.write(events(100))
     sink.close()
     options = {"security.protocol": "SASL_SSL", "ssl.ca.location": files.broker.ca, "sasl.mechanism": mechanism}
-    got = read(passwords, mechanism, **options, **{"sasl.username": "ann", "sasl.password": "secret"})
+    got = read(passwords.servers, mechanism, **options, **{"sasl.username": "ann", "sasl.password": "secret"})
     assert first_of_each(got) == expected(events(100))
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-def test_a_wrong_password_is_said_and_never_shown(passwords: str, files: Files, mechanism: str) -> None:
+def test_a_wrong_password_is_said_and_never_shown(passwords: Gate, files: Files, mechanism: str) -> None:
+    before = passwords.refused
     said = refusal(
-        servers=passwords,
+        servers=passwords.servers,
         security="SASL_SSL",
         ca_file=files.broker.ca,
         sasl_mechanism=mechanism,
         sasl_user="ann",
         sasl_password_file=files.wrong,
+        request_timeout="20",
     )
+    assert passwords.refused == before + 1
     assert said.startswith(
-        f"the brokers at {passwords} do not let ann in (SaslAuthenticationFailedError: Authentication"
+        f"the brokers at {passwords.servers} do not let ann in (SaslAuthenticationFailedError: Authentication"
     )
     assert said.endswith(f"check sasl_user, sasl_mechanism and what is in {files.wrong}")
     assert "hunter2" not in said

@@ -3,7 +3,7 @@
 import logging
 import socket
 import ssl
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer
@@ -20,6 +20,7 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
     for_code,
 )
+from kafka.net.compat import KafkaNetClient
 
 from dlroverd_kafka.settings import Settings
 
@@ -30,6 +31,7 @@ _DELIVERY_MS = 600_000
 _UNCAUGHT = ("kafka.producer.sender", "kafka.future")
 # What a record batch takes beside its records, at most.
 _BATCH_BYTES = 1024
+_NOT_LET_IN = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
 _ONE_BY_ONE = {"batch_size": 0, "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
 
 
@@ -37,6 +39,8 @@ class Heard(logging.Handler):
     """Listens to kafka-python: its log alone tells why it does not connect, and that its own thread has failed.
 
     `refusal` is the last error it warned of, `failures` are those of each thread (by its ident) that nobody caught.
+    `seeking` is the client that looks for a broker, if one does. It is told to give up when a broker refuses who we
+    are: it would ask again until its time is over, and lock the account of that user, maybe.
     """
 
     def __init__(self) -> None:
@@ -44,6 +48,7 @@ class Heard(logging.Handler):
         super().__init__(logging.WARNING)
         self.refusal: Exception | None = None
         self.failures: dict[int | None, BaseException] = {}
+        self.seeking: Any = None
         logging.getLogger("kafka").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -53,6 +58,8 @@ class Heard(logging.Handler):
         for each in record.args or ():
             if isinstance(each, Exception) and not isinstance(each, KafkaTimeoutError):
                 self.refusal = each
+                if isinstance(each, _NOT_LET_IN) and self.seeking is not None:
+                    self.seeking._net.call_soon(self.seeking._manager.close)  # noqa: SLF001 - this is its own thread
 
     def close(self) -> None:
         """Listen no more."""
@@ -101,13 +108,24 @@ def connect(settings: Settings, options: dict[str, Any], heard: Heard, *, one_by
     """
     _check_names(settings)
     heard.refusal = None
-    try:
-        _check_topic(settings, options)
-        producer = KafkaProducer(**options, **_producing(settings) | (_ONE_BY_ONE if one_by_one else {}))
-    except KafkaTimeoutError as error:
-        raise _sentence(settings, heard.refusal) from error
-    except BrokerResponseError as error:
-        raise _sentence(settings, error) from error
+    with ExitStack() as unless_done:
+
+        def client(**given: Any) -> Any:
+            heard.seeking = KafkaNetClient(**given)
+            unless_done.callback(heard.seeking.close)  # one that has found no broker would leave its thread behind
+            return heard.seeking
+
+        try:
+            _check_topic(settings, {**options, "kafka_client": client})
+            more = _producing(settings) | (_ONE_BY_ONE if one_by_one else {})
+            producer = KafkaProducer(**options, **more, kafka_client=client)
+        except KafkaTimeoutError as error:
+            raise _sentence(settings, heard.refusal) from error
+        except BrokerResponseError as error:
+            raise _sentence(settings, error) from error
+        finally:
+            heard.seeking = None
+        unless_done.pop_all()
     # kafka-python 3.0.12 raises in its own thread when a broker says which record of a batch is invalid, and the batch
     # is never heard of again. We find those records by ourselves.
     producer._sender._record_exceptions_fn = lambda error, _records, _said: lambda _index: error  # noqa: SLF001 - as above
@@ -127,17 +145,16 @@ def discard(producer: KafkaProducer) -> None:
 def _sentence(settings: Settings, why: Exception | None) -> OSError:
     """Say why no producer can be had, and what helps."""
     who, where = settings.sasl_user or "this client", ", ".join(settings.servers)
-    match why:
-        case SaslAuthenticationFailedError() | UnsupportedSaslMechanismError():
-            return PermissionError(
-                f"the brokers at {where} do not let {who} in ({_said(why)}); check sasl_user, sasl_mechanism "
-                f"and what is in {settings.sasl_password_file}"
-            )
-        case AuthorizationError():
-            return PermissionError(
-                f"the brokers at {where} do not let {who} write to {settings.topic} ({_said(why)}); grant it Describe "
-                f"and Write, Create for create_topic, and IdempotentWrite unless idempotence is false"
-            )
+    if isinstance(why, _NOT_LET_IN):
+        return PermissionError(
+            f"the brokers at {where} do not let {who} in ({_said(why)}); check sasl_user, sasl_mechanism "
+            f"and what is in {settings.sasl_password_file}"
+        )
+    if isinstance(why, AuthorizationError):
+        return PermissionError(
+            f"the brokers at {where} do not let {who} write to {settings.topic} ({_said(why)}); grant it Describe "
+            f"and Write, Create for create_topic, and IdempotentWrite unless idempotence is false"
+        )
     return ConnectionError(
         f"no broker at {where} let {who} in within {settings.request_s:g} s ({_said(why)}); check servers and "
         f"security, and that brokers run there"
