@@ -276,9 +276,10 @@ class Client:
         """List the daemon's sinks, and how far each is."""
         return self._all(self._stub.ListSinks, pb.ListSinksRequest(), SinkView)
 
-    def replay_sink(self, name: str, position: int) -> None:
-        """Have a sink go on with the record at `position`, back or ahead."""
-        self._once(self._stub.ReplaySink, pb.ReplaySinkRequest(request_id=_new_id(), name=name, position=position))
+    def replay_sink(self, name: str, position: int, request_id: str | None = None) -> None:
+        """Have a sink go on with the record at `position`, back or ahead; the same `request_id` again moves nothing."""
+        request = pb.ReplaySinkRequest(request_id=request_id or _new_id(), name=name, position=position)
+        self._once(self._stub.ReplaySink, request)
 
     def info(self) -> DaemonInfo:
         """Tell how the daemon is."""

@@ -109,13 +109,17 @@ class Journal:
         """Give how far a sink has come; None if it never had a cursor."""
         return await self._read(self._store.cursor, name)
 
+    async def cursor_request(self, name: str) -> str:
+        """Give the request that moved a sink last; "" if none has."""
+        return await self._read(self._store.cursor_request, name)
+
     async def advance_cursor(self, name: str, position: int) -> None:
         """Note how far a sink has come; StoreFull if there is no room for that."""
         await self._write(self._store.advance_cursor, name, position)
 
-    async def set_cursor(self, name: str, position: int) -> None:
-        """Have a sink go on after `position`, back or ahead; StoreFull if there is no room to note it."""
-        await self._write(self._store.set_cursor, name, position)
+    async def set_cursor(self, name: str, position: int, request_id: str = "") -> None:
+        """Have a sink go on after `position`, back or ahead, as a request says; StoreFull if it cannot be noted."""
+        await self._write(self._store.set_cursor, name, position, request_id)
 
     def room_of(self, cursor: int) -> int:
         """Tell how many more records may come before a sink that stays there loses some; 0: it may have lost some."""

@@ -120,7 +120,6 @@ class Feed:
         self._cursor = self._durable = 0
         self._moves = 0
         self._moved = asyncio.Event()
-        self._request = ""
         self._oldest_at: float | None = None
         self._delivered = self._retries = self._dead = self._lost = self._poisoned = 0
 
@@ -175,11 +174,10 @@ class Feed:
     async def move(self, position: int, request_id: str) -> None:
         """Go on after `position`, back or ahead, once for each request; StoreFull if that cannot be noted."""
         async with self._lock:
-            if request_id == self._request:
+            if request_id == await self._journal.cursor_request(self.name):
                 return
-            await self._journal.set_cursor(self.name, position)
+            await self._journal.set_cursor(self.name, position, request_id)
             self._cursor = self._durable = position
-            self._request = request_id
             self._moves += 1
         self._moved.set()
 

@@ -122,6 +122,10 @@ class Store(Protocol):
         """Give how far the sink `name` has come: the last position it acknowledged; None if it never had a cursor."""
         ...
 
+    def cursor_request(self, name: str) -> str:
+        """Give the request that the cursor of the sink `name` was set by last; "" if by none."""
+        ...
+
     def advance_cursor(self, name: str, position: int) -> None:
         """Note that the sink `name` has taken all up to `position`. A cursor never moves back by this.
 
@@ -133,10 +137,11 @@ class Store(Protocol):
         """
         ...
 
-    def set_cursor(self, name: str, position: int) -> None:
+    def set_cursor(self, name: str, position: int, request_id: str = "") -> None:
         """Have the sink `name` go on after `position`, back or ahead, as a person or its configuration says.
 
-        What lies between is delivered again, or not at all. Durable on return.
+        What lies between is delivered again, or not at all. `request_id` is kept with it, for a person who asks a
+        second time. Durable on return.
 
         Raises:
             ValueError: the position is above the last one, or below 0.

@@ -28,7 +28,11 @@ def _version_1(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO log VALUES (?)", (secrets.token_hex(16),))
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+def _version_2(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE cursor ADD COLUMN request TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
 """Each brings a log from the version before to the next: the n-th makes version n. Only ever added to."""
 
 

@@ -156,21 +156,26 @@ class SqliteStore:
         rows = self._query("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else None
 
+    def cursor_request(self, name: str) -> str:
+        """See `Store`."""
+        rows = self._query("SELECT request FROM cursor WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
     def advance_cursor(self, name: str, position: int) -> None:
         """See `Store`."""
-        self._put_cursor(name, position, "max(position, excluded.position)")
+        self._put_cursor(name, position, "", "position = max(position, excluded.position)")
 
-    def set_cursor(self, name: str, position: int) -> None:
+    def set_cursor(self, name: str, position: int, request_id: str = "") -> None:
         """See `Store`."""
-        self._put_cursor(name, position, "excluded.position")
+        self._put_cursor(name, position, request_id, "position = excluded.position, request = excluded.request")
 
-    def _put_cursor(self, name: str, position: int, over: str) -> None:
+    def _put_cursor(self, name: str, position: int, request_id: str, over: str) -> None:
         """Put a cursor; `over` is what becomes of one that is there."""
-        sql = f"INSERT INTO cursor VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = {over}"  # noqa: S608 - ours
+        sql = f"INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET {over}"  # noqa: S608 - ours
         with self._write_lock:
             if not 0 <= position <= self._last:
                 raise ValueError(f"a cursor at {position} in a log that ends at {self._last}")
-            self._write(lambda: self._writer.execute(sql, (name, position)))
+            self._write(lambda: self._writer.execute(sql, (name, position, request_id)))
 
     def restore_reserve(self) -> bool:
         """See `Store`."""

@@ -2,15 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlroverd.model.view import SinkView
 from dlroverd.testing.plant import plant
 from tests.kafka.brokers import Tansu
 from tests.kafka.reading import read
+from tests.system.daemon_process import spec
 from tests.system.fleet import Fleet, Program, until
 from tests.system.test_bad_plugins import HEAD, SINK
 from tests.unit.plugins.test_webhook_sink import SECRET, Receiver, receiving
@@ -180,3 +183,62 @@ def test_events_are_sent_again_from_where_one_says(here: Site) -> None:
 )
 def test_where_a_sink_cannot_go_on(here: Site, words: tuple[str, ...], code: int, sentence: str) -> None:
     assert sentence in here.ctl("sink", "replay", *words, "--yes", code=code).stderr
+
+
+BRITTLE = """
+        if os.path.exists({broken!r}): raise OSError('it is broken')
+        import json
+        with open({taken!r}, 'a') as file:
+            for e in batch: print(json.dumps([e.position, e.index, e.name, e.body]), file=file)
+"""
+
+
+def test_a_sink_behind_retention_is_told_and_is_moved_once_by_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    broken, taken = tmp_path / "broken", tmp_path / "taken"
+    plant(tmp_path, "brittle", HEAD + SINK.format(body=BRITTLE.format(broken=str(broken), taken=str(taken))))
+    store = {"snapshot_every": 5, "keep_records": 10, "keep_for_sinks": 10}
+    here = Fleet(tmp_path, daemon={"sinks": [{"plugin": "brittle"}], "store": store})
+
+    def sink_when(met: Callable[[SinkView], bool]) -> SinkView:
+        return until(lambda: here.client.sinks()[0], met)
+
+    def had() -> list[list[Any]]:
+        return [json.loads(line) for line in taken.read_text().splitlines()]
+
+    try:
+        here.start(0, 0)
+        here.client.submit(spec("first"))
+        last = sink_when(lambda sink: sink.delivered > 0 and not sink.lag_records).cursor
+        before = had()
+        broken.touch()
+        for number in range(20):
+            here.client.submit(spec(f"later-{number}"))
+        sink_when(lambda sink: sink.oldest > last + 1 and not sink.room)
+        here.daemon.stop(signal.SIGKILL)
+        broken.unlink()
+        here.daemon.start()
+
+        sink = sink_when(lambda sink: not sink.lag_records)
+        gap, *rest = had()[len(before) :]
+        held = [[event.position, event.index, event.name, event.body] for event in here.client.events()]
+        assert gap[:3] == [held[0][0] - 1, -1, "log_gap"]
+        lost = held[0][0] - 1 - last
+        assert json.loads(gap[3]) == {"from": last + 1, "to": held[0][0] - 1, "count_of_records": lost}
+        assert rest == held
+        assert sink.lost == lost > 0
+
+        here.client.replay_sink("brittle", held[-1][0], "again")
+        again = [*had(), *(each for each in held if each[0] == held[-1][0])]
+        until(had, lambda seen: seen == again)
+        sink_when(lambda sink: not sink.lag_records)
+        here.daemon.stop(signal.SIGKILL)
+        here.daemon.start()
+        here.client.replay_sink("brittle", held[-1][0], "again")
+        here.client.submit(spec("last"))
+        until(lambda: had()[len(again) :], bool)
+        assert min(position for position, *_ in had()[len(again) :]) > held[-1][0]
+    finally:
+        here.close()

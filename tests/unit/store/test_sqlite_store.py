@@ -125,10 +125,12 @@ def test_wrong_snapshots_and_cursors_are_refused(tmp_path: Path) -> None:
         for wrong in (-1, 6):
             with pytest.raises(ValueError, match="cursor"):
                 store.set_cursor("sink", wrong)
-        store.set_cursor("sink", 0)
-        assert store.cursor("sink") == 0
+        store.set_cursor("sink", 0, "again")
+        store.advance_cursor("sink", 1)
+        assert store.cursor("sink") == 1
     with closing(open_store(tmp_path / "state")) as store:
-        assert store.cursor("sink") == 0
+        assert (store.cursor("sink"), store.cursor_request("sink")) == (1, "again")
+        assert store.cursor_request("other") == ""
 
 
 def test_a_reader_gets_no_more_than_it_asked_for_but_one_record(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def log_missing(log: Path) -> None:
         (garbage, "not one of dlroverd"),
         (emptied, "application id 0x0"),
         (another_program, "restore it from a backup"),
-        (newer_version, "version 2 and this program reads up to 1: start the newer dlroverd"),
+        (newer_version, "version 3 and this program reads up to 2: start the newer dlroverd"),
         (hole, "records 2 to 3 do not go with snapshot 0"),
         (log_missing, "log.db is not"),
     ],
@@ -251,7 +253,7 @@ def test_an_older_log_is_brought_up_and_keeps_its_records(tmp_path: Path) -> Non
     log = made(tmp_path / "state")
     newer_version(log)
     with closing(sqlite3.connect(log)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT count(*), count(checksum) FROM record").fetchone() == (3, 0)
 
 

@@ -24,7 +24,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.appended: list[Record] = []
         self.dropped = 0
         self.snapshot: Snapshot | None = None
-        self.cursors: dict[str, int] = {}
+        self.cursors: dict[str, tuple[int, str]] = {}
 
     @rule(
         turns=st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), TEXT, TEXT), min_size=0, max_size=5)
@@ -59,16 +59,17 @@ class StoreMachine(RuleBasedStateMachine):
     def advance_cursor(self, name: str, position: int) -> None:
         if position <= len(self.appended):
             self.store.advance_cursor(name, position)
-            self.cursors[name] = max(position, self.cursors.get(name, 0))
+            last, request_id = self.cursors.get(name, (0, ""))
+            self.cursors[name] = (max(position, last), request_id)
         else:
             with pytest.raises(ValueError, match="cursor"):
                 self.store.advance_cursor(name, position)
 
-    @rule(name=NAMES, position=st.integers(-1, 60))
-    def set_cursor(self, name: str, position: int) -> None:
+    @rule(name=NAMES, position=st.integers(-1, 60), request_id=TEXT)
+    def set_cursor(self, name: str, position: int, request_id: str) -> None:
         if 0 <= position <= len(self.appended):
-            self.store.set_cursor(name, position)
-            self.cursors[name] = position
+            self.store.set_cursor(name, position, request_id)
+            self.cursors[name] = (position, request_id)
         else:
             with pytest.raises(ValueError, match="cursor"):
                 self.store.set_cursor(name, position)
@@ -90,7 +91,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.oldest_position() == self.dropped + 1
         assert self.store.latest_snapshot() == self.snapshot
         for name in ("file", "kafka"):
-            assert self.store.cursor(name) == self.cursors.get(name)
+            position, request_id = self.cursors.get(name, (None, ""))
+            assert (self.store.cursor(name), self.store.cursor_request(name)) == (position, request_id)
 
     def teardown(self) -> None:
         self.store.close()
