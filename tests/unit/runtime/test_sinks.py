@@ -295,7 +295,7 @@ def test_a_sink_behind_what_is_kept_is_told_of_the_gap(stage: Stage) -> None:
 def test_a_cursor_beyond_the_end_of_the_log_is_set_to_its_end(stage: Stage) -> None:
     """An older copy of the log was put back."""
     last = stage.store.last_position()
-    stage.store._write(lambda: stage.store._writer.execute("INSERT INTO cursor VALUES ('s', 5000)"))
+    stage.store._write(lambda: stage.store._writer.execute("INSERT INTO cursor (name, position) VALUES ('s', 5000)"))
     sink = stage.sink("s")
 
     async def test() -> None:
