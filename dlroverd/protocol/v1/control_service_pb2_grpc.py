@@ -360,8 +360,8 @@ class ControlServiceServicer:
 
     def ReplaySink(self, request, context):
         """Has a sink go on with the record at `position`, back (what lies between is delivered again) or ahead (it is not
-        delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, unless
-        the daemon was restarted in between. not_found: no such sink. invalid: the log does not hold that position.
+        delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, also
+        after a restart of the daemon. not_found: no such sink. invalid: the log does not hold that position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -114,8 +114,8 @@ class ControlServiceStub:
     """The sinks that events are sent to, and how far each is. Answers from memory."""
     ReplaySink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ReplaySinkRequest, _control_service_pb2.ReplaySinkReply]
     """Has a sink go on with the record at `position`, back (what lies between is delivered again) or ahead (it is not
-    delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, unless
-    the daemon was restarted in between. not_found: no such sink. invalid: the log does not hold that position.
+    delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, also
+    after a restart of the daemon. not_found: no such sink. invalid: the log does not hold that position.
     """
     GetInfo: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetInfoRequest, _control_service_pb2.DaemonInfo]
     """The daemon itself. Answers from memory; the call to find out whether it lives."""
@@ -358,8 +358,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_control_service_pb2.ReplaySinkRequest, _abc.Awaitable[_control_service_pb2.ReplaySinkReply]],
     ) -> _abc.Awaitable[_control_service_pb2.ReplaySinkReply]:
         """Has a sink go on with the record at `position`, back (what lies between is delivered again) or ahead (it is not
-        delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, unless
-        the daemon was restarted in between. not_found: no such sink. invalid: the log does not hold that position.
+        delivered). Returns when that is durable, before anything is delivered. The same request again does nothing, also
+        after a restart of the daemon. not_found: no such sink. invalid: the log does not hold that position.
         """
 
     @_abc_1.abstractmethod
