@@ -27,7 +27,7 @@ demo: install ## a real training run loses a rank to kill -9 and finishes all th
 	$(BIN)/dlroverctl demo
 
 test: debian $(VENV)/installed-dev $(BIN)/promtool ## every test
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-dev ## the fast loop: format, lint, types, imports, tidy, unit, transcripts
 	$(BIN)/ruff format --check $(wildcard $(SOURCES))

@@ -28,9 +28,8 @@ from dlroverd_agent.events.readings import Readings
 from dlroverd_agent.events.spool import Spool
 from dlroverd_agent.launchers.files import boot_id
 
-# Events are read so soon after they are written, and at most so late after a quiet time.
-_LOOK_S = 0.1
-_LATEST_LOOK_S = 0.5
+# Events are read at most so late. Each look wakes this process on a core that a rank computes on.
+_LOOK_S = 0.5
 # While a rank writes more than one look takes; the rest of the agent has its turn in between.
 _MORE_S = 0.01
 _AGAIN_S = 1.0
@@ -115,7 +114,6 @@ class EventFlow:
 
     async def run(self) -> None:
         """Read until cancelled."""
-        pause_s = _LOOK_S
         while True:
             self._wake.clear()
             look = await asyncio.to_thread(self._reader.look)
@@ -126,9 +124,7 @@ class EventFlow:
             if look.more:
                 await asyncio.sleep(_MORE_S)
                 continue
-            pause_s = _LOOK_S if look.kept else min(pause_s * 1.5, _LATEST_LOOK_S)
-            if look.problems:
-                pause_s = _AGAIN_S
+            pause_s = _AGAIN_S if look.problems else _LOOK_S
             try:
                 async with asyncio.timeout(pause_s if self._reader.busy() else None):
                     await self._wake.wait()
