@@ -44,7 +44,7 @@ ALL = 1_000_000
 FINAL = ("succeeded", "failed", "cancelled")
 CONFIG = f"""
 store: {{reserve: {RESERVE_BYTES}, snapshot_every: 40, keep_records: 1000000}}
-limits: {{unreachable_after: 20s, lost_after: 40s, job_retention: 10s}}
+limits: {{unreachable_after: 20s, lost_after: 40s, job_retention: 30s}}
 log: {{level: warning}}
 """
 
