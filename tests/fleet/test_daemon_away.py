@@ -4,7 +4,7 @@ from functools import partial
 from operator import le
 
 from tests.fleet.conftest import Boot
-from tests.fleet.harness import CTL, DAEMON, SCRIPTS
+from tests.fleet.harness import AGENT, CTL, DAEMON, PORT, SCRIPTS
 from tests.fleet.measures import longest_over_median, steps
 from tests.system.fleet import gang, until
 
@@ -30,6 +30,8 @@ def test_the_daemon_gone_for_long_stops_nothing(boot: Boot) -> None:
     fleet.exec(CTL, "systemctl", "stop", DAEMON)
     for step in range(first, first + AWAY_S // EVERY_S + 1, 10):  # a wait for all at once would be out of patience
         until(lambda: int(state.read_text()), partial(le, step))
+    for node in fleet.nodes:
+        assert f"Nothing answers at tcp://{CTL}:{PORT}" in fleet.journal(node, AGENT, "-o", "cat", "-n", "5")
     fleet.exec(CTL, "systemctl", "start", DAEMON)
 
     fleet.until_ready()

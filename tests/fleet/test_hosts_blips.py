@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.fleet.harness import AGENT, CTL, DAEMON, SCRIPTS, Fleet
+from tests.fleet.harness import CTL, SCRIPTS, Fleet
 from tests.fleet.plain import Plain
 from tests.system.fleet import gang, until
 
@@ -49,18 +49,6 @@ def test_a_slow_link_that_loses_frames(fleet: Fleet) -> None:
     fleet.heal()
     see_nothing_happened(fleet, job, before)
     assert not list(fleet.client.events(names=["node_moved"], since=fleet.client.job(job.id).started_at))
-
-
-def test_the_daemon_away_for_long(fleet: Fleet) -> None:
-    """Longer than any limit of a link or of an agent that is cut off."""
-    job = Plain(fleet, "2")
-    before = fleet.ranks(job.id)
-    fleet.exec(CTL, "systemctl", "stop", DAEMON)
-    job.until_further(300)
-    for node in fleet.nodes:
-        assert f"Nothing answers at tcp://{CTL}:7700" in fleet.journal(node, AGENT, "-o", "cat", "-n", "5")
-    fleet.exec(CTL, "systemctl", "start", DAEMON)
-    see_nothing_happened(fleet, job, before)
 
 
 def test_the_daemons_host_loses_power(fleet: Fleet) -> None:

@@ -1,5 +1,6 @@
 """One simulated life of a fleet: built, broken for some hours, and left to come to rest."""
 
+import gc
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
@@ -86,9 +87,13 @@ class Simulation:
     def run(self) -> Summary:
         """Run it to its end; Violation when something is not as it must be."""
         faults = self._faults.plan(self._over_s)
-        self.schedule.run(BEGIN + self._over_s)
-        self._faults.end()
-        self.schedule.run(BEGIN + self._over_s + REST_S, self._at_rest)
+        gc.disable()  # it would look at the whole fleet again and again, which took a fifth of the time
+        try:
+            self.schedule.run(BEGIN + self._over_s)
+            self._faults.end()
+            self.schedule.run(BEGIN + self._over_s + REST_S, self._at_rest)
+        finally:
+            gc.enable()
         self.checks.at_rest(self.daemon.state)
         self.daemon.disk.compare(self.daemon.state, self.daemon.disk.replay(from_snapshot=False))
         return self._summary(faults)
