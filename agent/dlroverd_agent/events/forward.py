@@ -14,8 +14,8 @@ from dlroverd_agent.events.spool import Spool
 
 # Between two batches: the daemon and this node have better things to do, and 10,000 events a second is plenty.
 _PAUSE_S = 0.05
-# The same when all had been sent: a rank that says a little all the time costs the log few records, each with a sync and
-# a delivery to every sink.
+# The same when all had been sent: a rank that says a little all the time costs the log few records, each of which is a
+# sync and a delivery to every sink.
 _GATHER_S = 2.0
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 30.0
