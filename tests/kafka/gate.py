@@ -109,9 +109,9 @@ class Gate:
                     said, error = login.next(_token(frame, version)), ""
                 except Refused as refused:
                     said, error = b"", str(refused)
+                    self.refused += 1
                 writer.write(_framed(_authenticated(correlation, version, said, error)))
                 if error:
-                    self.refused += 1
                     await asyncio.sleep(_REFUSAL_S)
                     raise Refused(error)
             else:
