@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from dlroverd_agent.devices.monitor import DeviceMonitor, DevicesUnknownError
+from dlroverd_agent.devices.monitor import EVERY_S, DeviceMonitor, DevicesUnknownError
 from dlroverd_agent.launchers.leftovers import MARKER
 
 from dlroverd.model.ids import RankKey
@@ -54,8 +54,8 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def watched(state: Path) -> AsyncIterator[Watched]:
-    monitor = DeviceMonitor("nvidia", state)
+async def watched(state: Path, every_s: float = EVERY_S) -> AsyncIterator[Watched]:
+    monitor = DeviceMonitor("nvidia", state, every_s)
     try:
         listed = await monitor.inventory()
         assert [device.uuid for device in listed] == UUIDS
@@ -150,7 +150,7 @@ def test_memory_of_a_process_that_has_ended_is_no_strangers_at_once(gpus: Gpus, 
     gpus.set(f"process 2 {gone} 9", f"process 3 {zombie.pid} 9")
 
     async def run() -> None:
-        async with watched(tmp_path) as watch:
+        async with watched(tmp_path, every_s=2.0) as watch:
             assert [each.state for each in await watch.told.get()] == [DeviceState.OK] * 8
             held = await watch.monitor.held_by(UUIDS)
             assert [(each.pid, each.ending, each.key) for each in held] == [
@@ -282,7 +282,7 @@ def test_a_host_whose_driver_is_broken_waits_for_it(gpus: Gpus, tmp_path: Path) 
     gpus.unload()
 
     async def run() -> None:
-        monitor = DeviceMonitor("nvidia", tmp_path)
+        monitor = DeviceMonitor("nvidia", tmp_path, every_s=1.0)
         with structlog.testing.capture_logs() as logs:
             listing = asyncio.create_task(monitor.inventory())
             await eventually(lambda: bool(logs))

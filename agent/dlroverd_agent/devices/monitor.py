@@ -48,11 +48,12 @@ class DeviceMonitor:
     `silence` says since when and why the driver does not answer, "" while it does.
     """
 
-    def __init__(self, plugin: str, state_dir: Path) -> None:
-        """Nothing runs before `inventory`. `plugin` is as in the configuration."""
+    def __init__(self, plugin: str, state_dir: Path, every_s: float = EVERY_S) -> None:
+        """Nothing runs before `inventory`. `plugin` is as in the configuration; `every_s` is between two looks."""
         if plugin == "auto":
             plugin = "nvidia" if _NVIDIA_DRIVER.exists() else "none"
         self._plugin = plugin
+        self._every_s = every_s
         self._host = PluginHost([PluginConfig(name=plugin)], _LIMITS)
         self._file = InventoryFile(state_dir, plugin)
         self._devices: dict[str, DeviceReading] = {}
@@ -98,7 +99,7 @@ class DeviceMonitor:
             with suppress(DevicesUnknownError):  # said and observed where it was found
                 await self._look()
             with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_S):
+                async with asyncio.timeout(self._every_s):
                     await self._soon.wait()
 
     def look_soon(self) -> None:
@@ -147,7 +148,7 @@ class DeviceMonitor:
             except DevicesUnknownError as error:
                 _log.error("this node joins the fleet when its accelerators' driver answers", reason=str(error))
                 notify.status(str(error))
-                await asyncio.sleep(EVERY_S)
+                await asyncio.sleep(self._every_s)
 
     async def _list_within(self, limit_s: float) -> tuple[DeviceReading, ...]:
         """Give up sooner, and leave the driver's process to go on: it may be waking its GPUs."""
@@ -223,7 +224,7 @@ class DeviceMonitor:
         self._ending = {each.pid: self._ending.get(each.pid, at) for each in found if each.ending}
         foreign: dict[str, list[str]] = {}
         for each in found:
-            if each.key is None and not (each.ending and at - self._ending[each.pid] <= EVERY_S):
+            if each.key is None and not (each.ending and at - self._ending[each.pid] <= self._every_s):
                 foreign.setdefault(each.uuid, []).append(each.who)
         return tuple(_state(uuid, now.get(uuid), foreign.get(uuid, [])) for uuid in self._devices)
 
