@@ -11,12 +11,13 @@ from tests.fleet.harness import AGENT, SCRIPTS, Fleet
 from tests.system.fleet import gang, until
 
 DDP = str(SCRIPTS / "ddp.py")
+LIMITS = {"unreachable_after": "2s", "lost_by_peers": "4s", "lost_after": "8s"}
 
 
 @pytest.fixture(scope="module")
 def hosts(boot: Boot) -> Fleet:
     """One node more than the jobs here need."""
-    return boot(3, agent={"slots": 1})
+    return boot(3, daemon={"limits": LIMITS}, agent={"slots": 1})
 
 
 def drill(fleet: Fleet, job: int, *words: str) -> Any:
@@ -32,7 +33,7 @@ def test_a_lost_node_is_replaced_and_stops_its_stale_ranks_when_it_is_back(fleet
     assert [rank.node for rank in gang(before).ranks] == ["node1", "node2"]
     agent = fleet.main_pid("node2", AGENT)
 
-    said = drill(fleet, job, "--lose-node", "node2", "--for", "20s")
+    said = drill(fleet, job, "--lose-node", "node2", "--for", "10s")
 
     assert said["outcome"] == "restarted"
     assert said["incident"]["drill"] == "lose_node ordered by dlroverd"
@@ -56,7 +57,7 @@ def test_a_loss_shorter_than_the_limits_costs_no_restart(fleet: Fleet) -> None:
     before = set(fleet.ranks(job))
     pids = [rank.pid for rank in gang(fleet.client.job(job)).ranks]
 
-    said = drill(fleet, job, "--lose-node", "node2", "--for", "2s")
+    said = drill(fleet, job, "--lose-node", "node2", "--for", "1s")
 
     assert said["outcome"] == "went_on"
     assert set(fleet.ranks(job)) == before
