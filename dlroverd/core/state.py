@@ -6,7 +6,7 @@ back. So a turn that fails half way is undone whole, and a snapshot needs the ta
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -171,6 +171,20 @@ class State:
             for node, count in Counter(rank.node for rank in ranks if rank.state is not RankState.GONE).items():
                 _count(self.left, gang, node, sign * count)
 
+    def put_moved(self, ranks: Iterable[RankRecord]) -> None:
+        """Put ranks that are known and stay on their nodes; those that move alike are counted once."""
+        moves: Counter[tuple[GangKey, str, RankState, RankState]] = Counter()
+        for rank in ranks:
+            old = self.ranks[rank.key]
+            self._remember(self.ranks, rank.key, old)
+            self.ranks[rank.key] = rank
+            if old.state is not rank.state:
+                moves[rank.key.gang_key, rank.node, old.state, rank.state] += 1
+        for (gang, node, before, after), count in moves.items():
+            _count(self.tally, gang, before, -count)
+            _count(self.tally, gang, after, count)
+            _count(self.left, gang, node, count * ((before is RankState.GONE) - (after is RankState.GONE)))
+
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
         self._undo, self._taken = [], []
@@ -209,9 +223,8 @@ class State:
 
     def world(self, gang: GangRecord) -> Iterator[RankRecord]:
         """The known ranks of a gang's current world, by rank."""
-        at = gang.key.at(gang.round)
-        for rank in range(gang.world_size):
-            record = self.ranks.get(at.rank(rank))
+        for key in gang.key.at(gang.round).ranks(gang.world_size):
+            record = self.ranks.get(key)
             if record is not None:
                 yield record
 

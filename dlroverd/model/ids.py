@@ -47,6 +47,10 @@ class RoundKey:
         """Name one rank of this world."""
         return RankKey(self.job, self.role, self.gang, self.round, rank)
 
+    def ranks(self, world_size: int) -> "tuple[RankKey, ...]":
+        """Name all ranks of this world."""
+        return _rank_keys(self, world_size)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RankKey:
@@ -81,3 +85,9 @@ class RankKey:
 # Each of a world's ranks is asked for these several times a report; one object each is also found sooner in tables.
 _gang_key = lru_cache(maxsize=1 << 13)(GangKey)
 _round_key = lru_cache(maxsize=1 << 13)(RoundKey)
+
+
+# Whatever is done to a large world as a whole looks at each of its ranks several times in one turn.
+@lru_cache(maxsize=8)
+def _rank_keys(world: RoundKey, world_size: int) -> tuple[RankKey, ...]:
+    return tuple(world.rank(number) for number in range(world_size))

@@ -76,7 +76,7 @@ class Session:
 
     def send(self, wanted: Desired) -> None:
         """Send a desired state in place of any that still waits."""
-        self._desired = self.told = replace(wanted, audit=self._audit)
+        self._desired = self.told = self._numbered(wanted)
         self._unhurried = None
         self._beats_behind = 0
         self._wake.set()
@@ -86,7 +86,7 @@ class Session:
         if self._desired is not None:  # in place of the one that waits
             self.send(wanted)
             return
-        self._unhurried = self.told = replace(wanted, audit=self._audit)
+        self._unhurried = self.told = self._numbered(wanted)
         if self._forgetting is None:
             self._forgetting = asyncio.get_running_loop().call_later(FORGET_S, self._have_forgotten)
 
@@ -125,6 +125,9 @@ class Session:
         self._durable = version
         if self._acknowledging is None:
             self._acknowledging = asyncio.get_running_loop().call_later(LEISURE_S, self._have_acknowledged)
+
+    def _numbered(self, wanted: Desired) -> Desired:
+        return wanted if wanted.audit == self._audit else replace(wanted, audit=self._audit)
 
     def request(self, wanted: LogRequest) -> None:
         """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
@@ -364,7 +367,7 @@ class Sessions:
         """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""
         if (session := self._live.get(node)) is None:
             return
-        if session.told is not None and _only_forgets(wanted, session.told):
+        if session.told is not None and wanted.only_forgets(session.told):
             session.send_at_leisure(wanted)
         else:
             session.send(wanted)
@@ -382,12 +385,6 @@ class Sessions:
 
 def _has(beat: Beat, wanted: Desired) -> bool:
     return beat.applied_log_id == wanted.log_id and beat.applied_position >= wanted.position
-
-
-def _only_forgets(wanted: Desired, told: Desired) -> bool:
-    """Tell whether all that is new in a desired state is that tombstones are gone, as they are carried out."""
-    kept = replace(wanted, position=told.position, audit=told.audit, tombstones=told.tombstones)
-    return kept == told and set(wanted.tombstones) < set(told.tombstones)
 
 
 def _check(hello: Hello) -> None:
