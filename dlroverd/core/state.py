@@ -8,6 +8,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import groupby
 from typing import Any
 
 from dlroverd.core.records import (
@@ -171,16 +172,16 @@ class State:
             for node, count in Counter(rank.node for rank in ranks if rank.state is not RankState.GONE).items():
                 _count(self.left, gang, node, sign * count)
 
-    def put_moved(self, ranks: Iterable[RankRecord]) -> None:
-        """Put ranks that are known and stay on their nodes; those that move alike are counted once."""
-        moves: Counter[tuple[GangKey, str, RankState, RankState]] = Counter()
-        for rank in ranks:
-            old = self.ranks[rank.key]
-            self._remember(self.ranks, rank.key, old)
-            self.ranks[rank.key] = rank
-            if old.state is not rank.state:
-                moves[rank.key.gang_key, rank.node, old.state, rank.state] += 1
-        for (gang, node, before, after), count in moves.items():
+    def put_moved(self, ranks: Iterable[tuple[RankRecord, RankRecord]]) -> None:
+        """Put what known ranks, each still on its node, have become; alike moves in a row are counted once."""
+        moved: list[tuple[GangKey, str, RankState, RankState]] = []
+        for old, new in ranks:
+            self._remember(self.ranks, old.key, old)
+            self.ranks[old.key] = new
+            if old.state is not new.state:
+                moved.append((old.key.gang_key, old.node, old.state, new.state))
+        for (gang, node, before, after), alike in groupby(moved):
+            count = sum(1 for _ in alike)
             _count(self.tally, gang, before, -count)
             _count(self.tally, gang, after, count)
             _count(self.left, gang, node, count * ((before is RankState.GONE) - (after is RankState.GONE)))

@@ -41,7 +41,7 @@ class RoundKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang without its round."""
-        return _gang_key(self.job, self.role, self.gang)
+        return gang_key(self.job, self.role, self.gang)
 
     def rank(self, rank: int) -> "RankKey":
         """Name one rank of this world."""
@@ -69,7 +69,7 @@ class RankKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang this rank belongs to."""
-        return _gang_key(self.job, self.role, self.gang)
+        return gang_key(self.job, self.role, self.gang)
 
     @property
     def round_key(self) -> RoundKey:
@@ -83,7 +83,7 @@ class RankKey:
 
 
 # Each of a world's ranks is asked for these several times a report; one object each is also found sooner in tables.
-_gang_key = lru_cache(maxsize=1 << 13)(GangKey)
+gang_key = lru_cache(maxsize=1 << 13)(GangKey)
 _round_key = lru_cache(maxsize=1 << 13)(RoundKey)
 
 

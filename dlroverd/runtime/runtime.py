@@ -217,8 +217,7 @@ class Runtime:
             self.sessions.deliver(node, wanted)
             self._copy.run_on(node, wanted.assignments)
         for entry, answer in batch.answers:
-            if entry.settle is not None:
-                entry.settle(answer)
+            entry.done(answer)
         for decision in batch.decisions:
             for job in decision.questions:
                 self._questions.ask(job)

@@ -120,7 +120,7 @@ def tombstone_cleared(s: State, e: ev.TombstoneCleared) -> None:
 
 
 def ranks_seen(s: State, e: ev.RanksSeen) -> None:
-    s.put_moved(observed(s.ranks[seen.key], seen, s.m.now) for seen in e.ranks)
+    s.put_moved((rank, observed(rank, seen, s.m.now)) for seen in e.ranks if (rank := s.ranks[seen.key]))
 
 
 def step_seen(s: State, e: ev.StepSeen) -> None:
