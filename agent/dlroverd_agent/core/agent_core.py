@@ -52,8 +52,8 @@ from dlroverd_agent.core.inputs import (
 from dlroverd_agent.core.leases import Leases
 from dlroverd_agent.core.rebooting import Rebooting
 
-# The daemon holds an acknowledgement back for 4 s, as nobody waits for it: after this time it was lost.
-ACK_LATE_S, ACK_LATEST_S = 10.0, 30.0
+# The daemon holds an acknowledgement back for 8 s, as nobody waits for it: after this time it was lost.
+ACK_LATE_S, ACK_LATEST_S = 15.0, 60.0
 # The daemon calls a node unreachable after as long: before that nothing can have been formed without it.
 CUT_OFF_S = 5.0
 ASK_EVERY_S = 5.0
