@@ -31,7 +31,9 @@ FLEET_BYTES_PER_S = 32 * 1024 * 1024
 NODES_PER_S = 100
 _QUIET_S = 1.0
 _MOST_WAIT_S = 30.0
-_RETRY_S = 10.0
+# After which an agent that lives and does not answer is asked again, the first time and at most: a fleet that is too
+# busy to answer must not be asked for ever by a daemon that is too busy to hear it.
+_RETRY_S, _MOST_RETRY_S = 10.0, 300.0
 _LOG = structlog.get_logger("dlroverd.output")
 
 
@@ -64,7 +66,7 @@ class OutputCopy:
         # What is to be copied and whose turn has not come, and since when it waits; one task begins them all.
         self._queue: dict[tuple[str, RoundKey], tuple[Assignment, float]] = {}
         self._beginning: asyncio.Task[None] | None = None
-        self._ending = 0
+        self._also = 0
         self._first = asyncio.Lock()
         self._busy_at = 0.0
         self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
@@ -130,13 +132,16 @@ class OutputCopy:
         except OSError as error:
             self._say(error)
             return
+        retry_s = _RETRY_S
         while sources:
             session = await self._sessions.connected(node)
             try:
                 if not await self._follow(session, assignment.round.job, sources, pace):
                     return  # nothing ever ran there, or nothing can be read; who asks for it is told
             except CallError:
-                await asyncio.sleep(_RETRY_S)  # an agent that lives and does not answer
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, _MOST_RETRY_S)
+                await self._in_turn()
 
     async def _follow(self, session: Session, job: int, sources: dict[RankKey, int], pace: Pace) -> bool:
         """Copy from one session until all is read, or it ends, and keep `sources` up to that; False if it cannot."""
@@ -157,7 +162,7 @@ class OutputCopy:
                     sources[key] = piece.offset + len(piece.data)
                     if piece.eof:
                         if not complete:
-                            await self._end_in_turn()
+                            await self._in_turn()
                         complete.append(key)
                         del sources[key]
         finally:
@@ -165,19 +170,20 @@ class OutputCopy:
                 await self._hold(self._held.finish, complete)
         return True
 
-    async def _end_in_turn(self) -> None:
-        self._ending += 1
+    async def _in_turn(self) -> None:
+        """Wait until it is the turn of a node that was begun before, to end or to be asked again."""
+        self._also += 1
         try:
             await self._turn(asyncio.get_running_loop().time())
         finally:
-            self._ending -= 1
+            self._also -= 1
 
     async def _turn(self, since: float) -> None:
-        """Wait until it is a node's turn to begin, or to end, which waits since then."""
+        """Wait until it is the turn of a node that waits since then."""
         loop = asyncio.get_running_loop()
         latest = since + _MOST_WAIT_S
         async with self._first:
-            while len(self._queue) + self._ending > NODES_PER_S and loop.time() < latest:
+            while len(self._queue) + self._also > NODES_PER_S and loop.time() < latest:
                 quiet_at = min(self._busy_at + _QUIET_S, latest)
                 if quiet_at <= loop.time():
                     break
