@@ -23,10 +23,11 @@ from typing import Any
 import structlog
 from dlroverd_agent import core
 from dlroverd_agent.link import Link
+from dlroverd_agent.progress import is_turn
 from scale_open_files import allow_connections
 
 from dlroverd.model.fault import ExitInfo
-from dlroverd.model.ids import RankKey
+from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
@@ -36,6 +37,7 @@ from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogOpen, LogPiec
 from dlroverd.protocol.version import PROTOCOL_VERSION
 
 SLOTS = 8
+BEAT_S = 5.0
 # Agents of this process that dial at once when it starts; after a daemon's restart they dial as they like.
 _DIALLING = 32
 _TICK_S = 1.0
@@ -79,6 +81,7 @@ class Agent:
         self._actions: deque[core.Action] = deque()
         self._moved = asyncio.Event()
         self._told: set[str] = set()
+        self._trains: set[RoundKey] = set()
         self.reconciled = False
         self.link = Link([address], self, tls)
         self._feed(core.Recovered(()))
@@ -101,11 +104,14 @@ class Agent:
         )
 
     def beat(self) -> Beat:
-        """Say how far this node is; a node that trains says with it how far its job is, as the real one does."""
+        """Say how far this node is; one that trains says with it how far its job is, as often as the real one does."""
         followed = self._core.followed
+        beats = int(time.monotonic() / BEAT_S)
         for each in followed.held.assignments:
-            if not each.checking:
+            first = each.round not in self._trains
+            if not each.checking and (first or is_turn(beats, each.group_rank, each.group_world_size)):
                 self.link.send(Progress(round=each.round, step=int(time.time()), at=time.time()))
+                self._trains = {each.round}
         return Beat(
             applied_log_id=followed.log_id,
             applied_position=followed.position,

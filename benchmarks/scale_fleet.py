@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from scale_agents import SLOTS, node_name
+from scale_agents import BEAT_S, SLOTS, node_name
 from scale_open_files import allow_connections
 
 from dlroverd.client import Client
@@ -25,7 +25,6 @@ from dlroverd.testing.certificates import Authority
 
 ROOT = Path(__file__).parents[1]
 PROCESSES = 4
-BEAT_S = 5.0
 _LIMIT_S = 180.0
 _POLL_S = 0.02
 _PROBES_PER_S = 20.0

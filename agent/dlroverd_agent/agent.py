@@ -233,7 +233,7 @@ class Agent:
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:
-            self._progress.watch(seen.key, self._patterns(seen.key))
+            self._progress.watch(seen.key, self._patterns(seen.key), self._core.followed.held)
             self._outputs.watch(seen.key)
 
     def _patterns(self, key: RankKey) -> Patterns:

@@ -265,7 +265,8 @@ class Link:
     async def _speak(self, call: _Call, interval_s: float) -> None:
         """Send what waits, and a beat in time. Ends after a goodbye, or with the call: the listener learns why."""
         loop = asyncio.get_running_loop()
-        beat_at, report_at = loop.time() + interval_s, 0.0
+        beat_at, report_at, said_at = loop.time() + interval_s, 0.0, 0.0
+        spared = False
         try:
             while not self._leaving or self._outbox:
                 try:
@@ -273,13 +274,21 @@ class Link:
                         await self._filled.wait()
                 except TimeoutError:
                     if loop.time() >= beat_at:
-                        self.send(self._peer.beat())
-                        beat_at = loop.time() + interval_s
+                        beat, now = self._peer.beat(), loop.time()
+                        # Whatever is said is a sign of life: while a world forms, a large fleet says enough. But only a
+                        # beat renews leases, and tells what has arrived here: no two in a row are left out.
+                        beat_at = (now if self._outbox else said_at) + interval_s
+                        spared = now < beat_at and not spared and not beat.asked_at
+                        if not spared:
+                            self.send(beat)
+                            beat_at = now + interval_s
                 self._filled.clear()
                 while (message := self._take(reports=loop.time() >= report_at)) is not None:
                     await call.write(AGENT_MESSAGE.wrap(message))
+                    if not isinstance(message, Beat):
+                        said_at = loop.time()
                     if isinstance(message, Observed):
-                        report_at = loop.time() + REPORT_EVERY_S
+                        report_at = said_at + REPORT_EVERY_S
             await call.done_writing()
         except asyncio.InvalidStateError:
             pass

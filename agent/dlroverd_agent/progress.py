@@ -18,7 +18,7 @@ from typing import Self
 import dlroverd_train
 
 from dlroverd.model.ids import RankKey, RoundKey
-from dlroverd.model.world import Progress
+from dlroverd.model.world import Held, Progress
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.rank_file import RankFile
 
@@ -28,6 +28,9 @@ EAGER_LOOK_S = 0.02
 # How long a world's first step is looked for eagerly: beyond it, a beat more or less says nothing about a recovery.
 EAGER_S = 120.0
 PAGE_BYTES = 64
+# So many nodes of a large world tell at each beat how far it is, in turn: they all make the same steps, and each of
+# thousands saying so would keep the daemon busy with nothing else.
+TELLING_NODES = 64
 
 # The page as dlroverd_train/_progress.py writes it.
 _MAGIC = b"DLRVDPRG"
@@ -171,11 +174,18 @@ def _opened(path: Path) -> RankFile | None:
         return None
 
 
+def is_turn(beats: int, group_rank: int, nodes: int) -> bool:
+    """Whether the node of a group rank, of so many, tells the step of their world at the `beats`-th beat."""
+    return (beats + group_rank) % -(-nodes // TELLING_NODES) == 0
+
+
 @dataclass(slots=True)
 class _World:
-    """What one world was seen at. Times are monotonic seconds."""
+    """What one world was seen at, by its node of a group rank, of so many. Times are monotonic seconds."""
 
     since: float
+    group_rank: int = 0
+    nodes: int = 1
     newest: Step | None = None
     checkpoint: int = -1
     sent: Step | None = None
@@ -184,7 +194,7 @@ class _World:
 
 
 class ProgressWatch:
-    """Looks at all ranks that run, and sends each world's highest step: the first at once, then one each beat.
+    """Looks at all ranks that run, and sends each world's highest step: the first at once, then at beats (`is_turn`).
 
     A checkpoint is told when it is seen.
     """
@@ -198,11 +208,12 @@ class ProgressWatch:
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()  # a rank is looked at by one thread at a time
 
-    def watch(self, key: RankKey, patterns: Patterns) -> None:
-        """Look at a rank from now on."""
+    def watch(self, key: RankKey, patterns: Patterns, held: Held) -> None:
+        """Look at a rank of one of the assignments that are held from now on."""
         if key not in self._ranks:
             self._ranks[key] = RankProgress(self._files(key), patterns)
-            self._worlds.setdefault(key.round_key, _World(asyncio.get_running_loop().time()))
+            part = next(((a.group_rank, a.group_world_size) for a in held.assignments if a.round == key.round_key), ())
+            self._worlds.setdefault(key.round_key, _World(asyncio.get_running_loop().time(), *part))
             self._wake.set()
 
     async def last_step(self, key: RankKey, patterns: Patterns) -> int:
@@ -256,7 +267,8 @@ class ProgressWatch:
         if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
             world.newest = step
         world.checkpoint = max(world.checkpoint, rank.checkpoint)
-        due = asyncio.get_running_loop().time() - world.sent_at >= self.beat_s
+        now = asyncio.get_running_loop().time()
+        due = now - world.sent_at >= self.beat_s and is_turn(int(now / self.beat_s), world.group_rank, world.nodes)
         saved = world.checkpoint > world.sent_checkpoint
         if world.sent is None or saved or (due and world.sent.step < world.newest.step):
             self._tell(key.round_key, world, world.newest)

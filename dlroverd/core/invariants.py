@@ -215,8 +215,9 @@ def rank_sits_where_it_is_granted(state: State, gang: GangRecord) -> Broken:
     """Each rank of a live world is on the node whose grant has its number."""
     if gang.state not in LIVE_GANG:
         return
+    grants = {node: state.grants.get((node, gang.key)) for node in gang.nodes}
     for rank in state.world(gang):
-        grant = state.grants.get((rank.node, gang.key))
+        grant = grants.get(rank.node)
         if grant is None or grant.released or rank.key.rank != grant.first_rank + rank.local_rank:
             yield f"rank {rank.key} is on {rank.node}, which is not granted to it"
 

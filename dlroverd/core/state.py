@@ -6,8 +6,9 @@ back. So a turn that fails half way is undone whole, and a snapshot needs the ta
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import groupby
 from typing import Any
 
 from dlroverd.core.records import (
@@ -171,6 +172,20 @@ class State:
             for node, count in Counter(rank.node for rank in ranks if rank.state is not RankState.GONE).items():
                 _count(self.left, gang, node, sign * count)
 
+    def put_moved(self, ranks: Iterable[tuple[RankRecord, RankRecord]]) -> None:
+        """Put what known ranks, each still on its node, have become; alike moves in a row are counted once."""
+        moved: list[tuple[GangKey, str, RankState, RankState]] = []
+        for old, new in ranks:
+            self._remember(self.ranks, old.key, old)
+            self.ranks[old.key] = new
+            if old.state is not new.state:
+                moved.append((old.key.gang_key, old.node, old.state, new.state))
+        for (gang, node, before, after), alike in groupby(moved):
+            count = sum(1 for _ in alike)
+            _count(self.tally, gang, before, -count)
+            _count(self.tally, gang, after, count)
+            _count(self.left, gang, node, count * ((before is RankState.GONE) - (after is RankState.GONE)))
+
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
         self._undo, self._taken = [], []
@@ -209,9 +224,8 @@ class State:
 
     def world(self, gang: GangRecord) -> Iterator[RankRecord]:
         """The known ranks of a gang's current world, by rank."""
-        at = gang.key.at(gang.round)
-        for rank in range(gang.world_size):
-            record = self.ranks.get(at.rank(rank))
+        for key in gang.key.at(gang.round).ranks(gang.world_size):
+            record = self.ranks.get(key)
             if record is not None:
                 yield record
 

@@ -41,11 +41,15 @@ class RoundKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang without its round."""
-        return _gang_key(self.job, self.role, self.gang)
+        return gang_key(self.job, self.role, self.gang)
 
     def rank(self, rank: int) -> "RankKey":
         """Name one rank of this world."""
         return RankKey(self.job, self.role, self.gang, self.round, rank)
+
+    def ranks(self, world_size: int) -> "tuple[RankKey, ...]":
+        """Name all ranks of this world."""
+        return _rank_keys(self, world_size)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,7 +69,7 @@ class RankKey:
     @property
     def gang_key(self) -> GangKey:
         """The gang this rank belongs to."""
-        return _gang_key(self.job, self.role, self.gang)
+        return gang_key(self.job, self.role, self.gang)
 
     @property
     def round_key(self) -> RoundKey:
@@ -79,5 +83,11 @@ class RankKey:
 
 
 # Each of a world's ranks is asked for these several times a report; one object each is also found sooner in tables.
-_gang_key = lru_cache(maxsize=1 << 13)(GangKey)
+gang_key = lru_cache(maxsize=1 << 13)(GangKey)
 _round_key = lru_cache(maxsize=1 << 13)(RoundKey)
+
+
+# Whatever is done to a large world as a whole looks at each of its ranks several times in one turn.
+@lru_cache(maxsize=8)
+def _rank_keys(world: RoundKey, world_size: int) -> tuple[RankKey, ...]:
+    return tuple(world.rank(number) for number in range(world_size))

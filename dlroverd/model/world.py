@@ -1,6 +1,6 @@
 """Worlds: what the daemon wants a node to run, and what the node's agent sees running."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dlroverd.model.difference import Difference
@@ -131,6 +131,12 @@ class Desired:
     drills: tuple[Drill, ...] = ()
     reboot: str = ""
     audit: int = 0
+
+    def only_forgets(self, told: "Desired") -> bool:
+        """Whether all that is new in it, beside `told`, is that tombstones are gone, as they are carried out."""
+        if self.assignments != told.assignments or not set(self.tombstones) < set(told.tombstones):
+            return False  # as most often
+        return replace(self, position=told.position, audit=told.audit, tombstones=told.tombstones) == told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

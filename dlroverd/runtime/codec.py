@@ -57,6 +57,10 @@ class _Shape:
         # Fields have one order; only the keys of a dict may differ in it. Sorting them costs four times as much.
         return "additionalProperties" in json.dumps(self._adapter.json_schema())
 
+    def prepare(self) -> None:
+        """Build what is needed to write a value, ahead of the first one."""
+        self._has_dict  # noqa: B018 - kept once it was asked for
+
     def write(self, value: object) -> str:
         if self._has_dict:
             plain = self._adapter.dump_python(value, mode="json")
@@ -112,6 +116,11 @@ class Codec(Generic[T]):
     def versions(self) -> Mapping[str, int]:
         """The names of all classes, and the version that each is at."""
         return self._versions
+
+    def prepare(self) -> None:
+        """Build what is needed to write every class, ahead of its first value; it takes a tenth of a second."""
+        for shape in self._shapes.values():
+            shape.prepare()
 
     def body(self, value: T) -> str:
         """Give the JSON object of one value, without its name."""

@@ -31,6 +31,12 @@ class Entry:
     taken: bool = False
     counted: bool = False
 
+    def done(self, result: Outcome | CallError) -> None:
+        """Settle it, and let go of who waits: the two mostly know each other, and only a search would find them."""
+        settle, self.settle = self.settle, None
+        if settle is not None:
+            settle(result)
+
 
 class Inbox:
     """Inputs in the order in which they came."""
@@ -46,8 +52,7 @@ class Inbox:
     def put(self, entry: Entry) -> None:
         """Add what must not be lost: there are few of these, or one for each session."""
         if self._closed:
-            if entry.settle is not None:
-                entry.settle(closing())
+            entry.done(closing())
             return
         self._waiting.append(entry)
         self._wake.set()
@@ -112,8 +117,7 @@ class Inbox:
         self._closed = True
         waiting, self._waiting = self._waiting, []
         for entry in waiting:
-            if entry.settle is not None:
-                entry.settle(closing())
+            entry.done(closing())
         self._wake.set()
 
 

@@ -31,7 +31,9 @@ FLEET_BYTES_PER_S = 32 * 1024 * 1024
 NODES_PER_S = 100
 _QUIET_S = 1.0
 _MOST_WAIT_S = 30.0
-_RETRY_S = 10.0
+# After which an agent that lives and does not answer is asked again, the first time and at most: a fleet that is too
+# busy to answer must not be asked for ever by a daemon that is too busy to hear it.
+_RETRY_S, _MOST_RETRY_S = 10.0, 300.0
 _LOG = structlog.get_logger("dlroverd.output")
 
 
@@ -61,7 +63,10 @@ class OutputCopy:
         self._held = held
         self._fleet_pace = Pace(FLEET_BYTES_PER_S)
         self._nodes_pace = Pace(NODES_PER_S)
-        self._waiting = 0
+        # What is to be copied and whose turn has not come, and since when it waits; one task begins them all.
+        self._queue: dict[tuple[str, RoundKey], tuple[Assignment, float]] = {}
+        self._beginning: asyncio.Task[None] | None = None
+        self._also = 0
         self._first = asyncio.Lock()
         self._busy_at = 0.0
         self._tasks: dict[tuple[str, RoundKey], asyncio.Task[None]] = {}
@@ -72,11 +77,11 @@ class OutputCopy:
         """Copy what these ranks write on a node, from now on and to their ends."""
         for each in assignments:
             key = (node, each.round)
-            if each.checking or key in self._tasks:
+            if each.checking or key in self._tasks or key in self._queue:
                 continue
-            task = asyncio.create_task(self._copy(node, each), name=f"copy of {each.round} on {node}")
-            self._tasks[key] = task
-            task.add_done_callback(partial(self._done, key))
+            self._queue[key] = each, asyncio.get_running_loop().time()
+            if self._beginning is None:
+                self._beginning = asyncio.create_task(self._begin(), name="copies begin")
 
     def busy(self) -> None:
         """Note that the daemon has much to do just now."""
@@ -84,6 +89,7 @@ class OutputCopy:
 
     def forget(self, job: int) -> None:
         """Let go of a job that left the state."""
+        self._queue = {key: waiting for key, waiting in self._queue.items() if key[1].job != job}
         for (_, round_), task in self._tasks.items():
             if round_.job == job:
                 task.cancel()
@@ -93,11 +99,26 @@ class OutputCopy:
 
     async def close(self) -> None:
         """Copy no more, and finish what was begun."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *([self._beginning] if self._beginning is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._forgetting, return_exceptions=True)
         await asyncio.to_thread(self._held.close)
+
+    async def _begin(self) -> None:
+        """Begin what waits, one after the other, each in its turn."""
+        try:
+            while self._queue:
+                await self._turn(next(iter(self._queue.values()))[1])
+                if not self._queue:  # it was forgotten meanwhile
+                    break
+                key = next(iter(self._queue))
+                node, (assignment, _) = key[0], self._queue.pop(key)
+                task = asyncio.create_task(self._copy(node, assignment), name=f"copy of {assignment.round} on {node}")
+                self._tasks[key] = task
+                task.add_done_callback(partial(self._done, key))
+        finally:
+            self._beginning = None
 
     def _done(self, key: tuple[str, RoundKey], task: "asyncio.Task[None]") -> None:
         del self._tasks[key]
@@ -106,19 +127,21 @@ class OutputCopy:
 
     async def _copy(self, node: str, assignment: Assignment) -> None:
         pace = Pace(NODE_BYTES_PER_S)
-        await self._turn()
         try:
             sources = await self._held.run(self._held.begin, node, assignment.ranks())
         except OSError as error:
             self._say(error)
             return
+        retry_s = _RETRY_S
         while sources:
             session = await self._sessions.connected(node)
             try:
                 if not await self._follow(session, assignment.round.job, sources, pace):
                     return  # nothing ever ran there, or nothing can be read; who asks for it is told
             except CallError:
-                await asyncio.sleep(_RETRY_S)  # an agent that lives and does not answer
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, _MOST_RETRY_S)
+                await self._in_turn()
 
     async def _follow(self, session: Session, job: int, sources: dict[RankKey, int], pace: Pace) -> bool:
         """Copy from one session until all is read, or it ends, and keep `sources` up to that; False if it cannot."""
@@ -139,7 +162,7 @@ class OutputCopy:
                     sources[key] = piece.offset + len(piece.data)
                     if piece.eof:
                         if not complete:
-                            await self._turn()
+                            await self._in_turn()
                         complete.append(key)
                         del sources[key]
         finally:
@@ -147,21 +170,25 @@ class OutputCopy:
                 await self._hold(self._held.finish, complete)
         return True
 
-    async def _turn(self) -> None:
-        """Wait until it is a node's turn to begin, or to end."""
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + _MOST_WAIT_S
-        self._waiting += 1
+    async def _in_turn(self) -> None:
+        """Wait until it is the turn of a node that was begun before, to end or to be asked again."""
+        self._also += 1
         try:
-            async with self._first:
-                while self._waiting > NODES_PER_S and loop.time() < latest:
-                    quiet_at = min(self._busy_at + _QUIET_S, latest)
-                    if quiet_at <= loop.time():
-                        break
-                    await asyncio.sleep(quiet_at - loop.time())
-                await self._nodes_pace.take(1)
+            await self._turn(asyncio.get_running_loop().time())
         finally:
-            self._waiting -= 1
+            self._also -= 1
+
+    async def _turn(self, since: float) -> None:
+        """Wait until it is the turn of a node that waits since then."""
+        loop = asyncio.get_running_loop()
+        latest = since + _MOST_WAIT_S
+        async with self._first:
+            while len(self._queue) + self._also > NODES_PER_S and loop.time() < latest:
+                quiet_at = min(self._busy_at + _QUIET_S, latest)
+                if quiet_at <= loop.time():
+                    break
+                await asyncio.sleep(quiet_at - loop.time())
+            await self._nodes_pace.take(1)
 
     async def _hold(self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have the store do something; what it cannot hold is missing from it."""

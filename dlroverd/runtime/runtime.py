@@ -39,6 +39,8 @@ from dlroverd.store.interface import Store, StoreFull
 
 T = TypeVar("T")
 
+# The first fault of a daemon's life must not wait for what it is written with; neither must the start of the daemon.
+_PREPARE_AFTER_S = 15.0
 # A turn with more than so many nodes in it is one of many in which a world forms or ends.
 _MANY = 10
 _LARGE_BODY = 65536
@@ -126,6 +128,7 @@ class Runtime:
                     ("audits", self._audits.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
+                    ("codec", _prepare_codec()),
                     *((f"sink {feed.name}", feed.run()) for feed in self._feeds.values()),
                 )
             ]
@@ -217,8 +220,7 @@ class Runtime:
             self.sessions.deliver(node, wanted)
             self._copy.run_on(node, wanted.assignments)
         for entry, answer in batch.answers:
-            if entry.settle is not None:
-                entry.settle(answer)
+            entry.done(answer)
         for decision in batch.decisions:
             for job in decision.questions:
                 self._questions.ask(job)
@@ -234,3 +236,9 @@ class Runtime:
         # Copied here and now: before the next turn begins, the state is as durable as the log.
         if self.journal.snapshot_due() and self._to_save.empty():
             self._to_save.put_nowait((self.state.m.position, codec.tables_of(self.state)))
+
+
+async def _prepare_codec() -> None:
+    await asyncio.sleep(_PREPARE_AFTER_S)
+    await asyncio.to_thread(codec.EVENTS.prepare)
+    await asyncio.to_thread(codec.INPUTS.prepare)

@@ -33,10 +33,11 @@ _DOUBTFUL_BEATS = 2
 # The longest absence that an agent may announce: an operator who wants more drains the node.
 _MOST_AWAY_S = 600.0
 _OUTPUT_REQUESTS = 100
-# How long what nobody waits for is held back: while thousands of nodes are told of a world, each message that none of
-# them waits for makes the last one wait. An acknowledgement: less than half of the time after which an agent misses it.
-# That ranks may be forgotten: as long as it takes to form the next world of a large gang, which says so too.
-LEISURE_S, FORGET_S = 2.0, 5.0
+# How long what nobody waits for is held back, acknowledgements and that ranks may be forgotten: while thousands of
+# nodes are told of a world, each message that none of them waits for makes the last one wait, and the next may say it
+# too. About half of the time after which an agent misses its acknowledgement; one of an older release misses it after
+# 5 s, and says its report once more.
+LEISURE_S = 8.0
 # A beat costs the daemon a quarter of a millisecond: of 10,000 nodes at 1 s that is more than a processor. Who has
 # that many sets a longer `unreachable_after`, and gets fewer beats.
 _MOST_BEAT_INTERVAL_S = 5.0
@@ -76,19 +77,19 @@ class Session:
 
     def send(self, wanted: Desired) -> None:
         """Send a desired state in place of any that still waits."""
-        self._desired = self.told = replace(wanted, audit=self._audit)
+        self._desired = self.told = self._numbered(wanted)
         self._unhurried = None
         self._beats_behind = 0
         self._wake.set()
 
     def send_at_leisure(self, wanted: Desired) -> None:
-        """Send a desired state within FORGET_S: its agent has nothing to do for it but to forget."""
+        """Send a desired state within LEISURE_S: its agent has nothing to do for it but to forget."""
         if self._desired is not None:  # in place of the one that waits
             self.send(wanted)
             return
-        self._unhurried = self.told = replace(wanted, audit=self._audit)
+        self._unhurried = self.told = self._numbered(wanted)
         if self._forgetting is None:
-            self._forgetting = asyncio.get_running_loop().call_later(FORGET_S, self._have_forgotten)
+            self._forgetting = asyncio.get_running_loop().call_later(LEISURE_S, self._have_forgotten)
 
     def audit(self, wanted: Desired) -> None:
         """Send a desired state, unless a newer one was sent, and have the agent tell all that it sees."""
@@ -125,6 +126,9 @@ class Session:
         self._durable = version
         if self._acknowledging is None:
             self._acknowledging = asyncio.get_running_loop().call_later(LEISURE_S, self._have_acknowledged)
+
+    def _numbered(self, wanted: Desired) -> Desired:
+        return wanted if wanted.audit == self._audit else replace(wanted, audit=self._audit)
 
     def request(self, wanted: LogRequest) -> None:
         """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
@@ -364,7 +368,7 @@ class Sessions:
         """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""
         if (session := self._live.get(node)) is None:
             return
-        if session.told is not None and _only_forgets(wanted, session.told):
+        if session.told is not None and wanted.only_forgets(session.told):
             session.send_at_leisure(wanted)
         else:
             session.send(wanted)
@@ -382,12 +386,6 @@ class Sessions:
 
 def _has(beat: Beat, wanted: Desired) -> bool:
     return beat.applied_log_id == wanted.log_id and beat.applied_position >= wanted.position
-
-
-def _only_forgets(wanted: Desired, told: Desired) -> bool:
-    """Tell whether all that is new in a desired state is that tombstones are gone, as they are carried out."""
-    kept = replace(wanted, position=told.position, audit=told.audit, tombstones=told.tombstones)
-    return kept == told and set(wanted.tombstones) < set(told.tombstones)
 
 
 def _check(hello: Hello) -> None:

@@ -7,7 +7,7 @@ may have formed the world elsewhere since. Only one log is followed until a pers
 backwards: an empty or restored daemon changes nothing here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dlroverd.model.fault import LEASE_RAN_OUT
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
@@ -52,8 +52,8 @@ from dlroverd_agent.core.inputs import (
 from dlroverd_agent.core.leases import Leases
 from dlroverd_agent.core.rebooting import Rebooting
 
-# The daemon holds an acknowledgement back for 2 s, as nobody waits for it: after this time it was lost.
-ACK_LATE_S, ACK_LATEST_S = 5.0, 30.0
+# The daemon holds an acknowledgement back for 8 s, as nobody waits for it: after this time it was lost.
+ACK_LATE_S, ACK_LATEST_S = 15.0, 60.0
 # The daemon calls a node unreachable after as long: before that nothing can have been formed without it.
 CUT_OFF_S = 5.0
 ASK_EVERY_S = 5.0
@@ -181,7 +181,7 @@ class AgentCore:
             case Ticked():
                 actions += self._leases.end(self._alive(), now)
                 self._ask_peers(now, actions)
-        self._rebooting.look(now, actions, empty=all(rank.gone for rank in self._ranks.values()))
+        self._rebooting.look(now, actions, empty=lambda: all(rank.gone for rank in self._ranks.values()))
         late = now - self._sent_at > self._patience_s
         if self._connected and (self.version > self._sent_version or (self.version > self._acked and late)):
             # A daemon that is behind is not helped by hearing the same again and again.
@@ -207,11 +207,10 @@ class AgentCore:
         if rank is None or _ORDER[seen.state] < _ORDER[rank.seen.state]:
             return  # forgotten, or late
         before = rank.seen
-        rank.seen = replace(
-            seen,
-            pid=seen.pid or before.pid,
-            started_at=seen.started_at or before.started_at,
-            exit=seen.exit or before.exit,
+        pid, started_at = seen.pid or before.pid, seen.started_at or before.started_at
+        exit_, unkillable = seen.exit or before.exit, seen.unkillable
+        rank.seen = RankObservation(
+            key=seen.key, state=seen.state, pid=pid, started_at=started_at, exit=exit_, unkillable=unkillable
         )
         if rank.seen == before:
             return

@@ -22,12 +22,12 @@ class Findings:
     @property
     def checks(self) -> tuple[NodeCheck, ...]:
         """What was found of the worlds that this node holds part of."""
-        return tuple(self._checks[each] for each in sorted(self._checks))
+        return tuple([self._checks[each] for each in sorted(self._checks)])
 
     @property
     def suspects(self) -> tuple[SuspectSeen, ...]:
         """Which of the silent nodes answer."""
-        return tuple(SuspectSeen(node=node, answers=self._answers[node]) for node in sorted(self._answers))
+        return tuple([SuspectSeen(node=node, answers=self._answers[node]) for node in sorted(self._answers)])
 
     def wanted(self, desired: Desired, actions: list[Action]) -> bool:
         """Begin what the daemon asks for and did not ask before; let go of what it does not ask for any more."""

@@ -6,7 +6,7 @@ from typing import Any
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
-from dlroverd.model.ids import GangKey
+from dlroverd.model.ids import gang_key
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.plan import Plan, PlanKind
 
@@ -38,7 +38,7 @@ def job_submitted(s: State, e: ev.JobSubmitted) -> None:
 def _first_gangs(s: State, e: ev.JobSubmitted) -> None:
     for role in e.spec.roles:
         for number in range(role.gangs):
-            key = GangKey(e.job, role.name, number)
+            key = gang_key(e.job, role.name, number)
             s.put(s.gangs, key, GangRecord(key=key, state=GangState.WAITING, reason=e.reason, since=s.m.now))
 
 

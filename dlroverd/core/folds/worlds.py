@@ -16,6 +16,7 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
     key = e.round.gang_key
     gang = s.gangs[key]
     old_world, new_world = list(s.world(gang)), []
+    keys = e.round.ranks(e.world_size)
     new_nodes = {grant.node for grant in e.grants}
     for node in gang.nodes:
         if node not in new_nodes:
@@ -25,8 +26,8 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
         record = GrantRecord(slots=grant.slots, devices=grant.devices, group_rank=group_rank, first_rank=first)
         s.put(s.grants, (grant.node, key), record)
         for local in range(grant.slots):
-            rank_key = e.round.rank(first + local)
-            new_world.append(RankRecord(key=rank_key, local_rank=local, node=grant.node, state=RankState.ASSIGNED))
+            key_ = keys[first + local]
+            new_world.append(RankRecord(key=key_, local_rank=local, node=grant.node, state=RankState.ASSIGNED))
         first += grant.slots
     s.put_world(key, old_world, new_world)
     s.put(
@@ -119,9 +120,7 @@ def tombstone_cleared(s: State, e: ev.TombstoneCleared) -> None:
 
 
 def ranks_seen(s: State, e: ev.RanksSeen) -> None:
-    for seen in e.ranks:
-        rank = s.ranks[seen.key]
-        s.put(s.ranks, rank.key, observed(rank, seen, s.m.now))
+    s.put_moved((rank, observed(rank, seen, s.m.now)) for seen in e.ranks if (rank := s.ranks[seen.key]))
 
 
 def step_seen(s: State, e: ev.StepSeen) -> None:

@@ -181,9 +181,12 @@ def _note_ranks(turn: Turn, node: str, news: list[RankObservation]) -> None:
     if not news:
         return
     turn.emit(ev.RanksSeen(node=node, ranks=tuple(news)))
+    touched: GangKey | None = None
     for seen in news:
         key = seen.key.gang_key
-        turn.touch(key)
+        if key is not touched:
+            turn.touch(key)
+            touched = key
         if seen.state not in _ENDED or turn.state.gangs[key].state not in LIVE_GANG:
             continue
         exit_ = turn.state.ranks[seen.key].exit

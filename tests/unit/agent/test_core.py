@@ -267,13 +267,13 @@ def test_what_is_not_acknowledged_is_said_again_less_and_less_often() -> None:
     node = Node()
     node.take(desired(10))
     heard = []
-    for second in range(100):
+    for second in range(300):
         node.now += 1.0
         heard += [second for said in node.did(Ticked()) if said.startswith("Observed")]
     waits = [after - before for before, after in itertools.pairwise(heard)]
     assert waits == sorted(waits)
     assert waits[0] < waits[-1] <= ACK_LATEST_S + 1.0
-    node.now = node.now - (100 - 1 - heard[-1]) + ACK_LATE_S + 0.1
+    node.now = node.now - (300 - 1 - heard[-1]) + ACK_LATE_S + 0.1
     assert node.did(Ticked()) == []
     assert node.did(Acked(node.core.version - 1)) == ["Observed @10"]
 

@@ -5,17 +5,27 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from dlroverd_agent.launchers.files import RankFiles
-from dlroverd_agent.progress import PAGE_BYTES, Patterns, ProgressWatch, RankProgress, read_checkpoint, read_page
+from dlroverd_agent.progress import (
+    PAGE_BYTES,
+    TELLING_NODES,
+    Patterns,
+    ProgressWatch,
+    RankProgress,
+    is_turn,
+    read_checkpoint,
+    read_page,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN
-from dlroverd.model.world import Progress
+from dlroverd.model.world import Held, Progress
 
 PATTERNS = Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 WORLD = GangKey(1, "trainer", 0).at(1)
@@ -175,7 +185,7 @@ def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_pat
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
-        watch.watch(WORLD.rank(0), PATTERNS)
+        watch.watch(WORLD.rank(0), PATTERNS, Held())
         output = rank_files(tmp_path, WORLD.rank(0)).output
         async with asyncio.timeout(20):
             output.write_bytes(b"saved checkpoint at step 5\n")
@@ -200,7 +210,7 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
         for rank in (0, 1):
-            watch.watch(WORLD.rank(rank), PATTERNS)
+            watch.watch(WORLD.rank(rank), PATTERNS, Held())
         first, second = (rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1))
         async with asyncio.timeout(20):
             second.output.write_bytes(b"step 5\n")
@@ -216,3 +226,10 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
         looking.cancel()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("nodes", [1, TELLING_NODES, TELLING_NODES + 1, 1000])
+def test_few_nodes_of_a_large_world_tell_its_step_at_each_beat_and_each_in_its_turn(nodes: int) -> None:
+    told = [[rank for rank in range(nodes) if is_turn(beat, rank, nodes)] for beat in range(-(-nodes // TELLING_NODES))]
+    assert all(min(nodes, TELLING_NODES) // 2 <= len(each) <= TELLING_NODES for each in told)
+    assert sorted(chain(*told)) == list(range(nodes))
