@@ -288,6 +288,8 @@ class Agent:
                     self._begin(self._stop(action))
                 case core.Tell():
                     self._begin(self._notices.tell(action))
+                case core.TellSaves():
+                    self._begin(self._notices.saves(action.key, action.saves))
                 case core.Forget():
                     self._forget(action.key)
                 case core.FindEnd():

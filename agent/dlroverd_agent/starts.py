@@ -68,6 +68,7 @@ class Starts:
                 error_file=str(files.error),
                 progress_file=str(files.progress),
                 notice_file=str(files.notice),
+                saves_file=str(files.saves),
                 events_file=await self._events.make(key, spec.user.uid, spec.user.gid),
                 interface=await _interface(assignment),
                 counter=COUNTER,

@@ -22,7 +22,19 @@ from pydantic import (
 from dlroverd.config.document import Document
 from dlroverd.config.durations import shown
 from dlroverd.config.failure_rules import FailureRuleFile
-from dlroverd.config.schema import MAX_COUNT, Count, Duration, Name, Section, Size, Text, check_name, limit, setting
+from dlroverd.config.schema import (
+    MAX_COUNT,
+    Count,
+    Duration,
+    Interval,
+    Name,
+    Section,
+    Size,
+    Text,
+    check_name,
+    limit,
+    setting,
+)
 from dlroverd.config.validation import validate
 from dlroverd.config.where import WhereFile, disagreement
 from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
@@ -296,6 +308,11 @@ class JobFile(RoleFile):
         _JOB.notice_signal,
         "sent to each rank when such a stop is planned, before it begins; the script must handle it",
         example="USR1",
+    )
+    checkpoint_interval: Interval = setting(
+        _JOB.checkpoint_interval_s,
+        "how often a script that asks (dlroverd_train.should_checkpoint) is told to save; auto works it out, or never",
+        example="10m",
     )
     on_failure: list[FailureRuleFile] = setting(
         [],

@@ -5,7 +5,7 @@ from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model.node import NodeState
-from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, Peer
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, Peer, Saves
 
 
 def desired(state: State, node: str) -> Desired:
@@ -53,7 +53,14 @@ def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
         master=_peer(state, gang.nodes[0]) if len(gang.nodes) > 1 else None,
         peers=tuple(_peer(state, name) for name in _neighbours(gang, grant.group_rank)),
         notice=Notice(reason=plan.reason, by=plan.by + plan.grace_s) if plan is not None else None,
+        saves=_saves(gang),
     )
+
+
+def _saves(gang: GangRecord) -> Saves | None:
+    if gang.cadence is not None:
+        return gang.cadence.saves(gang.ask)
+    return Saves(at=gang.ask) if gang.ask >= 0 else None
 
 
 def _neighbours(gang: GangRecord, group_rank: int) -> list[str]:

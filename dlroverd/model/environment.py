@@ -17,6 +17,7 @@ def rank_environment(
     error_file: str,
     progress_file: str,
     notice_file: str,
+    saves_file: str,
     events_file: str,
     interface: str = "",
     counter: str = "",
@@ -61,6 +62,7 @@ def rank_environment(
         "DLROVERD_UNIT": round_.rank(rank).unit,
         "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
+        "DLROVERD_SAVES_FILE": saves_file,  # where it reads at which steps it is to save
         "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
     if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins

@@ -19,10 +19,13 @@ from dlroverd.model.incident_event import (
 )
 from dlroverd.model.job import GangState, JobSpec, JobState
 from dlroverd.model.job_event import (
+    CadenceSet as CadenceSet,
     CheckpointSeen as CheckpointSeen,
+    CheckpointsOffered as CheckpointsOffered,
     JobScaled as JobScaled,
     RoomAsked as RoomAsked,
     RoomSeen as RoomSeen,
+    SaveAsked as SaveAsked,
     SparesKept as SparesKept,
     RestartDelayed as RestartDelayed,
     StopCalledOff as StopCalledOff,
@@ -363,6 +366,9 @@ Event = (
     | StopPlanned
     | StopCalledOff
     | CheckpointSeen
+    | CheckpointsOffered
+    | SaveAsked
+    | CadenceSet
     | JobScaled
     | RoomSeen
     | RoomAsked

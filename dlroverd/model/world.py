@@ -37,13 +37,29 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Saves:
+    """When the ranks of a world are to save. All go by step numbers alone, so that all of them save at the same step.
+
+    `at`: at the first step from this one on, since a stop is planned; -1: none is. `every`: each so many steps, counted
+    from step `since` on; 0: never by themselves. Up to `since` they save each `was_every` steps from `was_since` on.
+    """
+
+    at: int = -1
+    every: int = 0
+    since: int = 0
+    was_every: int = 0
+    was_since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One gang's part on one node in one round: ranks `first_rank .. first_rank + nproc - 1`.
 
     Members are never listed to each other (linear work): a rank finds the others at the master. `checking`: no rank
     is to be started yet; the node says by a `NodeCheck` whether they could be, and by which of the addresses of
     `master` (the node of rank 0) it reaches that. `peers` are few other nodes of the world: who is cut off from
-    the daemon asks them whether the world still counts. `notice`: its ranks are to save what they have.
+    the daemon asks them whether the world still counts. `notice`: its ranks are to save what they have; `saves`: when
+    they do, if they ask (dlroverd_train.should_checkpoint).
     """
 
     round: RoundKey
@@ -60,6 +76,7 @@ class Assignment:
     master: Peer | None = None
     peers: tuple[Peer, ...] = ()
     notice: Notice | None = None
+    saves: Saves | None = None
 
     def ranks(self) -> tuple[RankKey, ...]:
         """The ranks this node runs, in order of local rank."""
@@ -210,10 +227,12 @@ class Held:
 class Progress:
     """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
 
-    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first.
+    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: they
+    ask at each step whether to save.
     """
 
     round: RoundKey
     step: int
     at: float
     checkpoint: int = -1
+    asks: bool = False

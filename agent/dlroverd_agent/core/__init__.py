@@ -25,6 +25,7 @@ from dlroverd_agent.core.actions import (
     Stop,
     SurveyAgain,
     Tell,
+    TellSaves,
 )
 from dlroverd_agent.core.agent_core import (
     ACK_LATE_S,
@@ -93,5 +94,6 @@ __all__ = (
     "Surveyed",
     "SuspectCalled",
     "Tell",
+    "TellSaves",
     "Ticked",
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec
-from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer
+from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer, Saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,14 @@ class Tell:
     key: RankKey
     notice: Notice | None
     signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellSaves:
+    """Leave a rank at which steps it is to save."""
+
+    key: RankKey
+    saves: Saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,7 @@ Action = (
     | AskNow
     | Stop
     | Tell
+    | TellSaves
     | Forget
     | FindEnd
     | EndLeft

@@ -47,6 +47,8 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             room=0,
             saver=-1,
             saving="",
+            ask=-1,
+            cadence=None,
             checking=e.checking,
             network=e.network,
             proven=() if e.checking else gang.proven,

@@ -1,7 +1,7 @@
 """Requests to stop a job for a while, and to give it more nodes or fewer; and the checkpoints it tells of."""
 
 from dlroverd.core.intake import jobs
-from dlroverd.core.passes import elastic, holds, planned
+from dlroverd.core.passes import cadence, elastic, holds, planned
 from dlroverd.core.records import GangRecord
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
@@ -119,5 +119,21 @@ def checkpointed(turn: Turn, item: inp.GangCheckpointed) -> Outcome:
         at = min(progress.at, turn.now)
         turn.emit(ev.CheckpointSeen(round=progress.round, step=progress.checkpoint, at=at))
         holds.checkpointed(turn, gang.key.job)
-        planned.checkpointed(turn, gang.key.job)
+        planned.checkpointed(turn, turn.state.gangs[gang.key])
+    return Done()
+
+
+def paced(turn: Turn, item: inp.GangPaced) -> Outcome:
+    """Note that a world's ranks ask whether to save, and tell them when."""
+    progress = item.progress
+    gang = turn.state.gangs.get(progress.round.gang_key)
+    if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
+        return Done()
+    if progress.asks and not gang.asks:
+        turn.emit(ev.CheckpointsOffered(round=progress.round))
+        holds.checkpointed(turn, gang.key.job)
+    gang = turn.state.gangs[gang.key]
+    if gang.asks and gang.state in LIVE_GANG and item.steps_per_s > 0:
+        cadence.ask(turn, gang, progress.step, item.steps_per_s)
+        cadence.settle(turn, gang, progress.step, item.steps_per_s)
     return Done()

@@ -13,6 +13,7 @@ MEANINGS: Final = MappingProxyType(
         "began_at": "when the first sign of it was, in seconds since 1970; 0 if that is not known",
         "best_step": "the furthest step that the job ever got to, -1 if none was seen",
         "boot_id": "the boot of its host",
+        "cadence": "how often it saves, and what that was worked out from",
         "capacity": "the count of free capacity that was looked at",
         "cause": "what ended the world",
         "check": "what the node found",

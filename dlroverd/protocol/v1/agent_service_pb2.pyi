@@ -215,16 +215,18 @@ class Beat(_message.Message):
     def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ..., asked_at: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("round", "step", "at", "checkpoint")
+    __slots__ = ("round", "step", "at", "checkpoint", "asks")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     step: int
     at: float
     checkpoint: int
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ...) -> None: ...
+    asks: bool
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ...) -> None: ...
 
 class Bye(_message.Message):
     __slots__ = ("away_s",)
@@ -295,7 +297,7 @@ class Drill(_message.Message):
     def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.DrillKind, str]] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., for_s: _Optional[float] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers", "notice")
+    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers", "notice", "saves")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
     GROUP_RANK_FIELD_NUMBER: _ClassVar[int]
@@ -310,6 +312,7 @@ class Assignment(_message.Message):
     MASTER_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    SAVES_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     world_size: int
     group_rank: int
@@ -324,7 +327,8 @@ class Assignment(_message.Message):
     master: Peer
     peers: _containers.RepeatedCompositeFieldContainer[Peer]
     notice: Notice
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
+    saves: Saves
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., saves: _Optional[_Union[Saves, _Mapping]] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("reason", "by")
@@ -333,6 +337,20 @@ class Notice(_message.Message):
     reason: str
     by: float
     def __init__(self, reason: _Optional[str] = ..., by: _Optional[float] = ...) -> None: ...
+
+class Saves(_message.Message):
+    __slots__ = ("at", "every", "since", "was_every", "was_since")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    WAS_EVERY_FIELD_NUMBER: _ClassVar[int]
+    WAS_SINCE_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    every: int
+    since: int
+    was_every: int
+    was_since: int
+    def __init__(self, at: _Optional[int] = ..., every: _Optional[int] = ..., since: _Optional[int] = ..., was_every: _Optional[int] = ..., was_since: _Optional[int] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("round", "grace_s", "evidence_s", "reason")
