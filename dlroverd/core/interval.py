@@ -9,8 +9,9 @@ the better one of J. T. Daly, A higher order estimate of the optimum checkpoint 
 
 and M from there on. What a restart costs does not move the optimum (Daly, section 3), only what is lost in all.
 
-How often a job fails is estimated in two steps, each a Gamma prior worth one failure. A host fails as often as Meta
-measured on RSC-1 (reputation.py), until this fleet has a history; a job fails as often as its hosts do, until it has.
+A job fails as often as its hosts do, and as it does by itself. A host fails as often as Meta measured on RSC-1
+(reputation.py), until this fleet has a history: that counts as one failure seen. What a job has failed more often than
+its hosts would have is its own doing, over the time that it has run and a few hours more.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from dlroverd.core.reputation import DAY_S, GOOD_PER_DAY
 FLOOR_S, CEILING_S = 10.0, 3600.0
 # Taken until measured: the copy of a state into memory, and a restart of a job in place.
 ASSUMED_SAVE_S, ASSUMED_RESTART_S = 1.0, 60.0
+# One crash right after the start does not make a job one that crashes each minute.
+_MORE_S = 6 * 3600.0
 # A fleet changes: what happened this long ago counts half.
 HALF_LIFE_S = 30 * DAY_S
 
@@ -63,12 +66,14 @@ class Hazard:
         return (1 + known.failures) / (DAY_S / GOOD_PER_DAY + known.node_s)
 
 
-def mtbf_s(host_rate: float, failures: int, node_s: float, nodes: int) -> float:
-    """Estimate the seconds between two failures of a job on `nodes` nodes.
+def mtbf_s(host_rate: float, nodes: int, failures: int, worked_s: float) -> float:
+    """Estimate the seconds between two failures of a job on `nodes` nodes, which failed so often in `worked_s` seconds.
 
-    It failed so often in so many node-seconds; `host_rate` is per node and second.
+    `host_rate` is how often one host fails, per second.
     """
-    return (1 / host_rate + node_s) / (1 + failures) / max(1, nodes)
+    hosts = host_rate * max(1, nodes)
+    own = max(0.0, failures - hosts * worked_s) / (worked_s + _MORE_S)
+    return 1 / (hosts + own)
 
 
 def optimum_s(save_s: float, mtbf: float) -> float:

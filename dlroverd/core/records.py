@@ -30,8 +30,8 @@ class JobRecord:
     `avoid` holds nodes it is not placed on, until when, and why. `plan` is a stop on purpose that is to come;
     `checkpoints`: it has told of one, or asks whether to make one, so it will. `preempted_at`: when it last made room
     for another, and `made_room_at` when others (`victims`) were last asked to for it. Before `not_before` it is not
-    placed or started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how many worlds
-    in a row got no further.
+    placed or started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how
+    many worlds in a row got no further.
     """
 
     id: int

@@ -25,6 +25,7 @@ from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeDoma
 from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.spooled import EventBatch, EventKind, SpooledEvent
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import DrillKind, NodeCheck, Observed, Progress, RankObservation
 from tests.transcripts import writing
@@ -56,6 +57,7 @@ class Stage:
         self._nodes: dict[str, _Node] = {}
         self._scheduler = "fifo"
         self._requests = 0
+        self._said = 0
         self._commands: dict[str, Callable[[list[str]], None]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
         }
@@ -317,6 +319,29 @@ class Stage:
         progress = Progress(round=seen.key.round_key, step=int(words[1]), at=self._now, checkpoint=int(words[1]))
         self._turn(inp.GangCheckpointed(progress=progress))
 
+    def do_paced(self, words: list[str]) -> None:
+        """paced 1/trainer/0@1 31 10: a world whose ranks ask whether to save is there, at so many steps a second."""
+        _, seen = self._rank(f"{words[0]}#0")
+        progress = Progress(round=seen.key.round_key, step=int(words[1]), at=self._now, asks=True)
+        self._turn(inp.GangPaced(progress=progress, steps_per_s=float(words[2])))
+
+    def do_save(self, words: list[str]) -> None:
+        """save 1/trainer/0@1 2.5s: rank 0 of a world tells that it saved for so long, up to now."""
+        node, seen = self._rank(f"{words[0]}#0")
+        begun = SpooledEvent(
+            sequence=self._said + 1,
+            name="trainer.save",
+            kind=EventKind.BEGIN,
+            time=self._now - float(words[1].removesuffix("s")),
+            monotonic=1.0,
+            span=f"save-{self._said}",
+            rank=seen.key,
+        )
+        self._said += 2
+        ended = replace(begun, sequence=self._said, kind=EventKind.END, time=self._now)
+        batch = EventBatch(node=node.name, spool="s", boot_id=node.boot, events=(begun, ended))
+        self._turn(inp.EventsForwarded(batch=batch))
+
     def do_suspend(self, words: list[str]) -> None:
         """suspend 1 [within 600] [request r]: a person wants a job stopped and kept."""
         within_s = float(_options(words[1:]).get("within", "0"))
@@ -539,6 +564,7 @@ def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> Jo
         grow=GrowWhen(options.get("grow", "checkpoint")),
         replace_wait_s=float(options.get("replace_wait", "60")),
         notice_signal=options.get("notice_signal", ""),
+        checkpoint_interval_s=float(options.get("checkpoint_interval", "0")),
         on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
     )
 

@@ -64,15 +64,15 @@ def _basis(turn: Turn, gang: GangRecord) -> Basis:
     """Take what is known of the job, and of the fleet's hosts."""
     state, job = turn.state, turn.state.jobs[gang.key.job]
     ledger = ledger_of(state, job).as_of(turn.now)
-    spent = ledger.node_time_us
-    node_s = (spent.productive + spent.redone + spent.checkpointing + spent.starting + spent.restarting) / 1e6
+    spent = ledger.time_us
+    worked_s = (spent.productive + spent.redone + spent.checkpointing + spent.starting + spent.restarting) / 1e6
     failures = [
         each
         for each in state.incidents_of(job.id)
         if not each.drill and (each.cause is None or each.cause.kind is not CauseKind.REQUESTED)
     ]
     restarts = [each.stepped_at - each.began_at for each in failures[-_LOOKED_BACK:] if each.stepped_at]
-    mtbf_s = interval.mtbf_s(state.m.hazard.per_node_s(turn.now), len(failures), node_s, ledger.nodes)
+    mtbf_s = interval.mtbf_s(state.m.hazard.per_node_s(turn.now), ledger.nodes, len(failures), worked_s)
     return Basis(
         save_s=max(round(gang.saves_s / gang.saves, 6), _LEAST_S) if gang.saves else interval.ASSUMED_SAVE_S,
         mtbf_s=round(mtbf_s, 3),

@@ -78,7 +78,7 @@ def near_limit(turn: Turn, record: JobRecord, limit_at: float) -> None:
         grace_s=spec.restart_grace_s,
         to=JobState.FAILED,
     )
-    _plan(turn, record, plan, sooner=True)
+    turn.emit(ev.StopPlanned(job=record.id, plan=plan, deadline=limit_at))
 
 
 def call_off(turn: Turn, job: int, kind: PlanKind, reason: str) -> None:
