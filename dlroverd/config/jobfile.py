@@ -236,7 +236,7 @@ class JobFile(RoleFile):
     time_limit: Duration = limit(
         _JOB.time_limit_s,
         "how long the job may run, from its first start; 0s is no limit",
-        fires="the job is stopped with cancel_grace and fails, naming this limit",
+        fires="the job fails, naming this limit; its ranks are told as long before as preempt_grace is",
         example="12h",
     )
     start_timeout: Duration = limit(

@@ -108,7 +108,14 @@ def _gangs_named(event: ev.Event) -> Iterator[GangKey]:
             | ev.RoomSeen()
         ):
             yield event.gang
-        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen() | ev.CheckpointSeen():
+        case (
+            ev.WorldFormed()
+            | ev.WorldCleared()
+            | ev.RanksAdopted()
+            | ev.StepSeen()
+            | ev.CheckpointSeen()
+            | ev.SaveAsked()
+        ):
             yield event.round.gang_key
         case ev.GangStopping() | ev.StaleRanksSeen():
             yield event.tombstone.round.gang_key
@@ -286,6 +293,13 @@ def what_does_not_run_holds_nothing(state: State, job: JobRecord) -> Broken:
             yield f"job {job.id} is {job.state}, and its gang {gang.key} ({gang.state}) still holds nodes"
 
 
+def nobody_saves_for_no_stop(state: State, job: JobRecord) -> Broken:
+    """Ranks are asked to save only while a stop of their job is planned: a number left behind would be in the past."""
+    for gang in state.gangs_of(job.id):
+        if gang.ask >= 0 and gang.state in LIVE_GANG and job.plan is None:
+            yield f"{gang.key} is asked to save at step {gang.ask}, and no stop of job {job.id} is planned"
+
+
 def time_is_accounted_for(state: State, job: JobRecord) -> Broken:
     """A job's time since it was submitted is in its ledger, each moment once; it ends with the job."""
     ledger = state.ledgers.get(job.id)
@@ -378,6 +392,7 @@ _JOB = (
     job_has_a_deadline,
     job_agrees_with_its_gangs,
     what_does_not_run_holds_nothing,
+    nobody_saves_for_no_stop,
     time_is_accounted_for,
 )
 _INCIDENT = (incident_goes_forward, phases_add_up)

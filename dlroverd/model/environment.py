@@ -4,6 +4,7 @@ Names and meaning are those of torch/distributed/elastic/agent/server/local_elas
 what depends on the host is passed in.
 """
 
+from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import ProgressFrom
 from dlroverd.model.world import Assignment, JobDescriptor
 
@@ -54,12 +55,7 @@ def rank_environment(
         # Rank 0 serves the store itself, a new one each round: one that outlives a round gives new ranks the
         # addresses of dead ones, and hangs them (research/measurements.md section 1).
         "TORCHELASTIC_USE_AGENT_STORE": "False",
-        "DLROVERD_JOB": str(job.job),
-        "DLROVERD_ROLE": round_.role,
-        "DLROVERD_GANG": str(round_.gang),
-        "DLROVERD_ROUND": str(round_.round),
-        "DLROVERD_NODE": node,
-        "DLROVERD_UNIT": round_.rank(rank).unit,
+        **_whose(round_, rank, node),
         "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
         "DLROVERD_SAVES_FILE": saves_file,  # where it reads at which steps it is to save
@@ -70,6 +66,17 @@ def rank_environment(
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
     return {**_defaults(assignment, interface), **own, **contract}
+
+
+def _whose(round_: RoundKey, rank: int, node: str) -> dict[str, str]:
+    return {
+        "DLROVERD_JOB": str(round_.job),
+        "DLROVERD_ROLE": round_.role,
+        "DLROVERD_GANG": str(round_.gang),
+        "DLROVERD_ROUND": str(round_.round),
+        "DLROVERD_NODE": node,
+        "DLROVERD_UNIT": round_.rank(rank).unit,
+    }
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:
