@@ -266,7 +266,7 @@ class ProgressWatch:
         if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
             world.newest = step
         world.checkpoint = max(world.checkpoint, rank.checkpoint)
-        world.asks = world.asks or rank.asks
+        world.asks = rank.asks and all(each.asks for of, each in self._ranks.items() if of.round_key == key.round_key)
         due = asyncio.get_running_loop().time() - world.sent_at >= self.beat_s
         news = world.checkpoint > world.sent_checkpoint or world.asks > world.sent_asks
         if world.sent is None or news or (due and world.sent.step < world.newest.step):

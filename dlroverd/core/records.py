@@ -74,8 +74,8 @@ class GangRecord:
     `checkpoint` is the step of its newest checkpoint, -1 before the first; `room` how many more nodes it could use were
     free at the last look. `redo_to` is the step up to which it does again what an older world had done, -1 if it does
     not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
-    span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. `asks`:
-    its ranks ask whether to save. They do at step `ask`, as a stop is planned (-1: not asked), and by its `cadence`.
+    span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. All
+    its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is), and by its `cadence`.
     """
 
     key: GangKey

@@ -79,7 +79,10 @@ class GangCheckpointed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GangPaced:
-    """Where a gang's world is, and how many steps it makes a second; only when something may follow from that."""
+    """Where a gang's world is, and how many steps it makes a second; only when something may follow from that.
+
+    `progress.asks` is of all its nodes.
+    """
 
     progress: Progress
     steps_per_s: float

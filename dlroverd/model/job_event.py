@@ -45,7 +45,7 @@ class CheckpointSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointsOffered:
-    """The ranks of a world ask whether to save: they will when they are told to."""
+    """All ranks of a world ask whether to save: they will when they are told to."""
 
     round: RoundKey
 

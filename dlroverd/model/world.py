@@ -227,8 +227,8 @@ class Held:
 class Progress:
     """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
 
-    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: they
-    ask at each step whether to save.
+    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: all
+    of them there ask at each step whether to save.
     """
 
     round: RoundKey

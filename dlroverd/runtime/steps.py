@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from dlroverd.core.state import State
@@ -27,10 +27,11 @@ class _World:
     base: tuple[int, float]
     later: tuple[int, float]
     looked_at: float = -inf
-    asks: bool = False
+    asking: set[str] = field(default_factory=set)
 
-    def take(self, progress: Progress, now: float) -> None:
-        self.asks = self.asks or progress.asks
+    def take(self, node: str, progress: Progress, now: float) -> None:
+        if progress.asks:
+            self.asking.add(node)
         if progress.step <= self.newest.step:
             return
         self.newest, self.at = progress, now
@@ -53,7 +54,7 @@ class Steps:
         self._clock = clock
         self._worlds: dict[int, dict[GangKey, _World]] = {}
 
-    def take(self, progress: Progress) -> None:
+    def take(self, node: str, progress: Progress) -> None:
         """Note a gang's step; the first of a world, the last it does again and a checkpoint are news to the core."""
         key = progress.round.gang_key
         gang = self._state.gangs.get(key)
@@ -63,13 +64,14 @@ class Steps:
         world = worlds.get(key)
         if world is None or world.newest.round != progress.round:
             start = (progress.step, now)
-            world = worlds[key] = _World(progress, now, start, start, asks=progress.asks)
-        world.take(progress, now)
+            world = worlds[key] = _World(progress, now, start, start)
+        world.take(node, progress, now)
         if gang.step < 0 or 0 <= gang.redo_to <= progress.step:
             self._inbox.offer(Entry(inp.GangStepped(progress=progress)))
         if progress.checkpoint > gang.checkpoint:
             self._inbox.offer(Entry(inp.GangCheckpointed(progress=progress)))
-        if world.asks and now - world.looked_at >= self._patience_s(key):
+        all_ask = gang.asks or 0 < len(gang.nodes) <= len(world.asking)
+        if all_ask and now - world.looked_at >= self._patience_s(key):
             self._tell_pace(world, now)
 
     def planned(self, job: int) -> None:
@@ -98,5 +100,5 @@ class Steps:
     def _tell_pace(self, world: _World, now: float) -> None:
         """Tell the core where a world is, and its pace."""
         world.looked_at = now
-        progress = replace(world.newest, asks=world.asks)
+        progress = replace(world.newest, asks=True)
         self._inbox.offer(Entry(inp.GangPaced(progress=progress, steps_per_s=world.pace())))

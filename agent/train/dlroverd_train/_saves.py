@@ -42,7 +42,7 @@ def should_checkpoint(step: int) -> bool:
     global _last, _taken  # noqa: PLW0603 - one rank per process
     try:
         step = int(step)
-        if _last[0] < 0:
+        if _last[0] < 0 and "DLROVERD_SAVES_FILE" in os.environ:
             asks()
         progress(step)
         saves = _read()
@@ -61,12 +61,13 @@ def should_checkpoint(step: int) -> bool:
 def _read() -> _Saves:
     """Give what the file says, read anew only if it is another one than before."""
     global _seen, _saves
+    path = os.environ.get("DLROVERD_SAVES_FILE", "")
     try:
-        status = os.stat(os.environ["DLROVERD_SAVES_FILE"])
-    except (OSError, KeyError):
+        status = os.stat(path)
+    except OSError:
         return _NONE
     if _seen != (status.st_ino, status.st_mtime_ns):
-        with open(os.environ["DLROVERD_SAVES_FILE"], encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             values = json.load(file)
         saves = _Saves(**{name: int(values[name]) for name in _Saves._fields})
         _seen, _saves = (status.st_ino, status.st_mtime_ns), saves

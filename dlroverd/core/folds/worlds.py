@@ -47,6 +47,7 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             room=0,
             saver=-1,
             saving="",
+            asks=False,
             ask=-1,
             cadence=None,
             checking=e.checking,

@@ -133,7 +133,9 @@ def paced(turn: Turn, item: inp.GangPaced) -> Outcome:
         turn.emit(ev.CheckpointsOffered(round=progress.round))
         holds.checkpointed(turn, gang.key.job)
     gang = turn.state.gangs[gang.key]
-    if gang.asks and gang.state in LIVE_GANG and item.steps_per_s > 0:
+    # Who is silent would not hear it in time, and saves at another step than the others.
+    hears = turn.state.silent.isdisjoint(gang.nodes)
+    if gang.asks and hears and gang.state in LIVE_GANG and item.steps_per_s > 0:
         cadence.ask(turn, gang, progress.step, item.steps_per_s)
         cadence.settle(turn, gang, progress.step, item.steps_per_s)
     return Done()

@@ -40,7 +40,7 @@ class World:
             deadline=0.0,
         )
         self.state.put(self.state.jobs, 1, job)
-        gang = GangRecord(key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0)
+        gang = GangRecord(key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0, nodes=("n1", "n2"))
         self.state.put(self.state.gangs, KEY, gang)
 
     def change(self, **fields: object) -> None:
@@ -52,10 +52,10 @@ class World:
         self.state.put(self.state.jobs, 1, replace(self.state.jobs[1], plan=STOP))
         self.steps.planned(1)
 
-    def see(self, step: int, at: float, *, asks: bool = True) -> list[tuple[int, float]]:
+    def see(self, step: int, at: float, *, asks: bool = True, node: str = "n2") -> list[tuple[int, float]]:
         """See a step; give what the core hears of it."""
         self.now = at
-        self.steps.take(Progress(round=KEY.at(2), step=step, at=at, asks=asks))
+        self.steps.take(node, Progress(round=KEY.at(2), step=step, at=at, asks=asks))
         return self.heard()
 
     def heard(self) -> list[tuple[int, float]]:
@@ -80,12 +80,13 @@ def test_of_a_world_whose_ranks_do_not_ask_nothing_is_heard(world: World) -> Non
 
 
 def test_a_pace_is_heard_until_a_cadence_is_set_and_then_once_a_minute(world: World) -> None:
-    assert world.see(10, 10.0) == [(10, 0.0)]
+    assert world.see(8, 9.0) == [], "the ranks of one node do not ask"
+    assert world.see(7, 9.5, node="n1") == [(8, 0.0)]
     world.change(asks=True)
-    assert world.see(14, 10.5) == []
-    assert world.see(30, 12.0, asks=False) == [(30, 10.0)]
+    assert world.see(14, 10.0) == []
+    assert world.see(28, 11.0, asks=False) == [(28, 10.0)]
     world.change(cadence=Cadence(interval_s=60.0, every=600, since=70))
-    heard = [each for second in range(13, 200) for each in world.see(10 * second, float(second))]
+    heard = [each for second in range(12, 200) for each in world.see(10 * second, float(second), asks=False)]
     assert len(heard) == 3
     assert heard[-1][1] == pytest.approx(10, rel=0.1)
 
