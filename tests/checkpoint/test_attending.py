@@ -22,11 +22,12 @@ def saving(nursery: Nursery, vault: Vault, path: Path, *steps: int) -> Rank:
 
 
 async def first_offer(attendant: Attendant) -> dict[str, Any]:
-    known, saves = 0, []
+    known: int = 0
+    saves: list[dict[str, Any]] = []
     while not saves:
         answer = await attendant.call({"op": "waiting", "known": known, "within": 5.0})
         known, saves = answer["known"], answer["saves"]
-    return dict(saves[0])
+    return saves[0]
 
 
 def test_a_save_is_named_once_the_agent_says_so(

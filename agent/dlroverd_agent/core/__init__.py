@@ -25,6 +25,7 @@ from dlroverd_agent.core.actions import (
     Stop,
     SurveyAgain,
     Tell,
+    TellVault,
 )
 from dlroverd_agent.core.agent_core import (
     ACK_LATE_S,
@@ -46,6 +47,7 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    SavesStaged,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
@@ -84,6 +86,7 @@ __all__ = (
     "Renew",
     "RoundsHeard",
     "SaveFollowed",
+    "SavesStaged",
     "Say",
     "SendObserved",
     "Start",
@@ -93,5 +96,6 @@ __all__ = (
     "Surveyed",
     "SuspectCalled",
     "Tell",
+    "TellVault",
     "Ticked",
 )
