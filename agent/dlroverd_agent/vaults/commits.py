@@ -50,7 +50,7 @@ class Commits:
         return bool(self._staged.get(job))
 
     async def tell(self, verdict: Verdict) -> None:
-        """Tell a vault what becomes of a save. What does not get there is told again, since the save is still staged."""
+        """Tell a vault what becomes of a save. What does not get there is told again: the save is still staged."""
         teller = self._tellers.get(verdict.job)
         if teller is None:
             return
@@ -62,12 +62,12 @@ class Commits:
 
     async def close(self) -> None:
         """Attend none any more; their saves stay staged."""
-        watches, tellers = list(self._watches.values()), list(self._tellers.values())
+        watches = list(self._watches.values())
         self.attend({})
-        await asyncio.gather(*watches, *(each.close() for each in tellers), return_exceptions=True)
+        await asyncio.gather(*watches, return_exceptions=True)
 
     async def _watch(self, job: int, path: str) -> None:
-        poller, known, said = Attendant(path), 0, ""
+        poller, teller, known, said = Attendant(path), self._tellers[job], 0, ""
         try:
             while True:
                 try:
@@ -85,6 +85,7 @@ class Commits:
         finally:
             self._note(job, ())
             await poller.close()
+            await teller.close()
 
     def _note(self, job: int, saves: tuple[StagedCheckpoint, ...]) -> None:
         if saves or self._staged.get(job):
