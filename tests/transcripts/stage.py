@@ -282,7 +282,7 @@ class Stage:
         self._turn(inp.GangStepped(progress=Progress(round=seen.key.round_key, step=int(words[1]), at=self._now)))
 
     def do_staged(self, words: list[str]) -> None:
-        """staged n1 1 [s7=1/trainer/0@1:10:place ...]: all that the vault of a job has staged: save=round:step:place."""
+        """staged n1 1 [s7=1/trainer/0@1:10:nfs ...]: what the vault of a job has staged, as save=round:step:place."""
         name, number, *saves = words
         job = int(number)
         staged = []
