@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from dlroverd_train import events
 from dlroverd_train.checkpoint import Checkpointer, CheckpointError, Keep
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -84,6 +85,7 @@ def script(say: Voice, path: str, orders: list[list[Any]], **options: Any) -> No
     keep = Keep(*options.pop("keep")) if "keep" in options else None
     checkpointer = Checkpointer(path, keep=keep, **options)
     state = plain_state(0)
+    events.to_file(os.environ.get("DLROVERD_EVENTS_FILE", ""))
     for order, *values in orders:
         try:
             if order == "save":

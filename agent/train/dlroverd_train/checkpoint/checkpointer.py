@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from torch.distributed.checkpoint import DefaultSavePlanner
 from torch.distributed.checkpoint.stateful import Stateful
 
+from dlroverd_train import events
 from dlroverd_train.checkpoint import _planning, _slots
 from dlroverd_train.checkpoint._meeting import AbsentError, Meeting
 from dlroverd_train.checkpoint._reading import parts_in
@@ -143,6 +144,17 @@ class Checkpointer:
         What memory of all ranks holds comes before storage, and an older one in storage after one that fails;
         `last_load` tells more. Call it on all ranks. Raises CheckpointError if there are checkpoints and none loads.
         """
+        if self._meeting.rank:
+            return self._load(state)
+        with events.load_ckpt(path=self.path) as telling:  # what rank 0 says is so for all
+            step = self._load(state)
+            assert self.last_load  # noqa: S101 - a load that returns sets it
+            _, source, attempts, passed_over = self.last_load
+            body = {"step": step, "source": source, "attempts": attempts, "passed_over": passed_over}
+            telling.end(body, severity="warning" if passed_over else "info")
+            return step
+
+    def _load(self, state: dict[str, Any]) -> int | None:
         self._loads += 1
         try:
             self._attach_anew()
