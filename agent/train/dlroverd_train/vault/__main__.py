@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=1, help="how many ranks share the memory")
     parser.add_argument("--streams", type=int, default=4, help="how many write to storage at once")
     parser.add_argument("--linger", type=float, default=0.0, help="end after so many seconds without ranks; 0: never")
+    parser.add_argument("--attended", action="store_true", help="commit a step only once the agent says so")
     parser.add_argument("--ready", type=int, help="a descriptor to close once it listens")
     options = parser.parse_args()
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -29,7 +30,8 @@ def main() -> None:
     os.umask(0o022)
     os.nice(5)  # training comes first
     server = Server(
-        options.folder, options.memory, ranks=options.ranks, streams=options.streams, warm=options.warm
+        options.folder, options.memory, ranks=options.ranks, streams=options.streams, warm=options.warm,
+        attended=options.attended,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: end(server))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is meant for the training

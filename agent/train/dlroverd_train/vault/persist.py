@@ -50,8 +50,9 @@ class _Running:
 class Persister:
     """The saves of this node that are persisted. Every method may be called from any thread."""
 
-    def __init__(self, streams: int) -> None:
+    def __init__(self, streams: int, settle: commit.Settle) -> None:
         self.streams = Streams(streams)
+        self._agree = settle
         self._work = ThreadPoolExecutor(32, thread_name_prefix="persist")
         self._saves: dict[tuple[str, str], _Running] = {}
         self._paths: dict[str, int] = {}
@@ -131,7 +132,7 @@ class Persister:
             running.folder = commit.committed_elsewhere(running.save, PATIENCE)
         else:
             template = next(part.template for part in running.parts.values() if part.template)
-            running.folder = commit.commit(running.save, template, PATIENCE)
+            running.folder = commit.commit(running.save, template, PATIENCE, self._agree)
 
     def _write(self, running: _Running, part: Part, entry: layout.Entry) -> None:
         try:

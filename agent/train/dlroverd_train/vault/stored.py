@@ -66,6 +66,17 @@ def manifest_of(step: int, save: str, world: int, files: Sequence[dict[str, Any]
     return json.dumps({**manifest, "sha256": _seal(manifest)}, indent=1).encode()
 
 
+def digest_of(manifest: bytes) -> str:
+    """Give the SHA-256 that names a manifest, and so every byte that it has a checksum of."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def digest(folder: str) -> str:
+    """Give the digest of the manifest in a step's folder. Raises OSError."""
+    with open(os.path.join(folder, MANIFEST), "rb") as file:
+        return digest_of(file.read())
+
+
 def verify(stored: Stored, names: Sequence[str] | None = None) -> list[str]:
     """Read files of a step (all of them unless named) and say what is wrong with them, a sentence each."""
     problems = []
