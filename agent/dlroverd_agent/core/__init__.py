@@ -51,6 +51,7 @@ from dlroverd_agent.core.inputs import (
     SuspectCalled,
     Ticked,
 )
+from dlroverd_agent.core.vaults import jobs_here
 
 __all__ = (
     "ACK_LATEST_S",
@@ -94,4 +95,5 @@ __all__ = (
     "SuspectCalled",
     "Tell",
     "Ticked",
+    "jobs_here",
 )
