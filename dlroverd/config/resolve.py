@@ -135,6 +135,7 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         checkpoint_pattern=job.checkpoint_pattern,
         notice_signal=job.notice_signal,
         progress=job.progress,
+        checkpoint_memory_bytes=job.checkpoint_memory,
     )
 
 

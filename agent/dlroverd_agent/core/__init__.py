@@ -53,6 +53,7 @@ from dlroverd_agent.core.inputs import (
     SuspectCalled,
     Ticked,
 )
+from dlroverd_agent.core.vaults import jobs_here
 
 __all__ = (
     "ACK_LATEST_S",
@@ -98,4 +99,5 @@ __all__ = (
     "Tell",
     "TellVault",
     "Ticked",
+    "jobs_here",
 )

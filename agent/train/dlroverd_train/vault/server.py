@@ -124,6 +124,7 @@ class Server:
             "persist": self._persist,
             "outcome": self._outcome,
             "thawed": self._thawed,
+            "idle": self._idle,
             "end": self._end,
             "attend": self._attend,
             "waiting": self._waiting,
@@ -261,6 +262,12 @@ class Server:
     def _verdict(self, client: _Client, message: frames.Message) -> frames.Message:
         self._attended(client).decide(str(message["path"]), str(message["save"]), str(message["refusal"]))
         return {}
+
+    def _idle(self, _: _Client, message: frames.Message) -> frames.Message:
+        """Say whether nothing is being persisted, as soon as that is so."""
+        within = min(float(message["within"]), _MOST_WAIT)
+        with self._persister.changed:
+            return {"idle": self._persister.changed.wait_for(lambda: not self._persister.busy(), within)}
 
     def _end(self, _: _Client, message: frames.Message) -> frames.Message:
         """End, once what is being persisted is, or after `within` seconds."""
