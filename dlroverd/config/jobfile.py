@@ -280,6 +280,11 @@ class JobFile(RoleFile):
         "finds the step of a complete checkpoint in the ranks' output: a regular expression with one group",
         example=r"checkpoint (\d+) is complete",
     )
+    checkpoint_memory: Size = setting(
+        _JOB.checkpoint_memory_bytes,
+        "memory of each node that is set aside for the checkpoints of all its ranks (docs/checkpoints.md); 0 is none",
+        example="64GiB",
+    )
     priority: Count = Field(
         _JOB.priority,
         ge=-MAX_COUNT,

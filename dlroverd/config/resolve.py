@@ -136,6 +136,7 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         notice_signal=job.notice_signal,
         progress=job.progress,
         checkpoint_interval_s=job.checkpoint_interval,
+        checkpoint_memory_bytes=job.checkpoint_memory,
     )
 
 

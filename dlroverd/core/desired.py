@@ -18,21 +18,21 @@ def desired(state: State, node: str) -> Desired:
     adopt_from = record.adopt_from if record is not None else ""
     if record is not None and record.state is NodeState.FOREIGN and not adopt_from:
         return Desired(log_id=state.log_id, position=state.m.position)
-    keys = sorted(
-        key
-        for key in state.node_gangs.get(node, ())
-        if not state.grants[node, key].released and state.gangs[key].state in LIVE_GANG
-    )
+    held = sorted(key for key in state.node_gangs.get(node, ()) if not state.grants[node, key].released)
+    keys = [key for key in held if state.gangs[key].state in LIVE_GANG]
+    # Between two worlds too: what their memory of checkpoints holds is for the next one.
+    jobs = {key.job for key in keys} | {key.job for key in held if state.jobs[key.job].spec.checkpoint_memory_bytes}
     return Desired(
         log_id=state.log_id,
         position=state.m.position,
         adopt_from=adopt_from,
-        jobs=tuple(JobDescriptor(job=job, spec=state.jobs[job].spec) for job in sorted({key.job for key in keys})),
+        jobs=tuple(JobDescriptor(job=job, spec=state.jobs[job].spec) for job in sorted(jobs)),
         assignments=tuple(_assignment(state, state.gangs[key], node) for key in keys),
         tombstones=tuple(state.tombstones[node, key].tombstone for key in sorted(state.node_tombstones.get(node, ()))),
         suspects=tuple(_peer(state, name) for name in sorted(state.asked.get(node, ()))),
         drills=tuple(each.drill for each in record.drills) if record is not None else (),
         reboot=out_of_use.boot_to_end(state, record) if record is not None else "",
+        verdicts=state.verdicts.get(node, ()),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import astuple
 from typing import Any
 
 from dlroverd.core.passes import outages, queue
+from dlroverd.core.promises_of_saves import commits_go_forward, nobody_saves_for_no_stop
 from dlroverd.core.records import GangRecord, JobIncident, JobRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
@@ -48,6 +49,7 @@ _DERIVED = (
     "sizes",
     "asked",
     "in_domain",
+    "saves_at",
     "usable",
     "silent",
     "held",
@@ -108,14 +110,9 @@ def _gangs_named(event: ev.Event) -> Iterator[GangKey]:
             | ev.RoomSeen()
         ):
             yield event.gang
-        case (
-            ev.WorldFormed()
-            | ev.WorldCleared()
-            | ev.RanksAdopted()
-            | ev.StepSeen()
-            | ev.CheckpointSeen()
-            | ev.SaveAsked()
-        ):
+        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen():
+            yield event.round.gang_key
+        case ev.CheckpointSeen() | ev.CheckpointCommitted() | ev.SaveAsked():
             yield event.round.gang_key
         case ev.GangStopping() | ev.StaleRanksSeen():
             yield event.tombstone.round.gang_key
@@ -293,13 +290,6 @@ def what_does_not_run_holds_nothing(state: State, job: JobRecord) -> Broken:
             yield f"job {job.id} is {job.state}, and its gang {gang.key} ({gang.state}) still holds nodes"
 
 
-def nobody_saves_for_no_stop(state: State, job: JobRecord) -> Broken:
-    """Ranks are asked to save only while a stop of their job is planned: a number left behind would be in the past."""
-    for gang in state.gangs_of(job.id):
-        if gang.ask >= 0 and gang.state in LIVE_GANG and job.plan is None:
-            yield f"{gang.key} is asked to save at step {gang.ask}, and no stop of job {job.id} is planned"
-
-
 def time_is_accounted_for(state: State, job: JobRecord) -> Broken:
     """A job's time since it was submitted is in its ledger, each moment once; it ends with the job."""
     ledger = state.ledgers.get(job.id)
@@ -394,6 +384,7 @@ _JOB = (
     what_does_not_run_holds_nothing,
     nobody_saves_for_no_stop,
     time_is_accounted_for,
+    commits_go_forward,
 )
 _INCIDENT = (incident_goes_forward, phases_add_up)
 _WHOLE = (head_of_the_queue_is_asked_about, names_lead_somewhere, indexes_are_what_the_tables_say)

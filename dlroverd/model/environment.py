@@ -22,13 +22,15 @@ def rank_environment(
     events_file: str,
     interface: str = "",
     counter: str = "",
+    checkpoint_socket: str = "",
 ) -> dict[str, str]:
     """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
     WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
     world are reached, "" if none is to be named. `counter` is the folder of what counts the steps of a job with
-    `progress: auto` (dlroverd_train/rank_path). Raises KeyError if the job lacks the role.
+    `progress: auto` (dlroverd_train/rank_path). `checkpoint_socket` is that of the job's vault on the node, "" if there
+    is none. Raises KeyError if the job lacks the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
@@ -63,6 +65,8 @@ def rank_environment(
     }
     if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
         contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
+    if checkpoint_socket:
+        contract["DLROVERD_CHECKPOINT_SOCKET"] = checkpoint_socket
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
     return {**_defaults(assignment, interface), **own, **contract}

@@ -174,6 +174,7 @@ class JobSpec:
     save: 0 has it worked out (core/interval.py), -1 never.
     `on_failure` is the user's own policy, the first rule that matches counts. After `no_progress_restarts` restarts in
     a row that got no further than the best before them the job fails; 0 never does that.
+    `checkpoint_memory_bytes` of each node are set aside for the checkpoints of all its ranks there; 0: none.
     `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
@@ -201,6 +202,7 @@ class JobSpec:
     notice_signal: str = ""
     progress: ProgressFrom = ProgressFrom.PATTERN
     checkpoint_interval_s: float = 0.0
+    checkpoint_memory_bytes: int = 0
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

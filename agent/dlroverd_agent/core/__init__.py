@@ -26,6 +26,7 @@ from dlroverd_agent.core.actions import (
     SurveyAgain,
     Tell,
     TellSaves,
+    TellVault,
 )
 from dlroverd_agent.core.agent_core import (
     ACK_LATE_S,
@@ -47,11 +48,13 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    SavesStaged,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
     Ticked,
 )
+from dlroverd_agent.core.vaults import jobs_here
 
 __all__ = (
     "ACK_LATEST_S",
@@ -85,6 +88,7 @@ __all__ = (
     "Renew",
     "RoundsHeard",
     "SaveFollowed",
+    "SavesStaged",
     "Say",
     "SendObserved",
     "Start",
@@ -95,5 +99,7 @@ __all__ = (
     "SuspectCalled",
     "Tell",
     "TellSaves",
+    "TellVault",
     "Ticked",
+    "jobs_here",
 )

@@ -1,8 +1,8 @@
 """How files in a staging folder become a committed step: by one rename, when all of them are there.
 
 Ranks write `.staging-STEP-ID/`, each node's vault adds what it wrote as `.node-K.json`, and the vault beside rank 0
-checks, adds torch's `.metadata` and the manifest, and renames the folder to `step-STEP`. That rename is the commit; a
-commit that something else must agree to first (the daemon's log) has its place in front of it.
+checks, adds torch's `.metadata` and the manifest, and renames the folder to `step-STEP`. That rename is the commit;
+whoever must agree to it first (under an agent, the daemon's log: `attending.py`) is asked right before it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import shutil
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dlroverd_train.vault import stored
+from dlroverd_train.vault.retention import Keep
 from dlroverd_train.vault.streams import sync_folder, write_whole
 
 _POLL = 0.02
@@ -41,6 +43,16 @@ class Save(NamedTuple):
     world: int
     nodes: int
     node: int
+    metric: float | None = None
+    keep: Keep | None = None
+
+
+class Staged(NamedTuple):
+    """A save that is whole in staging, and becomes a checkpoint by getting its name. `files` are the manifest's."""
+
+    save: Save
+    files: list[dict[str, Any]]
+    manifest: bytes
 
 
 def staging_of(save: Save) -> str:
@@ -62,7 +74,16 @@ def say_failed(save: Save, why: str) -> None:
         pass  # the disk may be what failed: the other end has its deadline
 
 
-def commit(save: Save, template: bytes, patience: float) -> str:
+Settle = Callable[["Staged", Callable[[], None]], None]
+"""Lets a staged save become a checkpoint: calls what gives it its name, now or later, or raises NotPersistedError."""
+
+
+def at_once(_: Staged, name: Callable[[], None]) -> None:
+    """Commit without asking anyone."""
+    name()
+
+
+def commit(save: Save, template: bytes, patience: float, settle: Settle = at_once) -> str:
     """Commit a save once all nodes have said what they wrote; give the folder. Raises NotPersistedError, or OSError."""
     files = _files_of_all(save, patience)
     staging, folder = staging_of(save), stored.folder_of(save.path, save.step)
@@ -76,14 +97,19 @@ def commit(save: Save, template: bytes, patience: float) -> str:
     write_whole(os.path.join(staging, stored.METADATA), metadata)
     about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
     listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
-    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about])
+    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about], save.metric)
     write_whole(os.path.join(staging, stored.MANIFEST), manifest)
     for node in range(save.nodes):
         os.unlink(_word_of(save, node))
     sync_folder(staging)
     _make_room(save, folder)
-    os.rename(staging, folder)
-    sync_folder(save.path)
+
+    def name() -> None:
+        if os.path.exists(staging):  # else it was renamed, and that could not be made durable
+            os.rename(staging, folder)
+        sync_folder(save.path)
+
+    settle(Staged(save, [*listed, about], manifest), name)
     return folder
 
 
