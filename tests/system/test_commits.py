@@ -81,6 +81,8 @@ def test_a_checkpoint_is_a_fact_of_the_log_whoever_dies_meanwhile(fleet: Fleets)
     loads = until(saving.loads, lambda loads: len(loads) == 2)  # they go through the agent's spool
     assert [(body["step"], body["source"]) for body in loads] == [(None, ""), (2, "memory")]
 
+    until(lambda: saving.events("trainer.save"), lambda told: len(told) == 6)  # how long each took, for the interval
+
     look_at_them(here, saving)
     (saving.folder / "finish").touch()
     assert here.until_over(saving.job).state == "succeeded"

@@ -1,6 +1,7 @@
 """How often to save, against the cost that it is to keep down, and how often a job fails."""
 
 from math import expm1
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -86,6 +87,24 @@ def test_how_often_the_history_is_looked_at_does_not_change_it(moves: list[tuple
             seldom, often = seldom.failed(now), often.failed(now)
     assert often.failures == pytest.approx(seldom.failures, abs=1e-3)
     assert often.node_s == pytest.approx(seldom.node_s, rel=1e-6, abs=1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_estimated_while_hosts_get_worse_costs_little_more_than_what_is_right(seed: int) -> None:
+    """Half a year of a job on 500 nodes, whose hosts fail more and more often; each week is held against its best."""
+    random, nodes, save_s = Random(seed), 500, 2.0
+    fleet, now = Hazard().hold(nodes, 1.0), 1.0
+    spent = best = 0.0
+    for week in range(26):
+        rate = RARE * 4 ** (week / 26)
+        estimate = interval.mtbf_s(fleet.per_node_s(now), nodes, 0, 0.0)
+        spent += cost(interval.optimum_s(save_s, estimate), save_s, 1 / (rate * nodes)) - 1
+        best += cost(interval.optimum_s(save_s, 1 / (rate * nodes)), save_s, 1 / (rate * nodes)) - 1
+        end = now + 7 * DAY_S
+        while (now := now + random.expovariate(rate * nodes)) < end:
+            fleet = fleet.failed(now)
+        now = end
+    assert spent <= 1.03 * best
 
 
 def test_what_is_lost_is_at_most_all() -> None:

@@ -117,6 +117,12 @@ class Checkpointer:
         Call it on all ranks, with the same step.
         Raises CheckpointError if the state cannot be kept, or there is not enough memory for it.
         """
+        if self._meeting.rank:
+            return self._save(step, state, persist, metric)
+        with events.save(step):  # how long rank 0 waits for it is what an interval is worked out from
+            return self._save(step, state, persist, metric)
+
+    def _save(self, step: int, state: dict[str, Any], persist: bool, metric: float | None) -> Saved:
         self._sequence += 1
         planner = DefaultSavePlanner()
         flat = {key: each.state_dict() if isinstance(each, Stateful) else each for key, each in state.items()}
