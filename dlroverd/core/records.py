@@ -75,7 +75,8 @@ class GangRecord:
     free at the last look. `redo_to` is the step up to which it does again what an older world had done, -1 if it does
     not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
     span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. All
-    its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is), and by its `cadence`.
+    its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is; `asked` was the first such
+    step, and any checkpoint from there on will do), and by its `cadence`.
     """
 
     key: GangKey
@@ -104,6 +105,7 @@ class GangRecord:
     saves_s: float = 0.0
     asks: bool = False
     ask: int = -1
+    asked: int = -1
     cadence: Cadence | None = None
 
 

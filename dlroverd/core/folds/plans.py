@@ -22,7 +22,7 @@ def withdraw(s: State, job: int) -> None:
     """Have no gang of a job save for a stop that is not to come."""
     for gang in s.gangs_of(job):
         if gang.ask >= 0:
-            s.put(s.gangs, gang.key, replace(gang, ask=-1))
+            s.put(s.gangs, gang.key, replace(gang, ask=-1, asked=-1))
 
 
 def checkpoints_offered(s: State, e: ev.CheckpointsOffered) -> None:
@@ -33,7 +33,8 @@ def checkpoints_offered(s: State, e: ev.CheckpointsOffered) -> None:
 
 def save_asked(s: State, e: ev.SaveAsked) -> None:
     key = e.round.gang_key
-    s.put(s.gangs, key, replace(s.gangs[key], ask=e.step))
+    gang = s.gangs[key]
+    s.put(s.gangs, key, replace(gang, ask=e.step, asked=gang.asked if gang.asked >= 0 else e.step))
 
 
 def cadence_set(s: State, e: ev.CadenceSet) -> None:

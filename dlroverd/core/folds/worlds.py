@@ -49,6 +49,7 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             saving="",
             asks=False,
             ask=-1,
+            asked=-1,
             cadence=None,
             checking=e.checking,
             network=e.network,

@@ -31,7 +31,7 @@ def ask(turn: Turn, gang: GangRecord, step: int, pace: float) -> None:
     job = turn.state.jobs[gang.key.job]
     if job.plan is None or job.plan.stopping or job.state is not JobState.RUNNING:
         return
-    saved = gang.checkpoint >= gang.ask
+    saved = gang.checkpoint >= gang.asked
     if gang.ask < 0 or (not saved and step >= gang.ask + pace * _AGAIN_S):
         turn.emit(ev.SaveAsked(round=gang.key.at(gang.round), step=_ahead(turn, step, pace)))
 

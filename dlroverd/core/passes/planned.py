@@ -100,7 +100,7 @@ def checkpointed(turn: Turn, gang: GangRecord) -> None:
     plan = record.plan
     if plan is None or plan.stopping or plan.kind is PlanKind.TIME_LIMIT or record.state is not JobState.RUNNING:
         return
-    if gang.checkpoint >= gang.ask:
+    if gang.checkpoint >= gang.asked:
         _plan(turn, record, replace(plan, grace_s=min(plan.grace_s, record.spec.restart_grace_s)))
         begin(turn, record.id)
 
