@@ -539,6 +539,7 @@ def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> Jo
         grow=GrowWhen(options.get("grow", "checkpoint")),
         replace_wait_s=float(options.get("replace_wait", "60")),
         notice_signal=options.get("notice_signal", ""),
+        checkpoint_memory_bytes=int(options.get("checkpoint_memory", "0")),
         on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
     )
 

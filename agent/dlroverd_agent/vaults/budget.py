@@ -5,6 +5,8 @@ from pathlib import Path
 
 import psutil
 
+from dlroverd.model.fault import CHECKPOINT_MEMORY
+
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20))
 
 
@@ -29,7 +31,7 @@ def shortage(node: str, asked: int, limits: int, others: Mapping[int, int], avai
         parts.append(f"{_size(limits)} the limit of its ranks")
     most = available - taken - limits
     remedy = f"ask for at most {_size(most)}" if most >= 1 << 20 else "ask for other nodes, or wait for what runs there"
-    return f"checkpoint_memory of {_size(asked)} does not fit on {node}: {', '.join(parts)}; {remedy}"
+    return f"{CHECKPOINT_MEMORY} of {_size(asked)} does not fit on {node}: {', '.join(parts)}; {remedy}"
 
 
 def _size(size_bytes: int) -> str:
