@@ -60,7 +60,7 @@ def test_ranks_go_on_from_memory(fleet: Callable[..., Fleet], tmp_path: Path) ->
 
 def test_too_much_is_refused_before_anything_starts(fleet: Callable[..., Fleet]) -> None:
     one = fleet()
-    job = one.submit("--checkpoint-memory", "900TiB", "--", "/bin/true")
+    job = one.submit("--checkpoint-memory", "900TiB", str(SCRIPTS / "quiet.py"))
     view = one.until_over(job)
     assert view.state == "failed"
     assert "checkpoint_memory of 921600 GiB does not fit on n1: " in view.reason
