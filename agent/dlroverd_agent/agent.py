@@ -49,6 +49,7 @@ from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
 from dlroverd_agent.vaults.choice import make_vaults
+from dlroverd_agent.vaults.commits import Commits
 
 TICK_S = 1.0
 LEAVE_S = 2.0
@@ -87,6 +88,7 @@ class Agent:
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
+        self._commits = Commits(self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
         sources = (devices.samples, StepTimes(self._progress.steps).take, self.events.readings.take)
         host = HostMonitor(config.state_dir)
@@ -127,6 +129,7 @@ class Agent:
             for task in (link, stopping, *tasks, *self._tasks):
                 task.cancel()
             await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
+            await self._commits.close()
             await self._peers.close()
             await self._vaults.close()
             await self._launcher.close()
@@ -268,6 +271,7 @@ class Agent:
             await asyncio.sleep(TICK_S)
             self._feed(core.Ticked())
             self._vaults.keep(self._jobs_here())
+            self._commits.attend(self._vaults.sockets())
             if self._unsaved:
                 self._actions.put_nowait(core.SaveFollowed(self._core.followed))
             notify.alive()
@@ -305,6 +309,8 @@ class Agent:
                     self._begin(self._end_left(action.key))
                 case core.SurveyAgain():
                     self._surveys.again()
+                case core.TellVault():
+                    self._begin(self._commits.tell(action.verdict))
                 case core.CarryOut():
                     self._begin(self._drills.carry_out(action.drill))
                 case core.Reboot():

@@ -32,6 +32,7 @@ def desired(state: State, node: str) -> Desired:
         suspects=tuple(_peer(state, name) for name in sorted(state.asked.get(node, ()))),
         drills=tuple(each.drill for each in record.drills) if record is not None else (),
         reboot=out_of_use.boot_to_end(state, record) if record is not None else "",
+        verdicts=state.verdicts.get(node, ()),
     )
 
 

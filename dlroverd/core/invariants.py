@@ -48,6 +48,7 @@ _DERIVED = (
     "sizes",
     "asked",
     "in_domain",
+    "saves_at",
     "usable",
     "silent",
     "held",
@@ -108,7 +109,9 @@ def _gangs_named(event: ev.Event) -> Iterator[GangKey]:
             | ev.RoomSeen()
         ):
             yield event.gang
-        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen() | ev.CheckpointSeen():
+        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen():
+            yield event.round.gang_key
+        case ev.CheckpointSeen() | ev.CheckpointCommitted():
             yield event.round.gang_key
         case ev.GangStopping() | ev.StaleRanksSeen():
             yield event.tombstone.round.gang_key
@@ -296,6 +299,18 @@ def time_is_accounted_for(state: State, job: JobRecord) -> Broken:
         yield f"job {job.id} is {job.state} as {ledger.category}, and of {whole_us} us its ledger has {ledger.time_us}"
 
 
+def commits_go_forward(state: State, job: JobRecord) -> Broken:
+    """Of a gang's checkpoints no newer one is of an older round, and none is there twice."""
+    newest: dict[GangKey, int] = {}
+    commits = state.commits.get(job.id, ())
+    for each in commits:
+        if each.round.round < newest.setdefault(each.round.gang_key, each.round.round):
+            yield f"step {each.step} of {each.round} was committed after one of round {newest[each.round.gang_key]}"
+        newest[each.round.gang_key] = each.round.round
+    if len({(each.place, each.save) for each in commits}) != len(commits):
+        yield f"job {job.id} has a checkpoint twice"
+
+
 # ---- incidents
 
 
@@ -379,6 +394,7 @@ _JOB = (
     job_agrees_with_its_gangs,
     what_does_not_run_holds_nothing,
     time_is_accounted_for,
+    commits_go_forward,
 )
 _INCIDENT = (incident_goes_forward, phases_add_up)
 _WHOLE = (head_of_the_queue_is_asked_about, names_lead_somewhere, indexes_are_what_the_tables_say)

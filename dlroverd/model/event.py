@@ -8,6 +8,11 @@ An event says what became so, in the past tense, and carries all that `apply` ne
 from dataclasses import dataclass
 
 from dlroverd.model.audit_event import DifferenceSeen as DifferenceSeen
+from dlroverd.model.checkpoint_event import (
+    CheckpointCommitted as CheckpointCommitted,
+    CheckpointRefused as CheckpointRefused,
+    VerdictsGiven as VerdictsGiven,
+)
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -363,6 +368,9 @@ Event = (
     | StopPlanned
     | StopCalledOff
     | CheckpointSeen
+    | CheckpointCommitted
+    | CheckpointRefused
+    | VerdictsGiven
     | JobScaled
     | RoomSeen
     | RoomAsked

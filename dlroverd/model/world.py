@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
@@ -119,6 +120,7 @@ class Desired:
     person has said that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to
     call and to say of whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be
     rebooted, once. `audit` counts the audits of a session: when it changes, all that is seen is to be told again.
+    `verdicts` are on the saves that the node has staged.
     """
 
     log_id: str
@@ -131,6 +133,7 @@ class Desired:
     drills: tuple[Drill, ...] = ()
     reboot: str = ""
     audit: int = 0
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,8 @@ class Observed:
     `version` rises with each change; `position` is that of the desired state it had applied, so that a rank
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
     that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
-    `differences` are the newest that the agent found.
+    `differences` are the newest that the agent found; `staged` are saves that wait for a verdict, or for it to be
+    carried out.
     """
 
     version: int
@@ -196,6 +200,7 @@ class Observed:
     suspects: tuple[SuspectSeen, ...] = ()
     devices: tuple[DeviceObservation, ...] = ()
     differences: tuple[Difference, ...] = ()
+    staged: tuple[StagedCheckpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A vault whose agent says what becomes a checkpoint: nothing gets its name before that word, whatever happens."""
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from dlroverd_train.vault import client, commit, stored
 from dlroverd_train.vault.attending import Attending
 
 from tests.checkpoint.conftest import Nursery, Rank, Vault
+from tests.checkpoint.test_persisting import until
 
 WORLD = {"DLROVERD_JOB": "7", "DLROVERD_ROLE": "trainer", "DLROVERD_GANG": "0", "DLROVERD_ROUND": "3"}
 
@@ -21,12 +23,17 @@ def saving(nursery: Nursery, vault: Vault, path: Path, *steps: int) -> Rank:
     return nursery.bear("script", vault, path=str(path), orders=orders, more=WORLD)
 
 
+def outcomes(rank: Rank) -> list[str]:
+    return [each["failed"] for each in rank.hear_until("persisted")["persisted"]]
+
+
 async def first_offer(attendant: Attendant) -> dict[str, Any]:
-    known, saves = 0, []
+    known: int = 0
+    saves: list[dict[str, Any]] = []
     while not saves:
         answer = await attendant.call({"op": "waiting", "known": known, "within": 5.0})
         known, saves = answer["known"], answer["saves"]
-    return dict(saves[0])
+    return saves[0]
 
 
 def test_a_save_is_named_once_the_agent_says_so(
@@ -35,12 +42,13 @@ def test_a_save_is_named_once_the_agent_says_so(
     vault, path = vault_of(16 << 20, "--attended"), tmp_path / "path"
     rank = saving(nursery, vault, path, 1, 2, 3)
 
-    async def attend() -> list[dict[str, Any]]:
-        attendant, offers = Attendant(vault.socket), []
-        for refusal in ("", "round 3 is over", ""):
+    async def attend() -> dict[int, dict[str, Any]]:
+        attendant, offers = Attendant(vault.socket), dict[int, dict[str, Any]]()
+        for _ in range(3):
             offer = await first_offer(attendant)
             assert not (path / f"step-{offer['step']}").exists()
-            offers.append(offer)
+            offers[offer["step"]] = offer
+            refusal = "round 3 is over" if offer["step"] == 2 else ""
             verdict = {"op": "verdict", "path": offer["path"], "save": offer["save"], "refusal": refusal}
             assert await attendant.call(verdict) == {}
             while any(each["save"] == offer["save"] for each in (await waiting(attendant))["saves"]):
@@ -52,16 +60,15 @@ def test_a_save_is_named_once_the_agent_says_so(
         return await attendant.call({"op": "waiting", "known": 0, "within": 0.0})
 
     offers = asyncio.run(attend())
-    said = rank.hear_until("persisted")["persisted"]
-    assert [each["failed"] for each in said] == ["", "step 2 is not committed: round 3 is over", ""]
+    assert outcomes(rank) == ["", "step 2 is not committed: round 3 is over", ""]
     assert [each.step for each in stored.steps(str(path))] == [3, 1]
     assert sorted(os.listdir(path)) == [".place", ".writer", "step-1", "step-3"]  # what was refused is cleared away
-    assert [each["world"] for each in offers] == [["7", "trainer", "0", "3"]] * 3
-    assert len({each["place"] for each in offers}) == 1
+    assert [each["world"] for each in offers.values()] == [["7", "trainer", "0", "3"]] * 3
+    assert len({each["place"] for each in offers.values()}) == 1
     known = stored.steps(str(path))[0]
-    assert offers[2]["size"] == sum(file["size"] for file in known.files)
-    assert offers[2]["manifest"] == stored.digest(known.folder)
-    assert [name for name, _ in offers[2]["files"]] == ["__0_0.distcp"]
+    assert offers[3]["size"] == sum(file["size"] for file in known.files)
+    assert offers[3]["manifest"] == stored.digest(known.folder)
+    assert [name for name, _ in offers[3]["files"]] == ["__0_0.distcp"]
 
 
 def test_only_the_agent_decides(vault_of: Callable[..., Vault]) -> None:
@@ -102,11 +109,25 @@ def test_a_save_that_nobody_decides_on_waits_and_says_so(tmp_path: Path) -> None
             "step 5 is not committed: the daemon has not answered for 0 s; it stays staged, and is once that is mended"
         )
         attending.decide(save.path, save.id, "")  # storage is away
-        await asyncio.to_thread(attending.waiting, first["known"], 10.0)
-        assert "Input/output error; it stays staged" in attending.late(save.path, save.id)
+        until(lambda: "Input/output error; it stays staged" in attending.late(save.path, save.id))
         attending.decide(save.path, save.id, "")
         await settling
 
     asyncio.run(settled())
     assert attending.waiting(0, 0.0)["saves"] == []
     assert attending.late(save.path, save.id) == ""
+
+
+def test_a_load_tells_what_it_passed_over(nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path) -> None:
+    path, told = tmp_path / "path", tmp_path / "told"
+    assert outcomes(saving(nursery, vault_of(16 << 20), path, 1, 2)) == ["", ""]
+    (path / "step-2" / "__0_0.distcp").unlink()
+    more = {"DLROVERD_EVENTS_FILE": str(told)}
+    rank = nursery.bear("script", vault_of(16 << 20), path=str(path), orders=[["load", []]], more=more)
+    assert rank.hear()["step"] == 1
+    begun, ended = (json.loads(line) for line in told.read_bytes().splitlines())
+    assert (begun["n"], begun["b"]) == ("trainer.load_ckpt", {"path": str(path)})
+    assert (ended["n"], ended["s"], ended["sp"]) == ("trainer.load_ckpt", "warning", begun["sp"])
+    (sentence,) = ended["b"].pop("passed_over")
+    assert sentence.startswith(f"step 2 of {path}/step-2: ")
+    assert ended["b"] == {"step": 1, "source": f"{path}/step-1", "attempts": 2}

@@ -16,9 +16,10 @@ from dlroverd.core.passes import preempt, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import Refused
 from dlroverd.model import input as inp
+from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
 from dlroverd.model.hold import DrainMode, HoldKind
-from dlroverd.model.ids import GangKey, RankKey
+from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import FailureRule, FailureVerdict, GrowWhen, JobSpec, JobState, RankState, RoleSpec, User
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeDomains, NodeFacts
@@ -280,6 +281,25 @@ class Stage:
         _, seen = self._rank(f"{words[0]}#0")
         self._turn(inp.GangStepped(progress=Progress(round=seen.key.round_key, step=int(words[1]), at=self._now)))
 
+    def do_staged(self, words: list[str]) -> None:
+        """staged n1 1 [s7=1/trainer/0@1:10:nfs ...]: what the vault of a job has staged, as save=round:step:place."""
+        name, number, *saves = words
+        job = int(number)
+        staged = []
+        for each in saves:
+            save, _, about = each.partition("=")
+            made, step, place = about.split(":")
+            round_ = None
+            if made:
+                role, gang = made.split("/")[1:]
+                round_ = RoundKey(job, role, int(gang.partition("@")[0]), int(gang.partition("@")[2]))
+            staged.append(
+                StagedCheckpoint(
+                    job=job, round=round_, step=int(step), save=save, path="/p", place=place, size_bytes=8, manifest="m"
+                )
+            )
+        self._feed(self._nodes[name], agent.SavesStaged(job, tuple(staged)))
+
     # ---- people, time, surroundings
 
     def do_submit(self, words: list[str]) -> None:
@@ -488,6 +508,9 @@ class Stage:
                     self.lines.append(
                         f"  {node.name} stops {action.key} within {action.evidence_s + action.grace_s:g}s"
                     )
+                case agent.TellVault():
+                    word = action.verdict.refusal or "it is committed"
+                    self.lines.append(f"  {node.name} tells the vault of {action.verdict.save}: {word}")
                 case agent.Reboot():
                     self.lines.append(f"  {node.name} reboots")
                 case agent.Say():

@@ -70,6 +70,7 @@ def desired(node: str, wanted: Desired) -> str:
     parts += [f"call {each.node}" for each in wanted.suspects]
     held = {each.job for each in wanted.jobs} - {each.round.job for each in wanted.assignments}
     parts += [f"hold job {job}" for job in sorted(held)]
+    parts += [f"{each.save} is {'refused' if each.refusal else 'committed'}" for each in wanted.verdicts]
     parts += [f"reboot {wanted.reboot}"] if wanted.reboot else []
     parts += [f"drill {each.kind} {each.rank or ''}".rstrip() for each in wanted.drills]
     adopt = [f"in place of log {wanted.adopt_from}"] if wanted.adopt_from else []

@@ -25,6 +25,7 @@ from dlroverd_agent.core.actions import (
     Stop,
     SurveyAgain,
     Tell,
+    TellVault,
 )
 from dlroverd_agent.core.agent_core import (
     ACK_LATE_S,
@@ -46,6 +47,7 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    SavesStaged,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
@@ -85,6 +87,7 @@ __all__ = (
     "Renew",
     "RoundsHeard",
     "SaveFollowed",
+    "SavesStaged",
     "Say",
     "SendObserved",
     "Start",
@@ -94,6 +97,7 @@ __all__ = (
     "Surveyed",
     "SuspectCalled",
     "Tell",
+    "TellVault",
     "Ticked",
     "jobs_here",
 )

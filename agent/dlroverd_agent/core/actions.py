@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.checkpoint import Verdict
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer
@@ -117,6 +118,13 @@ class AskPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class TellVault:
+    """Tell the vault of a job what becomes of a save. Given again while the vault still has it staged."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class CarryOut:
     """Make a fault on purpose. Never given twice for a drill."""
 
@@ -163,6 +171,7 @@ Action = (
     | SurveyAgain
     | CallSuspects
     | AskPeer
+    | TellVault
     | CarryOut
     | Reboot
     | SendObserved

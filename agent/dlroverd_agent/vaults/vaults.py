@@ -108,6 +108,10 @@ class Vaults:
                     await self._start(vault, self._limits(job, spec))
                 return str(vault.files.socket) if vault.pid else ""
 
+    def sockets(self) -> dict[int, str]:
+        """Give the sockets of the vaults that run, by job."""
+        return {job: str(vault.files.socket) for job, vault in self._vaults.items() if vault.pid}
+
     async def shortage(self, assignment: Assignment, spec: JobSpec) -> str:
         """Say why the checkpoint memory of a job that is to start here does not fit, and what would; "" if it does."""
         if not spec.checkpoint_memory_bytes:

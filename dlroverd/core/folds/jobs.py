@@ -101,6 +101,7 @@ def job_forgotten(s: State, e: ev.JobForgotten) -> None:
     for request in (job.request_id, *job.later_requests):
         s.put(s.requests, request, None)
     s.put(s.ledgers, e.job, None)
+    s.put(s.commits, e.job, None)
     s.put(s.jobs, e.job, None)
 
 

@@ -1,7 +1,7 @@
 """Requests to stop a job for a while, and to give it more nodes or fewer; and the checkpoints it tells of."""
 
 from dlroverd.core.intake import jobs
-from dlroverd.core.passes import elastic, holds, planned
+from dlroverd.core.passes import checkpoints, elastic, planned
 from dlroverd.core.records import GangRecord
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
@@ -108,16 +108,5 @@ def _no_room(turn: Turn, item: inp.Scale) -> Refused | None:
 
 def checkpointed(turn: Turn, item: inp.GangCheckpointed) -> Outcome:
     """Note a world's newest checkpoint; a stop that waits for one begins."""
-    progress = item.progress
-    gang = turn.state.gangs.get(progress.round.gang_key)
-    if (
-        gang is not None
-        and gang.round == progress.round.round
-        and gang.state in LIVE_GANG
-        and progress.checkpoint > gang.checkpoint
-    ):
-        at = min(progress.at, turn.now)
-        turn.emit(ev.CheckpointSeen(round=progress.round, step=progress.checkpoint, at=at))
-        holds.checkpointed(turn, gang.key.job)
-        planned.checkpointed(turn, gang.key.job)
+    checkpoints.made(turn, item.progress.round, item.progress.checkpoint, min(item.progress.at, turn.now))
     return Done()

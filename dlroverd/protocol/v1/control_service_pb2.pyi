@@ -184,6 +184,34 @@ class ResumeJobReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ListCheckpointsRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("round", "step", "save", "path", "place", "size_bytes", "manifest", "node", "at")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    step: int
+    save: str
+    path: str
+    place: str
+    size_bytes: int
+    manifest: str
+    node: str
+    at: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., save: _Optional[str] = ..., path: _Optional[str] = ..., place: _Optional[str] = ..., size_bytes: _Optional[int] = ..., manifest: _Optional[str] = ..., node: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
 class JobLogsRequest(_message.Message):
     __slots__ = ("job", "role", "gang", "ranks", "node", "round", "follow", "tail_lines", "since", "all_rounds", "known")
     JOB_FIELD_NUMBER: _ClassVar[int]

@@ -11,5 +11,6 @@ Built on torch.distributed.checkpoint: what lands in storage loads with its plai
 
 from dlroverd_train.checkpoint.checkpointer import Checkpointer, CheckpointError, Persisted, Saved
 from dlroverd_train.checkpoint.restoring import Loaded
+from dlroverd_train.vault.retention import Keep
 
-__all__ = ["CheckpointError", "Checkpointer", "Loaded", "Persisted", "Saved"]
+__all__ = ["CheckpointError", "Checkpointer", "Keep", "Loaded", "Persisted", "Saved"]

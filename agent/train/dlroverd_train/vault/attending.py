@@ -73,7 +73,6 @@ class Attending:
                     with self._changed:
                         waiting.refusal = None
                         waiting.trouble = f"{error.filename or save.path}: {error.strerror or error}"
-                        self._tell()
         finally:
             with self._changed:
                 del self._waiting[save.path, save.id]

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dlroverd_train.vault import stored
+from dlroverd_train.vault.retention import Keep
 from dlroverd_train.vault.streams import sync_folder, write_whole
 
 _POLL = 0.02
@@ -42,6 +43,8 @@ class Save(NamedTuple):
     world: int
     nodes: int
     node: int
+    metric: float | None = None
+    keep: Keep | None = None
 
 
 class Staged(NamedTuple):
@@ -94,7 +97,7 @@ def commit(save: Save, template: bytes, patience: float, settle: Settle = at_onc
     write_whole(os.path.join(staging, stored.METADATA), metadata)
     about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
     listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
-    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about])
+    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about], save.metric)
     write_whole(os.path.join(staging, stored.MANIFEST), manifest)
     for node in range(save.nodes):
         os.unlink(_word_of(save, node))

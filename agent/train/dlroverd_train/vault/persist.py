@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from dlroverd_train.vault import commit, layout
+from dlroverd_train.vault import commit, layout, retention
 from dlroverd_train.vault.streams import Streams, sync_folder
 
 PATIENCE = 600.0
@@ -44,6 +44,7 @@ class _Running:
         self.writing = 0
         self.failed = ""
         self.folder = ""
+        self.pruned = retention.Pruned([], [])
         self.over = False
 
 
@@ -56,6 +57,8 @@ class Persister:
         self._work = ThreadPoolExecutor(32, thread_name_prefix="persist")
         self._saves: dict[tuple[str, str], _Running] = {}
         self._paths: dict[str, int] = {}
+        self._sound: set[str] = set()
+        self._pruning = threading.Lock()
         self.changed = threading.Condition()
 
     def busy(self) -> bool:
@@ -92,7 +95,9 @@ class Persister:
             self.changed.wait_for(lambda: running.over, within)
             if not running.over:
                 return {"state": "running"}
-            return {"state": "failed" if running.failed else "committed", "says": running.failed or running.folder}
+            if running.failed:
+                return {"state": "failed", "says": running.failed}
+            return {"state": "committed", "says": running.folder, **running.pruned._asdict()}
 
     def thawed(self, memory: memoryview, slots: list[int], within: float) -> bool:
         """Wait until one of these slots of an arena is not frozen."""
@@ -133,6 +138,16 @@ class Persister:
         else:
             template = next(part.template for part in running.parts.values() if part.template)
             running.folder = commit.commit(running.save, template, PATIENCE, self._agree)
+            running.pruned = self._prune(running.save)
+
+    def _prune(self, save: commit.Save) -> retention.Pruned:
+        if not save.keep:
+            return retention.Pruned([], [])
+        try:
+            with self._pruning:
+                return retention.prune(save.path, save.keep, self._sound)
+        except OSError as error:
+            return retention.Pruned([], [f"older steps were not removed: {error.filename}: {error.strerror}"])
 
     def _write(self, running: _Running, part: Part, entry: layout.Entry) -> None:
         try:

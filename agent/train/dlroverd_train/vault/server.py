@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dlroverd_train.vault import commit, frames, layout, plans
+from dlroverd_train.vault import commit, frames, layout, plans, retention
 from dlroverd_train.vault.attending import Attending
 from dlroverd_train.vault.persist import Part, Persister
 from dlroverd_train.vault.pool import FullError, Pool
@@ -214,7 +214,7 @@ class Server:
         plan, template = plans.unpack(packed)
         save = commit.Save(
             str(message["path"]), int(message["step"]), str(message["save"]), plan.world, int(message["nodes"]),
-            int(message["node"]),
+            int(message["node"]), message["metric"], retention.Keep(*message["keep"]) if message["keep"] else None,
         )  # fmt: skip
         slot = int(message["slot"])
         if not 0 <= slot < layout.MOST_SLOTS:

@@ -29,6 +29,8 @@ class Stored(NamedTuple):
     folder: str
     id: str
     files: list[dict[str, Any]]
+    metric: float | None = None
+    """How good the step is, if whoever saved it said."""
 
 
 def folder_of(path: str, step: int) -> str:
@@ -55,14 +57,19 @@ def read(folder: str) -> Stored | None:
         seal = manifest.pop("sha256")
         if seal != _seal(manifest) or manifest["format"] != FORMAT:
             return None
-        return Stored(int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]))
+        return Stored(
+            int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]), manifest.get("metric")
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def manifest_of(step: int, save: str, world: int, files: Sequence[dict[str, Any]]) -> bytes:
+def manifest_of(
+    step: int, save: str, world: int, files: Sequence[dict[str, Any]], metric: float | None = None
+) -> bytes:
     """Make the manifest of a step: `save` is the id of the save it comes from."""
-    manifest = {"format": FORMAT, "step": step, "id": save, "world": world, "checksum": "crc32", "files": list(files)}
+    manifest: dict[str, Any] = {"format": FORMAT, "step": step, "id": save, "world": world, "metric": metric}
+    manifest |= {"checksum": "crc32", "files": list(files)}
     return json.dumps({**manifest, "sha256": _seal(manifest)}, indent=1).encode()
 
 
