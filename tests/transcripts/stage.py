@@ -70,7 +70,10 @@ class Stage:
     # ---- nodes
 
     def do_node(self, words: list[str]) -> None:
-        """node n1 slots 2 [devices 2] [peer 7711] [leases no]: a host says hello; with `peer` it answers others."""
+        """node n1 slots 2 [devices 2] [peer 7711] [leases no] [memory 100]: a host says hello; `memory` in GiB.
+
+        With `peer` it answers others.
+        """
         name, options = words[0], _options(words[1:])
         devices = tuple(
             Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
@@ -81,7 +84,7 @@ class Stage:
             hostname=name,
             address=name,
             cpus=slots,
-            memory_bytes=1,
+            memory_bytes=int(options.get("memory", "100")) << 30,
             slots=slots,
             devices=devices,
             port_high=20009,
@@ -562,6 +565,7 @@ def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> Jo
         grow=GrowWhen(options.get("grow", "checkpoint")),
         replace_wait_s=float(options.get("replace_wait", "60")),
         notice_signal=options.get("notice_signal", ""),
+        checkpoint_memory_bytes=int(options.get("checkpoint_memory", "0")) << 30,
         on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
     )
 
