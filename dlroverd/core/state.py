@@ -306,6 +306,7 @@ class State:
             domains=self.domains.get(node, ()),
             model=", ".join(dict.fromkeys(device.model for device in record.facts.devices)),
             doubt=record.doubt,
+            memory_bytes=record.facts.memory_bytes,
         )
         self.free.describe(node, traits)
 

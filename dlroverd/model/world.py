@@ -133,11 +133,12 @@ class JobDescriptor:
 class Desired:
     """All that one node should run and stop, as of `position` in the log `log_id`.
 
-    What is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a
-    person has said that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to
-    call and to say of whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be
-    rebooted, once. `audit` counts the audits of a session: when it changes, all that is seen is to be told again.
-    `verdicts` are on the saves that the node has staged.
+    `jobs` are those of the assignments, and those whose memory of checkpoints is kept here for their next world. What
+    is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a person has said
+    that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to call and to say of
+    whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be rebooted, once.
+    `audit` counts the audits of a session: when it changes, all that is seen is to be told again. `verdicts` are on the
+    saves that the node has staged.
     """
 
     log_id: str
@@ -222,7 +223,10 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What an agent was told to run, as it keeps it on disk: enough for another daemon to adopt the job."""
+    """What an agent was told to run, as it keeps it on disk: enough for another daemon to adopt the job.
+
+    `jobs` are as in Desired.
+    """
 
     assignments: tuple[Assignment, ...] = ()
     jobs: tuple[JobDescriptor, ...] = ()

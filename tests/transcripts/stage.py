@@ -20,7 +20,7 @@ from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
-from dlroverd.model.job import FailureRule, FailureVerdict, GrowWhen, JobSpec, JobState, RankState, RoleSpec, User
+from dlroverd.model.job import JobState, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeDomains, NodeFacts
 from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
@@ -29,7 +29,7 @@ from dlroverd.model.reputation import AutomationStage
 from dlroverd.model.spooled import EventBatch, EventKind, SpooledEvent
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import DrillKind, NodeCheck, Observed, Progress, RankObservation
-from tests.transcripts import writing
+from tests.transcripts import jobs, writing
 
 _PEER_LOST = "Connection closed by peer [127.0.0.1]:41234"
 
@@ -72,7 +72,10 @@ class Stage:
     # ---- nodes
 
     def do_node(self, words: list[str]) -> None:
-        """node n1 slots 2 [devices 2] [peer 7711] [leases no]: a host says hello; with `peer` it answers others."""
+        """node n1 slots 2 [devices 2] [peer 7711] [leases no] [memory 100]: a host says hello; `memory` in GiB.
+
+        With `peer` it answers others.
+        """
         name, options = words[0], _options(words[1:])
         devices = tuple(
             Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
@@ -83,7 +86,7 @@ class Stage:
             hostname=name,
             address=name,
             cpus=slots,
-            memory_bytes=1,
+            memory_bytes=int(options.get("memory", "100")) << 30,
             slots=slots,
             devices=devices,
             port_high=20009,
@@ -310,8 +313,8 @@ class Stage:
         heads = [index for index, word in enumerate(rest) if word == "role"] or [0]
         ends = [*heads[1:], len(rest)]
         general = _options(rest[: heads[0]]) if rest and rest[heads[0]] == "role" else _options(rest)
-        roles = tuple(_role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
-        self._turn(inp.Submit(request_id=general.get("request", name), spec=_spec(name, roles, general)))
+        roles = tuple(jobs.role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
+        self._turn(inp.Submit(request_id=general.get("request", name), spec=jobs.spec(name, roles, general)))
 
     def do_quota(self, words: list[str]) -> None:
         """quota user ann [devices 4] [jobs 1]: what the operator's configuration says from now on."""
@@ -553,52 +556,3 @@ class Stage:
 
 def _options(words: list[str]) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def _role(options: dict[str, str]) -> RoleSpec:
-    least, _, most = options.get("nnodes", "1").partition(":")
-    joins = options.get("restart_with", "*")
-    return RoleSpec(
-        name=options.get("role", "trainer"),
-        argv=("/usr/bin/python3", "train.py"),
-        cwd="/",
-        gangs=int(options.get("gangs", "1")),
-        nodes_min=int(least),
-        nodes_max=int(most or least),
-        node_unit=int(options.get("unit", "1")),
-        nproc_per_node=int(options.get("nproc", "1")),
-        spares=int(options.get("spares", "0")),
-        lease_s=float(options.get("lease", "0")),
-        restart_with=() if joins == "none" else tuple(joins.split(",")),
-    )
-
-
-def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> JobSpec:
-    return JobSpec(
-        name=name,
-        user=User(uid=1000, gid=1000, name=options.get("user", "ann")),
-        project=options.get("project", ""),
-        priority=int(options.get("priority", "0")),
-        roles=roles,
-        max_restarts=int(options.get("max_restarts", "3")),
-        time_limit_s=float(options.get("time_limit", "0")),
-        queue_timeout_s=float(options.get("queue_timeout", "86400")),
-        allow_mismatch=options.get("allow_mismatch") == "yes",
-        grow=GrowWhen(options.get("grow", "checkpoint")),
-        replace_wait_s=float(options.get("replace_wait", "60")),
-        notice_signal=options.get("notice_signal", ""),
-        checkpoint_interval_s=float(options.get("checkpoint_interval", "0")),
-        on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
-    )
-
-
-def _rule(text: str) -> FailureRule:
-    """kind=signal:node | code=3:abort | kind=signal:job:free: one line of a user's policy."""
-    match, verdict, *free = text.split(":")
-    what, _, value = match.partition("=")
-    return FailureRule(
-        verdict=FailureVerdict(verdict),
-        exit_codes=(int(value),) if what == "code" else (),
-        kinds=(value,) if what == "kind" else (),
-        free=bool(free),
-    )

@@ -68,6 +68,8 @@ def desired(node: str, wanted: Desired) -> str:
     parts = [_assignment(each) for each in wanted.assignments]
     parts += [f"stop {each.round}" for each in wanted.tombstones]
     parts += [f"call {each.node}" for each in wanted.suspects]
+    held = {each.job for each in wanted.jobs} - {each.round.job for each in wanted.assignments}
+    parts += [f"hold job {job}" for job in sorted(held)]
     parts += [f"{each.save} is {'refused' if each.refusal else 'committed'}" for each in wanted.verdicts]
     parts += [f"reboot {wanted.reboot}"] if wanted.reboot else []
     parts += [f"drill {each.kind} {each.rank or ''}".rstrip() for each in wanted.drills]

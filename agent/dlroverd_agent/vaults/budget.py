@@ -5,7 +5,8 @@ from pathlib import Path
 
 import psutil
 
-_UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20))
+from dlroverd.model.explain import size_phrase
+from dlroverd.model.fault import CHECKPOINT_MEMORY
 
 
 def available(vaults: Iterable[int]) -> int:
@@ -21,21 +22,16 @@ def shortage(node: str, asked: int, limits: int, others: Mapping[int, int], avai
     taken = sum(others.values())
     if asked + limits <= available - taken:
         return ""
-    parts = [f"{_size(available)} are available"]
+    parts = [f"{size_phrase(available)} are available"]
     if taken:
         jobs = ", ".join(map(str, sorted(others)))
-        parts.append(f"{_size(taken)} of them set aside for job{'s' if len(others) > 1 else ''} {jobs}")
+        parts.append(f"{size_phrase(taken)} of them set aside for job{'s' if len(others) > 1 else ''} {jobs}")
     if limits:
-        parts.append(f"{_size(limits)} the limit of its ranks")
+        parts.append(f"{size_phrase(limits)} the limit of its ranks")
     most = available - taken - limits
-    remedy = f"ask for at most {_size(most)}" if most >= 1 << 20 else "ask for other nodes, or wait for what runs there"
-    return f"checkpoint_memory of {_size(asked)} does not fit on {node}: {', '.join(parts)}; {remedy}"
-
-
-def _size(size_bytes: int) -> str:
-    """Write bytes in whole units, rounded down, so that what is said to fit does, and may be written in a job file."""
-    unit, factor = next((each for each in _UNITS if size_bytes >= 10 * each[1] or size_bytes % each[1] == 0), _UNITS[1])
-    return f"{size_bytes // factor} {unit}"
+    less = f"ask for at most {size_phrase(most)}"
+    remedy = less if most >= 1 << 20 else "ask for other nodes, or wait for what runs there"
+    return f"{CHECKPOINT_MEMORY} of {size_phrase(asked)} does not fit on {node}: {', '.join(parts)}; {remedy}"
 
 
 def _shared(pid: int) -> int:

@@ -5,12 +5,15 @@ network. A restart in place after any other fault is not: it would only cost tim
 where memory is to be set aside for its checkpoints.
 """
 
+from dataclasses import replace
+
+from dlroverd.core.classify.blame import CHECK_MEMORY
 from dlroverd.core.passes import faults
 from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
-from dlroverd.model.fault import PORT_TAKEN, Cause, CauseKind
+from dlroverd.model.fault import CHECKPOINT_MEMORY, PORT_TAKEN, Cause, CauseKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.world import NodeCheck, Observed
@@ -70,6 +73,8 @@ def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause 
                 "`port_range` in the agent's configuration"
             )
             return _cause(CauseKind.PORT_TAKEN, gang.key, node, sentence)
+        if check.problem.startswith(CHECKPOINT_MEMORY):  # it names the node, and is the job's own fault
+            return replace(_cause(CauseKind.CHECK_FAILED, gang.key, node, check.problem), rule=CHECK_MEMORY)
         if check.problem:
             return _cause(CauseKind.CHECK_FAILED, gang.key, node, f"node {node}: {check.problem}")
         if check.mismatch and not lenient:
