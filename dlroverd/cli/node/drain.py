@@ -43,7 +43,7 @@ def command(reason: str, mode: str, deadline: str | None, address: str | None, *
     """Have NODEs become empty: no new jobs, and those that run there leave.
 
     Unless told otherwise they are let finish; one that restarts meanwhile does so elsewhere. A job that neither
-    tells of checkpoints nor asks whether to make one is not moved by --at-checkpoint. `node list` says how far it is.
+    tells of checkpoints nor asks whether to save is not moved by --at-checkpoint. `node list` says how far it is.
     """
     from dlroverd.model.hold import HoldKind
 
