@@ -50,11 +50,11 @@ class Rank:
 class Nursery:
     """Where ranks are forked (nursery.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: str = "roles") -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "nursery.py")], stdin=theirs.fileno(), env=environment
+            [sys.executable, str(HERE / "nursery.py"), roles], stdin=theirs.fileno(), env=environment
         )
         theirs.close()
         self._line = ours

@@ -29,6 +29,11 @@ class Voice:
         os.write(self._pipe, json.dumps(facts).encode() + b"\n")
 
 
+def ready() -> None:
+    """Import what ranks will: an optimizer's first step imports more than torch itself."""
+    make("plain")
+
+
 def join(rendezvous: str) -> None:
     """Join the process group that the environment describes."""
     torch.set_num_threads(1)

@@ -17,7 +17,6 @@ from dlroverd_agent.vaults.attendant import ANSWER_S, Attendant, VaultGoneError,
 
 # A vault answers at once when anything changes. What its storage refused is tried again as often as this.
 _POLL_S = 5.0
-_RETRY_S = 1.0
 _MOST = 1 << 63
 
 _log = structlog.get_logger()
@@ -26,9 +25,10 @@ _log = structlog.get_logger()
 class Commits:
     """The vaults that are attended."""
 
-    def __init__(self, feed: Callable[[core.SavesStaged], None]) -> None:
-        """Attend none yet."""
+    def __init__(self, feed: Callable[[core.SavesStaged], None], retry_s: float = 1.0) -> None:
+        """Attend none yet. `retry_s`: how long a vault that does not speak as one is left alone."""
         self._feed = feed
+        self._retry_s = retry_s
         self._paths: dict[int, str] = {}
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._tellers: dict[int, Attendant] = {}
@@ -81,7 +81,7 @@ class Commits:
                     known, saves, said = 0, (), str(error)
                 self._note(job, saves)
                 if said:
-                    await asyncio.sleep(_RETRY_S)
+                    await asyncio.sleep(self._retry_s)
         finally:
             self._note(job, ())
             await poller.close()

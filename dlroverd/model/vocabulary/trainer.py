@@ -37,11 +37,6 @@ SCHEMAS = (
     _said(
         "load_ckpt",
         "It loads a checkpoint.",
-        Field("path", "text", "where its checkpoints are"),
-        Field("step", "integer or null", "at the end: the training step that was loaded, null if there was none"),
-        Field("source", "text", "at the end: the folder that it came from, or memory"),
-        Field("attempts", "integer", "at the end: how many checkpoints were tried"),
-        Field("passed_over", "list of text", "at the end: why newer ones were not loaded, a sentence each"),
         kinds=SPAN,
         dlrover=("trainer.load_ckpt", "action.resume_mem_ckpt_start", "action.resume_mem_ckpt_complete"),
     ),

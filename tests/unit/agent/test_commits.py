@@ -69,7 +69,7 @@ def attended(stranger: Stranger, path: Path, look: Callable[[Commits, "asyncio.Q
         async with asyncio.timeout(20.0):
             server = await asyncio.start_unix_server(stranger.serve, path)
             fed: asyncio.Queue[core.SavesStaged] = asyncio.Queue()
-            commits = Commits(fed.put_nowait)
+            commits = Commits(fed.put_nowait, retry_s=0.0)
             commits.attend({7: str(path)})
             await look(commits, fed)
             await commits.close()
@@ -116,8 +116,7 @@ def test_what_cannot_be_told_is_refused_here(odd: dict[str, Any], sentence: str,
 @pytest.mark.parametrize(
     "nonsense", [b"[]", b"{", b"[" * 100_000, {"known": "x"}, {"known": 1, "saves": [1]}, {"refused": "go away"}]
 )
-def test_nonsense_is_asked_again(nonsense: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlroverd_agent.vaults.commits._RETRY_S", 0.0)
+def test_nonsense_is_asked_again(nonsense: Any, tmp_path: Path) -> None:
     stranger = Stranger(nonsense, {"known": 2, "saves": [OFFER]})
 
     async def look(_: Commits, fed: "asyncio.Queue[core.SavesStaged]") -> None:
