@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from dlroverd_agent.vaults.attendant import Attendant, VaultGoneError, VaultRefusedError
@@ -92,30 +92,91 @@ def test_only_the_agent_decides(vault_of: Callable[..., Vault]) -> None:
     rank.close()
 
 
-def test_a_save_that_nobody_decides_on_waits_and_says_so(tmp_path: Path) -> None:
-    attending = Attending(patience=0.0)
-    save = commit.Save(str(tmp_path), 5, "aa-1", 1, 1, 0)
-    names = iter([OSError(5, "Input/output error"), None])
+class Storage(commit.Staged):
+    """A staged save of a storage that fails once when it is to be named."""
 
-    def name() -> None:
-        if error := next(names):
-            raise error
+    failed: ClassVar[bool] = False
+
+    def name(self) -> None:
+        if not Storage.failed:
+            Storage.failed = True
+            raise OSError(5, "Input/output error")
+        super().name()
+
+
+def staged(path: Path, step: int, save: str) -> commit.Staged:
+    about = commit.Save(str(path), step, save, 1, 1, 0, made_by=["7", "trainer", "0", "3"])
+    folder = Path(commit.staging_of(about))
+    folder.mkdir()
+    manifest = stored.manifest_of(step, save, 1, [], made_by=about.made_by)
+    (folder / "manifest.json").write_bytes(manifest)
+    return commit.Staged(about, [], manifest)
+
+
+def test_a_save_that_nobody_decides_on_waits_and_says_so(tmp_path: Path) -> None:
+    attending, save = Attending(patience=0.0), Storage(*staged(tmp_path, 5, "aa-1"))
 
     async def settled() -> None:
-        settling = asyncio.create_task(asyncio.to_thread(attending.settle, commit.Staged(save, [], b""), name))
+        settling = asyncio.create_task(asyncio.to_thread(attending.settle, save))
         first = await asyncio.to_thread(attending.waiting, 1, 10.0)
         assert [each["save"] for each in first["saves"]] == ["aa-1"]
-        assert attending.late(save.path, save.id) == (
+        assert attending.late(str(tmp_path), "aa-1") == (
             "step 5 is not committed: the daemon has not answered for 0 s; it stays staged, and is once that is mended"
         )
-        attending.decide(save.path, save.id, "")  # storage is away
-        until(lambda: "Input/output error; it stays staged" in attending.late(save.path, save.id))
-        attending.decide(save.path, save.id, "")
+        attending.decide(str(tmp_path), "aa-1", "")  # storage is away
+        until(lambda: "Input/output error; it stays staged" in attending.late(str(tmp_path), "aa-1"))
+        attending.decide(str(tmp_path), "aa-1", "")
         await settling
 
     asyncio.run(settled())
     assert attending.waiting(0, 0.0)["saves"] == []
-    assert attending.late(save.path, save.id) == ""
+    assert attending.late(str(tmp_path), "aa-1") == ""
+    assert [each.step for each in stored.steps(str(tmp_path))] == [5]
+
+
+def test_of_two_saves_of_one_step_one_is_offered(tmp_path: Path) -> None:
+    attending = Attending()
+
+    async def settled() -> None:
+        first = asyncio.create_task(asyncio.to_thread(attending.settle, staged(tmp_path, 5, "aa-1")))
+        await asyncio.to_thread(attending.waiting, 1, 10.0)
+        second = asyncio.create_task(asyncio.to_thread(attending.settle, staged(tmp_path, 5, "bb-1")))
+        await asyncio.to_thread(until, lambda: len(attending._waiting) == 2)
+        assert [each["save"] for each in attending.waiting(0, 0.0)["saves"]] == ["aa-1"]
+        attending.decide(str(tmp_path), "bb-1", "")  # nobody was asked that
+        attending.decide(str(tmp_path), "aa-1", "")
+        await first
+        with pytest.raises(commit.NotPersistedError, match="step-5 is committed already, by an earlier save of step 5"):
+            await second
+
+    asyncio.run(settled())
+    assert [each.id for each in stored.steps(str(tmp_path))] == ["aa-1"]
+
+
+def test_what_a_vault_leaves_staged_is_offered_by_the_next(
+    nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    first, path = vault_of(16 << 20, "--attended"), tmp_path / "path"
+    saving(nursery, first, path, 1)
+    left = asyncio.run(first_offer(Attendant(first.socket)))
+    first.kill()
+    second = vault_of(16 << 20, "--attended")
+    rank = saving(nursery, second, path, 2)
+
+    async def attend() -> None:
+        attendant, offers = Attendant(second.socket), dict[int, dict[str, Any]]()
+        while len(offers) < 2:
+            offer = await first_offer(attendant)
+            offers[offer["step"]] = offer
+            verdict = {"op": "verdict", "path": offer["path"], "save": offer["save"], "refusal": ""}
+            await attendant.call(verdict)
+        await attendant.close()
+        assert offers[1] == left
+
+    asyncio.run(attend())
+    assert outcomes(rank) == [""]
+    until(lambda: [each.step for each in stored.steps(str(path))] == [2, 1])
+    assert not any(stored.verify(each) for each in stored.steps(str(path)))
 
 
 def test_a_load_tells_what_it_passed_over(nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path) -> None:

@@ -31,8 +31,20 @@ def loads(fleet: Fleet, job: int, round_: int) -> list[tuple[int, str, str]]:
     return [(int(each[1]), each[2], each[3]) for each in said if each is not None]
 
 
+def see_too_much_refused(fleet: Fleet) -> None:
+    """See that a job that asks for more memory than is available never starts, and is told the sum."""
+    asked = psutil.virtual_memory().total >> 20  # less is available
+    job = fleet.submit("--checkpoint-memory", f"{asked}MiB", str(SCRIPTS / "quiet.py"))
+    view = fleet.until_over(job)
+    assert view.state == "failed"
+    sum_ = r"checkpoint_memory of .* does not fit on n1: \d+ [GM]iB are available; ask for at most \d+ [GM]iB$"
+    assert re.search(sum_, view.reason), view.reason
+    assert vaults(fleet) == []
+
+
 def test_ranks_go_on_from_memory(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     one = fleet()
+    see_too_much_refused(one)
     words = ("--nproc-per-node", "2", "--checkpoint-memory", "64MiB")
     job = one.submit(*words, str(SCRIPTS / "from_memory.py"), str(tmp_path / "path"))
     view = one.until_stepping(job)
@@ -58,14 +70,3 @@ def test_ranks_go_on_from_memory(fleet: Callable[..., Fleet], tmp_path: Path) ->
     assert "checkpoint memory is set aside" in (one.root / "n1.log").read_text()
     until(lambda: vaults(one), lambda left: not left)
     assert (one.root / "n1.log").read_text().count("checkpoint memory is set aside") == 1
-
-
-def test_too_much_is_refused_before_anything_starts(fleet: Callable[..., Fleet]) -> None:
-    one = fleet()
-    asked = psutil.virtual_memory().total >> 20  # less is available
-    job = one.submit("--checkpoint-memory", f"{asked}MiB", str(SCRIPTS / "quiet.py"))
-    view = one.until_over(job)
-    assert view.state == "failed"
-    sum_ = r"checkpoint_memory of .* does not fit on n1: \d+ [GM]iB are available; ask for at most \d+ [GM]iB$"
-    assert re.search(sum_, view.reason), view.reason
-    assert vaults(one) == []

@@ -175,6 +175,7 @@ def test_what_does_not_fit_is_refused_with_the_sum_and_ranks_do_without(
             short = await vaults.shortage(part(2), replace(SPEC, roles=(limited,)))
             assert "1048576 GiB the limit of its ranks; ask for other nodes, or wait for what runs there" in short
             assert await vaults.socket(2, huge) == ""
+            assert await vaults.shortage(part(1), SPEC) == ""  # what was not set aside does not count
             assert len(bench.running()) == 1
             vaults.keep(frozenset())
             await bench.until_empty()

@@ -40,7 +40,10 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Vault:
-    """One vault. `pid` is 0 while it does not run; `descriptor` holds that process. `stopping`: its end is ours."""
+    """One vault. `pid` is 0 while it does not run; `descriptor` holds that process. `stopping`: its end is ours.
+
+    `counts`: its memory is set aside, as it is for one that died until that has been replaced.
+    """
 
     files: VaultFiles
     order: Order
@@ -49,6 +52,7 @@ class _Vault:
     descriptor: int = -1
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
+    counts: bool = False
     again_at: float = 0.0
     said: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -119,16 +123,14 @@ class Vaults:
         job = assignment.round.job
         limits = self._limits(job, spec, assignment.round.role)
         short = await self._shortage(job, spec.checkpoint_memory_bytes, limits)
-        leaving = [each.task for job, each in self._vaults.items() if job not in self._needed and each.task is not None]
-        if short and leaving:
+        if short and (leaving := self._leaving()):
             await asyncio.wait(leaving, timeout=_LEAVE_S)
             short = await self._shortage(job, spec.checkpoint_memory_bytes, limits)
         return short
 
     async def close(self) -> None:
         """Let go of all vaults, which go on; those that are being ended have a moment for it."""
-        leaving = [each.task for job, each in self._vaults.items() if job not in self._needed and each.task is not None]
-        if leaving:
+        if leaving := self._leaving():
             await asyncio.wait(leaving, timeout=_TERM_S)
         for task in self._tasks:
             task.cancel()
@@ -137,6 +139,9 @@ class Vaults:
             self._let_go(vault)
             await vault.attendant.close()
         await self._host.close()
+
+    def _leaving(self) -> "list[asyncio.Task[None]]":
+        return [each.task for job, each in self._vaults.items() if job not in self._needed and each.task is not None]
 
     # ---- what a job asks for
 
@@ -157,7 +162,8 @@ class Vaults:
         return sum(spec.role(name).resources.memory_bytes for name in here.union(roles))
 
     async def _shortage(self, job: int, asked: int, limits: int) -> str:
-        others = {each.order.job: each.order.memory_bytes for each in self._vaults.values() if each.order.job != job}
+        others = {each.order.job: each.order.memory_bytes for each in self._vaults.values() if each.counts}
+        others.pop(job, None)
         pids = [each.pid for each in self._vaults.values() if each.pid]
         return budget.shortage(self._node, asked, limits, others, await asyncio.to_thread(budget.available, pids))
 
@@ -188,7 +194,9 @@ class Vaults:
         files, order = vault.files, vault.order
         vault.again_at = asyncio.get_running_loop().time() + AGAIN_S
         try:
-            if short := await self._shortage(order.job, order.memory_bytes, limits):
+            short = await self._shortage(order.job, order.memory_bytes, limits)
+            vault.counts = not short
+            if short:
                 raise VaultError(short)
             await self._host.clear(files, last=False)
             await asyncio.to_thread(files.remove)
@@ -216,7 +224,7 @@ class Vaults:
 
     def _follow(self, vault: _Vault, pid: int) -> None:
         """Watch a vault that runs; ProcessLookupError if it has ended."""
-        vault.descriptor, vault.pid, vault.stopping = os.pidfd_open(pid), pid, False
+        vault.descriptor, vault.pid, vault.stopping, vault.counts = os.pidfd_open(pid), pid, False, True
         vault.ended.clear()
         asyncio.get_running_loop().add_reader(vault.descriptor, self._gone, vault)
 

@@ -45,6 +45,7 @@ class Save(NamedTuple):
     node: int
     metric: float | None = None
     keep: Keep | None = None
+    made_by: list[str] | None = None
 
 
 class Staged(NamedTuple):
@@ -53,6 +54,17 @@ class Staged(NamedTuple):
     save: Save
     files: list[dict[str, Any]]
     manifest: bytes
+
+    def make_room(self) -> None:
+        """Move what is no checkpoint out of the way. Raises NotPersistedError if there is one under that name."""
+        _make_room(self.save, stored.folder_of(self.save.path, self.save.step))
+
+    def name(self) -> None:
+        """Give it its name: now it is a checkpoint. May be tried again after an OSError."""
+        staging = staging_of(self.save)
+        if os.path.exists(staging):  # else it was renamed, and that could not be made durable
+            os.rename(staging, stored.folder_of(self.save.path, self.save.step))
+        sync_folder(self.save.path)
 
 
 def staging_of(save: Save) -> str:
@@ -74,13 +86,14 @@ def say_failed(save: Save, why: str) -> None:
         pass  # the disk may be what failed: the other end has its deadline
 
 
-Settle = Callable[["Staged", Callable[[], None]], None]
-"""Lets a staged save become a checkpoint: calls what gives it its name, now or later, or raises NotPersistedError."""
+Settle = Callable[["Staged"], None]
+"""Makes a checkpoint of a staged save, now or later, or raises NotPersistedError."""
 
 
-def at_once(_: Staged, name: Callable[[], None]) -> None:
+def at_once(staged: Staged) -> None:
     """Commit without asking anyone."""
-    name()
+    staged.make_room()
+    staged.name()
 
 
 def commit(save: Save, template: bytes, patience: float, settle: Settle = at_once) -> str:
@@ -97,19 +110,14 @@ def commit(save: Save, template: bytes, patience: float, settle: Settle = at_onc
     write_whole(os.path.join(staging, stored.METADATA), metadata)
     about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
     listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
-    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about], save.metric)
+    manifest = stored.manifest_of(
+        save.step, save.id, save.world, [*listed, about], metric=save.metric, made_by=save.made_by
+    )
     write_whole(os.path.join(staging, stored.MANIFEST), manifest)
     for node in range(save.nodes):
         os.unlink(_word_of(save, node))
     sync_folder(staging)
-    _make_room(save, folder)
-
-    def name() -> None:
-        if os.path.exists(staging):  # else it was renamed, and that could not be made durable
-            os.rename(staging, folder)
-        sync_folder(save.path)
-
-    settle(Staged(save, [*listed, about], manifest), name)
+    settle(Staged(save, [*listed, about], manifest))
     return folder
 
 
@@ -144,8 +152,8 @@ def with_places(template: bytes, files: list[dict[str, Any]]) -> bytes:
     return template
 
 
-def hold_path(path: str, timeline: str) -> int:
-    """Become the one who commits to a path and clear what others left in staging; give the descriptor that holds it.
+def hold_path(path: str) -> int:
+    """Become the one who commits to a path; give the descriptor that holds it.
 
     Raises NotPersistedError if another vault holds it.
     """
@@ -161,11 +169,24 @@ def hold_path(path: str, timeline: str) -> int:
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"vault {os.getpid()} on {os.uname().nodename}".encode(), 0)
-    for name in os.listdir(path):
-        left = _STAGING.fullmatch(name)
-        if left and left[1] != timeline:
-            shutil.rmtree(os.path.join(path, name), ignore_errors=True)
     return descriptor
+
+
+def left_in_staging(path: str, timeline: str) -> list[Staged]:
+    """Give what is whole of what others left in the staging of a path that is held, and clear the rest."""
+    whole = []
+    for name in os.listdir(path):
+        left, folder = _STAGING.fullmatch(name), os.path.join(path, name)
+        if not left or left[1] == timeline:
+            continue
+        found = stored.read(folder)
+        if found and not stored.missing(found):
+            save = Save(path, found.step, found.id, 1, 1, 0, found.metric, None, found.made_by)
+            with open(os.path.join(folder, stored.MANIFEST), "rb") as file:
+                whole.append(Staged(save, found.files, file.read()))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return whole
 
 
 def _word_of(save: Save, node: int) -> str:

@@ -51,7 +51,8 @@ class _Running:
 class Persister:
     """The saves of this node that are persisted. Every method may be called from any thread."""
 
-    def __init__(self, streams: int, settle: commit.Settle) -> None:
+    def __init__(self, streams: int, settle: commit.Settle | None = None) -> None:
+        """`settle` is who decides what becomes a checkpoint; without it all does."""
         self.streams = Streams(streams)
         self._agree = settle
         self._work = ThreadPoolExecutor(32, thread_name_prefix="persist")
@@ -137,7 +138,7 @@ class Persister:
             running.folder = commit.committed_elsewhere(running.save, PATIENCE)
         else:
             template = next(part.template for part in running.parts.values() if part.template)
-            running.folder = commit.commit(running.save, template, PATIENCE, self._agree)
+            running.folder = commit.commit(running.save, template, PATIENCE, self._agree or commit.at_once)
             running.pruned = self._prune(running.save)
 
     def _prune(self, save: commit.Save) -> retention.Pruned:
@@ -183,7 +184,9 @@ class Persister:
             sync_folder(os.path.dirname(save.path))
         with self.changed:
             if not save.node and save.path not in self._paths:
-                self._paths[save.path] = commit.hold_path(save.path, save.id.split("-")[0])
+                self._paths[save.path] = commit.hold_path(save.path)
+                for staged in commit.left_in_staging(save.path, save.id.split("-")[0]):
+                    threading.Thread(target=self._settle_left, args=(staged,), daemon=True).start()
         free = os.statvfs(save.path)
         if size + _ROOM > free.f_bavail * free.f_frsize:
             raise commit.NotPersistedError(
@@ -191,6 +194,15 @@ class Persister:
                 f"{free.f_bavail * free.f_frsize / 1e6:,.1f} MB free"
             )
         os.makedirs(commit.staging_of(save), exist_ok=True)
+
+    def _settle_left(self, staged: commit.Staged) -> None:
+        """Finish what a vault that has ended left staged, if somebody knows whether it is a checkpoint."""
+        try:
+            if not self._agree:
+                raise commit.NotPersistedError("nobody knows whether its run went on without it")
+            self._agree(staged)
+        except (commit.NotPersistedError, OSError):
+            shutil.rmtree(commit.staging_of(staged.save), ignore_errors=True)
 
 
 def _freeze(part: Part, step: int) -> layout.Entry:

@@ -42,8 +42,8 @@ class _Client:
     def __init__(self, connection: socket.socket, pid: int, uid: int) -> None:
         self.connection, self.pid, self.uid = connection, pid, uid
         self.session, self.rank = "", -1
-        self.world: object = None
-        """The world that its rank says it is of."""
+        self.world: list[str] | None = None
+        """The job, role, gang and round that its rank says it is of."""
         self.attends = False
         self._started = _started(pid)
 
@@ -58,7 +58,7 @@ class Server:
     def __init__(self, folder: str, memory: int, *, ranks: int, streams: int, warm: bool, attended: bool) -> None:
         self._attending = Attending() if attended else None
         self._pool = Pool(memory)
-        self._persister = Persister(streams, self._attending.settle if self._attending else commit.at_once)
+        self._persister = Persister(streams, self._attending.settle if self._attending else None)
         self._ranks, self._warm = max(1, ranks), warm
         self._arenas: dict[str, list[Arena]] = {}
         self._clients: list[_Client] = []
@@ -149,7 +149,8 @@ class Server:
             raise RefusedError(f"the vault speaks version {VERSION}, this rank {message['version']}: restart the job")
         if client.attends or client.uid != os.geteuid():
             raise RefusedError(f"process {client.pid} is no rank of user {os.geteuid()}")
-        session, rank, client.world = str(message["session"]), int(message["rank"]), message.get("world")
+        session, rank, world = str(message["session"]), int(message["rank"]), message.get("world")
+        client.world = [str(each) for each in world] if world else None
         until = time.monotonic() + _DYING
         while other := self._taken(client, session, rank):
             if time.monotonic() > until:
@@ -215,13 +216,12 @@ class Server:
         save = commit.Save(
             str(message["path"]), int(message["step"]), str(message["save"]), plan.world, int(message["nodes"]),
             int(message["node"]), message["metric"], retention.Keep(*message["keep"]) if message["keep"] else None,
+            client.world,
         )  # fmt: skip
         slot = int(message["slot"])
         if not 0 <= slot < layout.MOST_SLOTS:
             raise RefusedError(f"an arena has no slot {slot}")
         self._persister.streams.cap.rate = float(message["bandwidth"])
-        if self._attending:
-            self._attending.expect(save, client.world)
         part = Part(plan.rank, plan.local, memory, slot, plan.file, len(plan.blobs), plan.marks, template)
         self._persister.ask(save, part)
         return {}

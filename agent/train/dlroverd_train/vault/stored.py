@@ -31,6 +31,8 @@ class Stored(NamedTuple):
     files: list[dict[str, Any]]
     metric: float | None = None
     """How good the step is, if whoever saved it said."""
+    made_by: list[str] | None = None
+    """The job, role, gang and round of the ranks that saved it; None where no agent ran them."""
 
 
 def folder_of(path: str, step: int) -> str:
@@ -58,18 +60,25 @@ def read(folder: str) -> Stored | None:
         if seal != _seal(manifest) or manifest["format"] != FORMAT:
             return None
         return Stored(
-            int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]), manifest.get("metric")
-        )
+            int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]), manifest.get("metric"),
+            manifest.get("made_by"),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def manifest_of(
-    step: int, save: str, world: int, files: Sequence[dict[str, Any]], metric: float | None = None
+    step: int,
+    save: str,
+    world: int,
+    files: Sequence[dict[str, Any]],
+    *,
+    metric: float | None = None,
+    made_by: list[str] | None = None,
 ) -> bytes:
     """Make the manifest of a step: `save` is the id of the save it comes from."""
     manifest: dict[str, Any] = {"format": FORMAT, "step": step, "id": save, "world": world, "metric": metric}
-    manifest |= {"checksum": "crc32", "files": list(files)}
+    manifest |= {"made_by": made_by, "checksum": "crc32", "files": list(files)}
     return json.dumps({**manifest, "sha256": _seal(manifest)}, indent=1).encode()
 
 
