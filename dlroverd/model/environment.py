@@ -5,7 +5,7 @@ what depends on the host is passed in.
 """
 
 from dlroverd.model.ids import RoundKey
-from dlroverd.model.job import ProgressFrom
+from dlroverd.model.job import JobSpec, ProgressFrom
 from dlroverd.model.world import Assignment, JobDescriptor
 
 
@@ -50,13 +50,8 @@ def rank_environment(
         "ROLE_WORLD_SIZE": str(assignment.world_size),
         "MASTER_ADDR": assignment.master_addr,
         "MASTER_PORT": str(assignment.master_port),
-        "TORCHELASTIC_RESTART_COUNT": str(assignment.restart_count),
-        "TORCHELASTIC_MAX_RESTARTS": str(spec.max_restarts),
-        "TORCHELASTIC_RUN_ID": spec.run_id,
+        **_elastic(spec, assignment.restart_count),
         "TORCHELASTIC_ERROR_FILE": error_file,
-        # Rank 0 serves the store itself, a new one each round: one that outlives a round gives new ranks the
-        # addresses of dead ones, and hangs them (research/measurements.md section 1).
-        "TORCHELASTIC_USE_AGENT_STORE": "False",
         **_whose(round_, rank, node),
         "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
@@ -70,6 +65,17 @@ def rank_environment(
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
     return {**_defaults(assignment, interface), **own, **contract}
+
+
+def _elastic(spec: JobSpec, restarts: int) -> dict[str, str]:
+    return {
+        "TORCHELASTIC_RESTART_COUNT": str(restarts),
+        "TORCHELASTIC_MAX_RESTARTS": str(spec.max_restarts),
+        "TORCHELASTIC_RUN_ID": spec.run_id,
+        # Rank 0 serves the store itself, a new one each round: one that outlives a round gives new ranks the
+        # addresses of dead ones, and hangs them (research/measurements.md section 1).
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+    }
 
 
 def _whose(round_: RoundKey, rank: int, node: str) -> dict[str, str]:
