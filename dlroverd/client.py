@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from dlroverd.model.checkpoint import Commit
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
@@ -115,6 +116,10 @@ class Client:
     def resume(self, job: int) -> None:
         """Let a suspended job go on, once there are nodes for it."""
         self._once(self._stub.ResumeJob, pb.ResumeJobRequest(request_id=_new_id(), job=job))
+
+    def checkpoints(self, job: int) -> list[Commit]:
+        """List the newest checkpoints that the log has of a job, oldest first."""
+        return self._all(self._stub.ListCheckpoints, pb.ListCheckpointsRequest(job=job), Commit)
 
     def drill(
         self,

@@ -48,6 +48,8 @@ from dlroverd_agent.reboot import reboot
 from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
+from dlroverd_agent.vaults.choice import make_vaults
+from dlroverd_agent.vaults.commits import Commits
 
 TICK_S = 1.0
 LEAVE_S = 2.0
@@ -76,7 +78,8 @@ class Agent:
         self._greeted_at = 0.0
         self._session_log = ""
         self.events = EventFlow(config)
-        self._starts = Starts(config.node, self._launcher, devices, self.events)
+        self._vaults = make_vaults(config, self._launcher, lambda: self._core.followed.held, self.events)
+        self._starts = Starts(config.node, self._launcher, devices, self.events, self._vaults)
         self.connected = False
         self._link = Link(config.daemon, self, config.tls.files() if config.tls else None, self.events.push)
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
@@ -84,7 +87,8 @@ class Agent:
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
         self._notices = Notices(self._launcher)
-        self._peers = Peers(config, self._core, self._feed)
+        self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
+        self._commits = Commits(self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
         sources = (devices.samples, StepTimes(self._progress.steps).take, self.events.readings.take)
         host = HostMonitor(config.state_dir)
@@ -99,6 +103,7 @@ class Agent:
         for seen in found:
             self._look_at(seen)
         self._feed(core.Recovered(tuple(found)))
+        await self._vaults.recover(self._jobs_here())
         alive = sum(seen.state is not RankState.GONE for seen in found)
         await self.events.say("agent.start", version=__version__, ranks_found_running=alive)
         return alive
@@ -124,7 +129,9 @@ class Agent:
             for task in (link, stopping, *tasks, *self._tasks):
                 task.cancel()
             await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
+            await self._commits.close()
             await self._peers.close()
+            await self._vaults.close()
             await self._launcher.close()
 
     # ---- the link's peer
@@ -252,6 +259,9 @@ class Agent:
     def _pids(self) -> dict[RankKey, int]:
         return {seen.key: seen.pid for seen in self._core.observed().ranks if seen.state is RankState.RUNNING}
 
+    def _jobs_here(self) -> frozenset[int]:
+        return core.jobs_here(self._core.followed.held, self._core.observed())
+
     def _ended(self, key: RankKey) -> bool:
         seen = self._core.seen(key)
         return seen is None or seen.state is RankState.GONE
@@ -260,6 +270,8 @@ class Agent:
         while True:
             await asyncio.sleep(TICK_S)
             self._feed(core.Ticked())
+            self._vaults.keep(self._jobs_here())
+            self._commits.attend(self._vaults.sockets())
             if self._unsaved:
                 self._actions.put_nowait(core.SaveFollowed(self._core.followed))
             notify.alive()
@@ -272,6 +284,7 @@ class Agent:
                 case core.SaveFollowed():
                     self._master_ports.note(action.followed.held)
                     await self._save(action.followed)
+                    self._vaults.keep(self._jobs_here())
                 case core.Check():
                     self._begin(self._peers.check(action.assignment, action.spec))
                 case core.CallSuspects():
@@ -288,6 +301,8 @@ class Agent:
                     self._begin(self._stop(action))
                 case core.Tell():
                     self._begin(self._notices.tell(action))
+                case core.TellSaves():
+                    self._begin(self._notices.saves(action.key, action.saves))
                 case core.Forget():
                     self._forget(action.key)
                 case core.FindEnd():
@@ -296,6 +311,8 @@ class Agent:
                     self._begin(self._end_left(action.key))
                 case core.SurveyAgain():
                     self._surveys.again()
+                case core.TellVault():
+                    self._begin(self._commits.tell(action.verdict))
                 case core.CarryOut():
                     self._begin(self._drills.carry_out(action.drill))
                 case core.Reboot():

@@ -39,6 +39,7 @@ _RECORD = struct.Struct("<8sIIqdd")
 _CHECKSUM = struct.Struct("<I")
 _CHECKPOINT_MARK = b"CKPT"
 _CHECKPOINT = struct.Struct("<4sq")
+_ASKS, _ASKS_AT = b"ASKS", 60
 _MAX_STEP = 1 << 53
 
 _LOOK_BYTES = 256 * 1024
@@ -76,6 +77,11 @@ def read_checkpoint(record: bytes) -> int:
     if mark != _CHECKPOINT_MARK or zlib.crc32(record[start:end]) != checksum:
         return -1
     return int(step) if 0 <= step < _MAX_STEP else -1
+
+
+def read_asks(record: bytes) -> bool:
+    """Read whether a page tells that its rank asks at each step whether to save."""
+    return record[_ASKS_AT : _ASKS_AT + len(_ASKS)] == _ASKS
 
 
 def step_pattern(pattern: str) -> re.Pattern[bytes]:
@@ -116,6 +122,7 @@ class RankProgress:
         self._paged_checkpoint = -1
         self.newest: Step | None = None
         self.checkpoint = -1
+        self.asks = False
 
     def look(self, *, final: bool = False) -> None:
         """Bring both up to date; `final` also takes a last line that has no end."""
@@ -140,6 +147,7 @@ class RankProgress:
     def _read_page(self, record: bytes) -> None:
         self._paged = read_page(record) or self._paged
         self._paged_checkpoint = max(read_checkpoint(record), self._paged_checkpoint)
+        self.asks = self.asks or read_asks(record)
         self.newest = self._paged or self.newest
         self.checkpoint = max(self._paged_checkpoint, self.checkpoint)
 
@@ -188,15 +196,17 @@ class _World:
     nodes: int = 1
     newest: Step | None = None
     checkpoint: int = -1
+    asks: bool = False
     sent: Step | None = None
     sent_checkpoint: int = -1
+    sent_asks: bool = False
     sent_at: float = 0.0
 
 
 class ProgressWatch:
     """Looks at all ranks that run, and sends each world's highest step: the first at once, then at beats (`is_turn`).
 
-    A checkpoint is told when it is seen.
+    A checkpoint, and that its ranks ask whether to save, are told when they are seen.
     """
 
     def __init__(self, files: Callable[[RankKey], RankFiles], send: Callable[[Progress], None]) -> None:
@@ -267,16 +277,17 @@ class ProgressWatch:
         if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
             world.newest = step
         world.checkpoint = max(world.checkpoint, rank.checkpoint)
+        world.asks = rank.asks and all(each.asks for of, each in self._ranks.items() if of.round_key == key.round_key)
         now = asyncio.get_running_loop().time()
         due = now - world.sent_at >= self.beat_s and is_turn(int(now / self.beat_s), world.group_rank, world.nodes)
-        saved = world.checkpoint > world.sent_checkpoint
-        if world.sent is None or saved or (due and world.sent.step < world.newest.step):
+        news = world.checkpoint > world.sent_checkpoint or world.asks > world.sent_asks
+        if world.sent is None or news or (due and world.sent.step < world.newest.step):
             self._tell(key.round_key, world, world.newest)
 
     def _tell(self, round_: RoundKey, world: _World, step: Step) -> None:
-        world.sent, world.sent_checkpoint = step, world.checkpoint
+        world.sent, world.sent_checkpoint, world.sent_asks = step, world.checkpoint, world.asks
         world.sent_at = asyncio.get_running_loop().time()
-        self._send(Progress(round=round_, step=step.step, at=step.at, checkpoint=world.checkpoint))
+        self._send(Progress(round=round_, step=step.step, at=step.at, checkpoint=world.checkpoint, asks=world.asks))
 
 
 def _look_all(ranks: tuple[RankProgress, ...]) -> None:

@@ -13,17 +13,21 @@ from dlroverd_agent.events.flow import EventFlow
 from dlroverd_agent.launchers.interface import Launcher, LaunchOrder
 from dlroverd_agent.network import interface_towards
 from dlroverd_agent.progress import COUNTER
+from dlroverd_agent.vaults.vaults import Vaults
 
 
 class Starts:
     """The ranks of a node that are being started."""
 
-    def __init__(self, node: str, launcher: Launcher, devices: DeviceMonitor, events: EventFlow) -> None:
+    def __init__(
+        self, node: str, launcher: Launcher, devices: DeviceMonitor, events: EventFlow, vaults: Vaults
+    ) -> None:
         """Start none yet."""
         self._node = node
         self._launcher = launcher
         self._devices = devices
         self._events = events
+        self._vaults = vaults
         self._starting: dict[RankKey, asyncio.Task[None]] = {}
 
     def begin(self, action: core.Start) -> "asyncio.Task[None]":
@@ -68,9 +72,11 @@ class Starts:
                 error_file=str(files.error),
                 progress_file=str(files.progress),
                 notice_file=str(files.notice),
+                saves_file=str(files.saves),
                 events_file=await self._events.make(key, spec.user.uid, spec.user.gid),
                 interface=await _interface(assignment),
                 counter=COUNTER,
+                checkpoint_socket=await self._vaults.socket(key.job, spec),
             ),
             uid=spec.user.uid,
             gid=spec.user.gid,

@@ -77,7 +77,7 @@ class AgentService(AgentServiceServicer):
                     case Observed() as observed:
                         known.report(session, observed)
                     case Progress() as progress:
-                        known.progress(progress)
+                        known.steps.take(session.node, progress)
                         self._runtime.telemetry.stepped(progress, self._runtime.clock.now())
                     case Bye() as bye:
                         known.leave(session, bye.away_s)

@@ -127,6 +127,13 @@ class ControlService(ControlServiceServicer):
         await self._runtime.ask(inp.Resume(request_id=request.request_id, job=request.job, actor=self._actor))
         return pb.ResumeJobReply()
 
+    async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, context: Context) -> AsyncIterator[pb.Commit]:
+        """See the proto."""
+        if request.job not in self._runtime.state.jobs:
+            raise _no_job(request.job)
+        for commit in await self._runtime.loop.look(lambda state: state.commits.get(request.job, ())):
+            yield to_proto(commit, pb.Commit)
+
     async def JobLogs(self, request: pb.JobLogsRequest, context: Context) -> AsyncIterator[pb.JobLogsReply]:
         """See the proto."""
         known = [from_proto(source, LogSource) for source in request.known]

@@ -126,6 +126,10 @@ def _problems(spec: JobSpec) -> Iterator[str]:
     for name in _DURATIONS:
         if getattr(spec, name) < 0:
             yield f"{name} is {getattr(spec, name):g}; use 0 or more"
+    if spec.checkpoint_interval_s < 0 and spec.checkpoint_interval_s != -1:
+        yield f"checkpoint_interval_s is {spec.checkpoint_interval_s:g}; use 0 or more, or -1 for never"
+    if spec.checkpoint_memory_bytes < 0:
+        yield f"checkpoint_memory is {spec.checkpoint_memory_bytes} bytes; use 0 or more"
     for name in ("progress_pattern", "checkpoint_pattern"):
         try:
             if re.compile(getattr(spec, name)).groups != 1:

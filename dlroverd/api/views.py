@@ -4,8 +4,10 @@ import signal
 
 from dlroverd.api.goodput import goodput_view
 from dlroverd.core import out_of_use, reasons
+from dlroverd.core.interval import lost_ratio
 from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
+from dlroverd.model.cadence import Cadence, CadenceView
 from dlroverd.model.fault import ExitInfo, Incident
 from dlroverd.model.job import GangState
 from dlroverd.model.limits import Limits
@@ -57,7 +59,7 @@ def _plan(plan: Plan) -> PlanView:
 def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
     ranks = list(state.world(gang))
     # What sessions know is telemetry, gone with the daemon; where a rank got to is in its end, which the log keeps.
-    steps = [sessions.step(gang.key), *(rank.exit.step for rank in ranks if rank.exit is not None)]
+    steps = [sessions.steps.of(gang.key), *(rank.exit.step for rank in ranks if rank.exit is not None)]
     return GangView(
         gang=gang.key.gang,
         state=gang.state.value,
@@ -71,6 +73,23 @@ def _gang(state: State, sessions: Sessions, gang: GangRecord) -> GangView:
         room=gang.room,
         growth=gang.reason if gang.state is GangState.RUNNING and gang.deadline else "",
         spares=tuple(sorted(state.gang_spares.get(gang.key, ()))),
+        cadence=_cadence(gang.cadence) if gang.cadence is not None else None,
+    )
+
+
+def _cadence(cadence: Cadence) -> CadenceView:
+    interval_s, basis = cadence.interval_s, cadence.basis
+    if basis is None:
+        return CadenceView(interval_s=interval_s, every=cadence.every)
+    return CadenceView(
+        interval_s=interval_s,
+        every=cadence.every,
+        save_s=basis.save_s,
+        mtbf_s=basis.mtbf_s,
+        restart_s=basis.restart_s,
+        lost_ratio=lost_ratio(interval_s, basis.save_s, basis.restart_s, basis.mtbf_s),
+        save_known=basis.save_known,
+        restart_known=basis.restart_known,
     )
 
 

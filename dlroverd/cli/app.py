@@ -12,7 +12,7 @@ from dlroverd.cli.options import root_address
 _COMMANDS = {
     **{
         name: f"dlroverd.cli.{name}"
-        for name in ("job", "node", "event", "sink", "plugin", "automation", "config", "sim")
+        for name in ("job", "node", "ckpt", "event", "sink", "plugin", "automation", "config", "sim")
     },
     "run": "dlroverd.cli.job.run",
     "submit": "dlroverd.cli.job.submit",
@@ -38,7 +38,7 @@ root = LazyGroup(
     "dlroverctl",
     _COMMANDS,
     "Run training jobs that survive, and see what became of them.",
-    aliases={"jobs": "job", "nodes": "node", "events": "event", "plugins": "plugin", "sinks": "sink"},
+    aliases={"jobs": "job", "nodes": "node", "ckpts": "ckpt", "events": "event", "plugins": "plugin", "sinks": "sink"},
     hints=_HINTS,
     params=[root_address],
 )

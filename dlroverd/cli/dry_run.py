@@ -114,6 +114,7 @@ def environment(spec: JobSpec, role: RoleSpec, view: DryRunView) -> dict[str, st
         error_file=_PER_NODE,
         progress_file=_PER_NODE,
         notice_file=_PER_NODE,
+        saves_file=_PER_NODE,
         counter=_PER_NODE,
         events_file=_PER_NODE,
     )

@@ -161,3 +161,11 @@ def age(since: float) -> str:
         if passed_s >= size_s:
             return f"{passed_s / size_s:.0f}{unit}"
     return f"{passed_s:.0f}s"
+
+
+def size(size_bytes: int) -> str:
+    """Write a size for people: `812 bytes`, `12.0 MiB`."""
+    if size_bytes < 1024:
+        return f"{size_bytes} bytes"
+    power = min(4, (size_bytes.bit_length() - 1) // 10)
+    return f"{size_bytes / 1024**power:.1f} {' KMGT'[power]}iB"

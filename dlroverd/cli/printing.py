@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from dlroverd.cli import output
+
 if TYPE_CHECKING:
     from dlroverd.model.view import LogChunk
 
@@ -59,7 +61,7 @@ class Lines:
         begun = self._begun.pop(key, b"")
         before: list[bytes] = []
         if chunk.gap_bytes:
-            before, begun = [*([begun] if begun else []), f"[{_size(chunk.gap_bytes)} not kept]".encode()], b""
+            before, begun = [*([begun] if begun else []), f"[{output.size(chunk.gap_bytes)} not kept]".encode()], b""
         *lines, rest = (begun + chunk.data).split(b"\n")
         if chunk.eof and rest:
             lines.append(rest)
@@ -79,11 +81,3 @@ def printer(prefix: Prefix) -> Callable[["LogChunk"], None]:
         out.flush()
 
     return Lines(write)
-
-
-def _size(size_bytes: int) -> str:
-    """Write a size for people: `812 bytes`, `12.0 MiB`."""
-    if size_bytes < 1024:
-        return f"{size_bytes} bytes"
-    power = min(4, (size_bytes.bit_length() - 1) // 10)
-    return f"{size_bytes / 1024**power:.1f} {' KMGT'[power]}iB"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dlroverd.cli.output import clock, notice, plain, span
 
 if TYPE_CHECKING:
+    from dlroverd.model.cadence import CadenceView
     from dlroverd.model.fault import Cause
     from dlroverd.model.view import IncidentView, JobView, PhasesView, RankView
 
@@ -65,12 +66,13 @@ def head(job: "JobView") -> str:
 
 
 def about(job: "JobView") -> Iterator[str]:
-    """Say how a job is, then why it is so if that is not said yet, why its masters are where they are, its goodput."""
+    """Say how a job is and why, how it grows and saves, why its masters are where they are, and its goodput."""
     yield head(job)
     if job.state == "running":
         said = f"It {reason(job)}" if job.plan is not None else f"{job.reason[:1].upper()}{job.reason[1:]}"
         yield f"{said}."
         yield from growth(job)
+        yield from cadences(job)
     for role in job.roles:
         for gang in role.gangs:
             if gang.network and len({rank.node for rank in gang.ranks}) > 1:
@@ -112,6 +114,8 @@ def to_come(job: "JobView") -> str:
         return f"is {job.state}: {job.reason}"
     if plan.stopping or job.state != "running":
         return f"is being stopped: {plan.reason}"
+    if plan.kind == "time_limit":
+        return f"stops at {clock(plan.by)}: {plan.reason}"
     return f"stops at its next checkpoint, at {clock(plan.by)} at the latest: {plan.reason}"
 
 
@@ -129,6 +133,25 @@ def growth(job: "JobView") -> Iterator[str]:
             if gang.spares:
                 kept = _count(len(gang.spares), "spare")
                 yield f"{kept} kept for {role.name} gang {gang.gang}: {', '.join(_few(list(gang.spares)))}."
+
+
+def cadences(job: "JobView") -> Iterator[str]:
+    """Say of each gang whose ranks ask whether to save how often they do, and why."""
+    for role in job.roles:
+        for gang in role.gangs:
+            if gang.cadence is not None:
+                said = f"{role.name} gang {gang.gang} saves every {_cadence(gang.cadence)}."
+                yield f"{said[:1].upper()}{said[1:]}"
+
+
+def _cadence(cadence: "CadenceView") -> str:
+    said = f"{span(cadence.interval_s)} ({_count(cadence.every, 'step')})"
+    if not cadence.mtbf_s:
+        return f"{said}, as its job says"
+    save = f"a save takes {cadence.save_s:.2g} s{'' if cadence.save_known else ' (assumed)'}"
+    restart = f"a restart {span(cadence.restart_s)}{'' if cadence.restart_known else ' (assumed)'}"
+    fails = f"it is expected to fail every {span(cadence.mtbf_s)}"
+    return f"{said}: {save}, {restart}, and {fails}, which costs {share(cadence.lost_ratio)} of its time"
 
 
 def ending(job: "JobView") -> str:

@@ -122,7 +122,7 @@ class AgentConfig(Section):
     )
     run_dir: AbsolutePath = setting(
         "/run/dlroverd-agent",
-        "where ranks write their events, on tmpfs; below state_dir if it cannot be used",
+        "where ranks write their events and find checkpoint memory, on tmpfs; below state_dir if it cannot be used",
         example="/run/dlroverd-agent",
     )
     event_spool: Annotated[Size, Field(ge=1024**2)] = setting(

@@ -189,6 +189,7 @@ OWN_FLAGS = tuple(
             "auto counts the steps of torch's optimizers, in any script",
         ),
         ("--checkpoint-pattern", "REGEX", "checkpoint_pattern", "finds the step of a complete checkpoint; one group"),
+        ("--checkpoint-memory", "SIZE", "checkpoint_memory", "of each node, for the checkpoints of its ranks: 64GiB"),
         ("--priority", "N", "priority", "a higher one is placed first, and may have lower ones stopped"),
         ("--project", "NAME", "project", "who pays: quotas may be set for it"),
         ("--spares", "N", "spares", "nodes kept beside its own, for when one is lost"),

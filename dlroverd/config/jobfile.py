@@ -22,7 +22,19 @@ from pydantic import (
 from dlroverd.config.document import Document
 from dlroverd.config.durations import shown
 from dlroverd.config.failure_rules import FailureRuleFile
-from dlroverd.config.schema import MAX_COUNT, Count, Duration, Name, Section, Size, Text, check_name, limit, setting
+from dlroverd.config.schema import (
+    MAX_COUNT,
+    Count,
+    Duration,
+    Interval,
+    Name,
+    Section,
+    Size,
+    Text,
+    check_name,
+    limit,
+    setting,
+)
 from dlroverd.config.validation import validate
 from dlroverd.config.where import WhereFile, disagreement
 from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
@@ -224,7 +236,7 @@ class JobFile(RoleFile):
     time_limit: Duration = limit(
         _JOB.time_limit_s,
         "how long the job may run, from its first start; 0s is no limit",
-        fires="the job is stopped with cancel_grace and fails, naming this limit",
+        fires="the job fails, naming this limit; its ranks are told as long before as preempt_grace is",
         example="12h",
     )
     start_timeout: Duration = limit(
@@ -268,6 +280,11 @@ class JobFile(RoleFile):
         "finds the step of a complete checkpoint in the ranks' output: a regular expression with one group",
         example=r"checkpoint (\d+) is complete",
     )
+    checkpoint_memory: Size = setting(
+        _JOB.checkpoint_memory_bytes,
+        "memory of each node that is set aside for the checkpoints of all its ranks (docs/checkpoints.md); 0 is none",
+        example="64GiB",
+    )
     priority: Count = Field(
         _JOB.priority,
         ge=-MAX_COUNT,
@@ -296,6 +313,11 @@ class JobFile(RoleFile):
         _JOB.notice_signal,
         "sent to each rank when such a stop is planned, before it begins; the script must handle it",
         example="USR1",
+    )
+    checkpoint_interval: Interval = setting(
+        _JOB.checkpoint_interval_s,
+        "how often a script that asks (dlroverd_train.should_checkpoint) is told to save; auto works it out, or never",
+        example="10m",
     )
     on_failure: list[FailureRuleFile] = setting(
         [],

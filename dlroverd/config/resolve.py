@@ -135,6 +135,8 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         checkpoint_pattern=job.checkpoint_pattern,
         notice_signal=job.notice_signal,
         progress=job.progress,
+        checkpoint_interval_s=job.checkpoint_interval,
+        checkpoint_memory_bytes=job.checkpoint_memory,
     )
 
 

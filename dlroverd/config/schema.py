@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     WithJsonSchema,
 )
 from pydantic.fields import FieldInfo
@@ -91,6 +92,20 @@ def _absolute(value: str) -> str:
     return value
 
 
+# What is no length of time, and the numbers that mean it.
+_WORDS = {0.0: "auto", -1.0: "never"}
+
+
+def _interval(value: object) -> float:
+    for number, word in _WORDS.items():
+        if value in (word, number):
+            return number
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or use auto or never") from None
+
+
 _TEXT_OR_NUMBER = ["string", "number"]
 
 Duration = Annotated[
@@ -98,6 +113,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": _TEXT_OR_NUMBER, "pattern": DURATION_PATTERN}),
+]
+Interval = Annotated[
+    float,
+    PlainValidator(_interval),
+    PlainSerializer(lambda value: _WORDS.get(value) or format_duration(value), when_used="json"),
+    WithJsonSchema({"type": _TEXT_OR_NUMBER, "pattern": rf"^auto$|^never$|{DURATION_PATTERN}"}),
 ]
 Size = Annotated[
     int,

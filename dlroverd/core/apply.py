@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
+from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -55,6 +55,12 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.StopPlanned: plans.stop_planned,
     ev.StopCalledOff: plans.stop_called_off,
     ev.CheckpointSeen: plans.checkpoint_seen,
+    ev.CheckpointsOffered: plans.checkpoints_offered,
+    ev.SaveAsked: plans.save_asked,
+    ev.CadenceSet: plans.cadence_set,
+    ev.CheckpointCommitted: checkpoints.checkpoint_committed,
+    ev.CheckpointRefused: checkpoints.checkpoint_refused,
+    ev.VerdictsGiven: checkpoints.verdicts_given,
     ev.JobScaled: plans.job_scaled,
     ev.RoomSeen: plans.room_seen,
     ev.RoomAsked: plans.room_asked,

@@ -5,7 +5,7 @@ from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
 from dlroverd.model.node import NodeState
-from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, Peer
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, Peer, Saves
 
 
 def desired(state: State, node: str) -> Desired:
@@ -18,21 +18,21 @@ def desired(state: State, node: str) -> Desired:
     adopt_from = record.adopt_from if record is not None else ""
     if record is not None and record.state is NodeState.FOREIGN and not adopt_from:
         return Desired(log_id=state.log_id, position=state.m.position)
-    keys = sorted(
-        key
-        for key in state.node_gangs.get(node, ())
-        if not state.grants[node, key].released and state.gangs[key].state in LIVE_GANG
-    )
+    held = sorted(key for key in state.node_gangs.get(node, ()) if not state.grants[node, key].released)
+    keys = [key for key in held if state.gangs[key].state in LIVE_GANG]
+    # Between two worlds too: what their memory of checkpoints holds is for the next one.
+    jobs = {key.job for key in keys} | {key.job for key in held if state.jobs[key.job].spec.checkpoint_memory_bytes}
     return Desired(
         log_id=state.log_id,
         position=state.m.position,
         adopt_from=adopt_from,
-        jobs=tuple(JobDescriptor(job=job, spec=state.jobs[job].spec) for job in sorted({key.job for key in keys})),
+        jobs=tuple(JobDescriptor(job=job, spec=state.jobs[job].spec) for job in sorted(jobs)),
         assignments=tuple(_assignment(state, state.gangs[key], node) for key in keys),
         tombstones=tuple(state.tombstones[node, key].tombstone for key in sorted(state.node_tombstones.get(node, ()))),
         suspects=tuple(_peer(state, name) for name in sorted(state.asked.get(node, ()))),
         drills=tuple(each.drill for each in record.drills) if record is not None else (),
         reboot=out_of_use.boot_to_end(state, record) if record is not None else "",
+        verdicts=state.verdicts.get(node, ()),
     )
 
 
@@ -53,7 +53,14 @@ def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
         master=_peer(state, gang.nodes[0]) if len(gang.nodes) > 1 else None,
         peers=tuple(_peer(state, name) for name in _neighbours(gang, grant.group_rank)),
         notice=Notice(reason=plan.reason, by=plan.by + plan.grace_s) if plan is not None else None,
+        saves=_saves(gang),
     )
+
+
+def _saves(gang: GangRecord) -> Saves | None:
+    if gang.cadence is not None:
+        return gang.cadence.saves(gang.ask)
+    return Saves(at=gang.ask) if gang.ask >= 0 else None
 
 
 def _neighbours(gang: GangRecord, group_rank: int) -> list[str]:

@@ -99,6 +99,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.Scale: scaling.scale,
     inp.GangStepped: jobs.stepped,
     inp.GangCheckpointed: scaling.checkpointed,
+    inp.GangPaced: scaling.paced,
     inp.PlacementAnswered: placement.answered,
     inp.NodeHello: nodes.hello,
     inp.NodeReport: nodes.report,

@@ -11,6 +11,7 @@ from dataclasses import astuple
 from typing import Any
 
 from dlroverd.core.passes import outages, queue
+from dlroverd.core.promises_of_saves import commits_go_forward, nobody_saves_for_no_stop
 from dlroverd.core.records import GangRecord, JobIncident, JobRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG
@@ -48,6 +49,7 @@ _DERIVED = (
     "sizes",
     "asked",
     "in_domain",
+    "saves_at",
     "usable",
     "silent",
     "held",
@@ -108,7 +110,9 @@ def _gangs_named(event: ev.Event) -> Iterator[GangKey]:
             | ev.RoomSeen()
         ):
             yield event.gang
-        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen() | ev.CheckpointSeen():
+        case ev.WorldFormed() | ev.WorldCleared() | ev.RanksAdopted() | ev.StepSeen():
+            yield event.round.gang_key
+        case ev.CheckpointSeen() | ev.CheckpointCommitted() | ev.SaveAsked():
             yield event.round.gang_key
         case ev.GangStopping() | ev.StaleRanksSeen():
             yield event.tombstone.round.gang_key
@@ -379,7 +383,9 @@ _JOB = (
     job_has_a_deadline,
     job_agrees_with_its_gangs,
     what_does_not_run_holds_nothing,
+    nobody_saves_for_no_stop,
     time_is_accounted_for,
+    commits_go_forward,
 )
 _INCIDENT = (incident_goes_forward, phases_add_up)
 _WHOLE = (head_of_the_queue_is_asked_about, names_lead_somewhere, indexes_are_what_the_tables_say)

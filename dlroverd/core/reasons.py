@@ -9,6 +9,7 @@ from dlroverd.core.state import State
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
+from dlroverd.model.plan import PlanKind
 
 
 def fleet_sizes(sizes: Counter[int]) -> str:
@@ -33,7 +34,8 @@ def current(state: State, job: int, limits: Limits) -> str:
         return queue.why(state, limits, job)
     gangs = state.gangs_of(job)
     if record.plan is not None and not record.plan.stopping and record.state is JobState.RUNNING:
-        return f"stops at its next checkpoint: {record.plan.reason}"
+        when = "soon" if record.plan.kind is PlanKind.TIME_LIMIT else "at its next checkpoint"
+        return f"stops {when}: {record.plan.reason}"
     falling = outages.unsettled(state, gangs) if record.state is JobState.RESTARTING else ""
     if falling and all(gang.state is not GangState.STOPPING for gang in gangs):
         return f"nodes of {falling} fall silent; it starts anew when no more do: {record.reason}"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.core.interval import Hazard
+from dlroverd.model.cadence import Cadence
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.hold import Hold
@@ -26,10 +28,10 @@ class JobRecord:
     (`Meta.capacity`) that the last one looked at: while it has not grown, asking again is pointless.
     `queued_at` is when it last began to wait for nodes: a question in between does not start the wait anew.
     `avoid` holds nodes it is not placed on, until when, and why. `plan` is a stop on purpose that is to come;
-    `checkpoints`: it has told of one, so it will of others. `preempted_at`: when it last made room for another, and
-    `made_room_at` when others (`victims`) were last asked to for it. Before `not_before` it is not placed or
-    started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how many worlds
-    in a row got no further.
+    `checkpoints`: it has told of one, or asks whether to make one, so it will. `preempted_at`: when it last made room
+    for another, and `made_room_at` when others (`victims`) were last asked to for it. Before `not_before` it is not
+    placed or started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how
+    many worlds in a row got no further.
     """
 
     id: int
@@ -72,7 +74,9 @@ class GangRecord:
     `checkpoint` is the step of its newest checkpoint, -1 before the first; `room` how many more nodes it could use were
     free at the last look. `redo_to` is the step up to which it does again what an older world had done, -1 if it does
     not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
-    span in which it does, "" if it does not.
+    span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. All
+    its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is; `asked` was the first such
+    step, and any checkpoint from there on will do), and by its `cadence`.
     """
 
     key: GangKey
@@ -96,6 +100,13 @@ class GangRecord:
     redo_to: int = -1
     saver: int = -1
     saving: str = ""
+    saving_since: float = 0.0
+    saves: int = 0
+    saves_s: float = 0.0
+    asks: bool = False
+    ask: int = -1
+    asked: int = -1
+    cadence: Cadence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +271,7 @@ class AutomationRecord:
 class Meta:
     """What belongs to no one. `capacity` rises whenever room appears; `now` never decreases.
 
-    `pack_by` are the kinds of domains by which gangs are packed, narrow ones first.
+    `pack_by` are the kinds of domains by which gangs are packed, narrow ones first. `hazard` is how often hosts fail.
     """
 
     position: int = 0
@@ -272,3 +283,4 @@ class Meta:
     storage_low: bool = False
     pack_by: tuple[str, ...] = ()
     automation: AutomationRecord = field(default_factory=AutomationRecord)
+    hazard: Hazard = field(default_factory=Hazard)

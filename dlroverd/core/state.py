@@ -28,6 +28,7 @@ from dlroverd.core.records import (
     SpoolRecord,
     TombstoneRecord,
 )
+from dlroverd.model.checkpoint import Commit, Verdict
 from dlroverd.model.fault import Incident
 from dlroverd.model.free_index import FreeIndex
 from dlroverd.model.ids import GangKey, RankKey
@@ -63,6 +64,8 @@ class State:
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
         self.spools: dict[str, SpoolRecord] = {}
+        self.commits: dict[int, tuple[Commit, ...]] = {}
+        self.verdicts: dict[str, tuple[Verdict, ...]] = {}
         # Derived from the tables above, by put alone.
         self.tally: dict[GangKey, Counter[RankState]] = {}
         self.left: dict[GangKey, Counter[str]] = {}  # ranks not seen gone, by node
@@ -72,6 +75,7 @@ class State:
         self.gang_spares: dict[GangKey, set[str]] = {}
         self.node_tombstones: dict[str, set[GangKey]] = {}
         self.gang_tombstones: dict[GangKey, set[str]] = {}
+        self.saves_at: dict[str, set[int]] = {}  # the jobs that have commits at a place
         self.job_gangs: dict[int, set[GangKey]] = {}
         self.waiting: list[tuple[int, int]] = []
         self.placing: set[int] = set()
@@ -109,6 +113,8 @@ class State:
         "reputations",
         "findings",
         "spools",
+        "commits",
+        "verdicts",
     )
 
     @property
@@ -151,6 +157,10 @@ class State:
             for domain in {*(old or ()), *(value or ())}:
                 _member(self.in_domain, domain, key, present=domain in (value or ()))
             self._describe(key)
+        elif table is self.commits:
+            places = {each.place for each in value or ()}
+            for place in {each.place for each in old or ()} | places:
+                _member(self.saves_at, place, key, present=place in places)
         elif table is self.outages:
             self._push("outages", key, old, value)
         elif table is self.reputations:
@@ -310,6 +320,7 @@ class State:
             domains=self.domains.get(node, ()),
             model=", ".join(dict.fromkeys(device.model for device in record.facts.devices)),
             doubt=record.doubt,
+            memory_bytes=record.facts.memory_bytes,
         )
         self.free.describe(node, traits)
 

@@ -117,7 +117,7 @@ FOLLOW_UPS: dict[StrEnum, str] = {
     J.QUEUED: "queue_timeout: the job fails, saying what it waited for",
     J.PLACING: "placing: the built-in rule decides instead of the scheduler plugin",
     J.STARTING: "start_timeout of its gangs: a fault, the world is stopped and formed anew",
-    J.RUNNING: "time_limit: the job is stopped and fails; without one, review: still running is noted",
+    J.RUNNING: "time_limit: the ranks are told, then the job is stopped and fails; else review: still running is noted",
     J.RESTARTING: "stop_margin: the ranks that have not confirmed their stop are named; a restart that waits begins",
     J.SUSPENDED: "review: still suspended is noted; `job resume` ends it",
     J.STOPPING: "stop_margin: the job ends; unconfirmed ranks keep their nodes' slots until seen gone",

@@ -14,6 +14,7 @@ from dlroverd.model import event as ev
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState
 from dlroverd.model.limits import Limits
+from dlroverd.model.plan import PlanKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,24 @@ def _agree(to: object, wanted: object) -> None:
         raise transitions.IllegalTransitionError(f"the table leads to {to}, not {wanted}")
 
 
+def _near_its_limit(state: State, job: int) -> bool:
+    """Whether the ranks of a job were told of its time limit: they are not any more once it stops running."""
+    plan = state.jobs[job].plan
+    return plan is not None and plan.kind is PlanKind.TIME_LIMIT
+
+
 def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
     """Nodes whose desired state an event changes; asked before and after it is applied."""
     match event:
         case ev.RanksSeen():  # first, as the most frequent of those that change nothing
             return ()
-        case ev.WorldFormed() | ev.WorldCleared():
+        case ev.WorldFormed() | ev.WorldCleared() | ev.SaveAsked() | ev.CadenceSet():
             return state.gangs[event.round.gang_key].nodes
         case ev.GangStopping():
             return event.nodes
-        case ev.StopPlanned() | ev.StopCalledOff():
+        case ev.JobMoved() if not _near_its_limit(state, event.job):
+            return ()
+        case ev.StopPlanned() | ev.StopCalledOff() | ev.JobMoved():
             return [node for gang in state.gangs_of(event.job) if gang.state in LIVE_GANG for node in gang.nodes]
         case ev.GangReleased():
             return state.gangs[event.gang].nodes
@@ -106,6 +115,8 @@ def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
         case ev.NodeHeld() | ev.NodeReleased():
             return (event.node,)
         case ev.StaleRanksSeen() | ev.TombstoneCleared() | ev.NodeAdopted() | ev.NodeJoined() | ev.DrillOrdered():
+            return (event.node,)
+        case ev.VerdictsGiven():
             return (event.node,)
         case _:
             return ()

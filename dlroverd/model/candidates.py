@@ -56,6 +56,9 @@ def candidates(index: FreeIndex, request: PlacementRequest, gang: GangRequest) -
             traits = NodeTraits(labels=labels, model=model)
             if not any(each.unmet(traits) for each in constraints):
                 only |= nodes
+    if gang.memory_bytes:
+        large = {node for node, traits in index.described().items() if traits.memory_bytes >= gang.memory_bytes}
+        only = large if only is None else only.intersection(large)
     if gang.nodelist:
         only = set(gang.nodelist) if only is None else only.intersection(gang.nodelist)
     barred = frozenset((*gang.exclude, *request.avoid))

@@ -4,7 +4,8 @@ Names and meaning are those of torch/distributed/elastic/agent/server/local_elas
 what depends on the host is passed in.
 """
 
-from dlroverd.model.job import ProgressFrom
+from dlroverd.model.ids import RoundKey
+from dlroverd.model.job import JobSpec, ProgressFrom
 from dlroverd.model.world import Assignment, JobDescriptor
 
 
@@ -17,16 +18,19 @@ def rank_environment(
     error_file: str,
     progress_file: str,
     notice_file: str,
+    saves_file: str,
     events_file: str,
     interface: str = "",
     counter: str = "",
+    checkpoint_socket: str = "",
 ) -> dict[str, str]:
     """Build the environment of one rank of an assignment (`local_rank` in 0..nproc-1).
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
     WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
     world are reached, "" if none is to be named. `counter` is the folder of what counts the steps of a job with
-    `progress: auto` (dlroverd_train/rank_path). Raises KeyError if the job lacks the role.
+    `progress: auto` (dlroverd_train/rank_path). `checkpoint_socket` is that of the job's vault on the node, "" if there
+    is none. Raises KeyError if the job lacks the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
@@ -46,28 +50,43 @@ def rank_environment(
         "ROLE_WORLD_SIZE": str(assignment.world_size),
         "MASTER_ADDR": assignment.master_addr,
         "MASTER_PORT": str(assignment.master_port),
-        "TORCHELASTIC_RESTART_COUNT": str(assignment.restart_count),
+        **_elastic(spec, assignment.restart_count),
+        "TORCHELASTIC_ERROR_FILE": error_file,
+        **_whose(round_, rank, node),
+        "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
+        "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
+        "DLROVERD_SAVES_FILE": saves_file,  # where it reads at which steps it is to save
+        "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
+    }
+    if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
+        contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
+    if checkpoint_socket:
+        contract["DLROVERD_CHECKPOINT_SOCKET"] = checkpoint_socket
+    if assignment.devices:
+        contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
+    return {**_defaults(assignment, interface), **own, **contract}
+
+
+def _elastic(spec: JobSpec, restarts: int) -> dict[str, str]:
+    return {
+        "TORCHELASTIC_RESTART_COUNT": str(restarts),
         "TORCHELASTIC_MAX_RESTARTS": str(spec.max_restarts),
         "TORCHELASTIC_RUN_ID": spec.run_id,
-        "TORCHELASTIC_ERROR_FILE": error_file,
         # Rank 0 serves the store itself, a new one each round: one that outlives a round gives new ranks the
         # addresses of dead ones, and hangs them (research/measurements.md section 1).
         "TORCHELASTIC_USE_AGENT_STORE": "False",
-        "DLROVERD_JOB": str(job.job),
+    }
+
+
+def _whose(round_: RoundKey, rank: int, node: str) -> dict[str, str]:
+    return {
+        "DLROVERD_JOB": str(round_.job),
         "DLROVERD_ROLE": round_.role,
         "DLROVERD_GANG": str(round_.gang),
         "DLROVERD_ROUND": str(round_.round),
         "DLROVERD_NODE": node,
         "DLROVERD_UNIT": round_.rank(rank).unit,
-        "DLROVERD_PROGRESS_FILE": progress_file,  # where dlroverd_train leaves the newest step
-        "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
-        "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
-    if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
-        contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
-    if assignment.devices:
-        contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
-    return {**_defaults(assignment, interface), **own, **contract}
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:

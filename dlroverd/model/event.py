@@ -8,6 +8,11 @@ An event says what became so, in the past tense, and carries all that `apply` ne
 from dataclasses import dataclass
 
 from dlroverd.model.audit_event import DifferenceSeen as DifferenceSeen
+from dlroverd.model.checkpoint_event import (
+    CheckpointCommitted as CheckpointCommitted,
+    CheckpointRefused as CheckpointRefused,
+    VerdictsGiven as VerdictsGiven,
+)
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -19,10 +24,13 @@ from dlroverd.model.incident_event import (
 )
 from dlroverd.model.job import GangState, JobSpec, JobState
 from dlroverd.model.job_event import (
+    CadenceSet as CadenceSet,
     CheckpointSeen as CheckpointSeen,
+    CheckpointsOffered as CheckpointsOffered,
     JobScaled as JobScaled,
     RoomAsked as RoomAsked,
     RoomSeen as RoomSeen,
+    SaveAsked as SaveAsked,
     SparesKept as SparesKept,
     RestartDelayed as RestartDelayed,
     StopCalledOff as StopCalledOff,
@@ -363,6 +371,12 @@ Event = (
     | StopPlanned
     | StopCalledOff
     | CheckpointSeen
+    | CheckpointsOffered
+    | SaveAsked
+    | CadenceSet
+    | CheckpointCommitted
+    | CheckpointRefused
+    | VerdictsGiven
     | JobScaled
     | RoomSeen
     | RoomAsked

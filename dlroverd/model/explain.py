@@ -45,6 +45,8 @@ def why_not(index: FreeIndex, request: PlacementRequest, gang: GangRequest, node
     text, found = unmet(gang.require, traits)
     if text:
         return f"{found} where {text} is asked for"
+    if traits.memory_bytes < gang.memory_bytes:
+        return f"its memory, {size_phrase(traits.memory_bytes)}, is less than {_memory(gang)}"
     if node in request.avoid:
         return "avoided by the job"
     for seated in request.seated:
@@ -90,8 +92,18 @@ def nodes_phrase(count: int) -> str:
     return f"{count} node{'s' if count != 1 else ''}"
 
 
+def size_phrase(size_bytes: int) -> str:
+    """Write bytes in whole GiB, or MiB where those are few, rounded down: `64 GiB`."""
+    unit, factor = ("GiB", 1 << 30) if size_bytes >= 10 << 30 or size_bytes % (1 << 30) == 0 else ("MiB", 1 << 20)
+    return f"{size_bytes // factor} {unit}"
+
+
+def _memory(gang: GangRequest) -> str:
+    return f"the {size_phrase(gang.memory_bytes)} that checkpoints and ranks are to have"
+
+
 def _choosy(gang: GangRequest) -> bool:
-    return bool(gang.require or gang.nodelist or gang.exclude)
+    return bool(gang.require or gang.nodelist or gang.exclude or gang.memory_bytes)
 
 
 def _asks(verb: str, gang: GangRequest, *, several: bool) -> str:
@@ -123,4 +135,8 @@ def _ruled_out(index: FreeIndex, gang: GangRequest, nodes: Collection[str]) -> t
             verb = "lack" if constraint.holds else "are ruled out by"
             one = "lacks" if constraint.holds else "is ruled out by"
             said.append(f"{len(lost)} {one if len(lost) == 1 else verb} {text}")
+    small = {node for node in left if gang.memory_bytes and index.traits(node).memory_bytes < gang.memory_bytes}
+    if small:
+        said.append(f"{len(small)} {'has' if len(small) == 1 else 'have'} less memory than {_memory(gang)}")
+    left -= small
     return left, said

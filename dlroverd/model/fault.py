@@ -9,6 +9,8 @@ PORT_TAKEN = "port_taken"
 REBOOTED = "the host was rebooted"
 SHUT_DOWN = "the host was shut down"
 CONFIRMED_DOWN = "its host was confirmed down"
+# How a check's sentence begins if the job asks for more of it than a well node has.
+CHECKPOINT_MEMORY = "checkpoint_memory"
 LEASE_RAN_OUT = "its lease ran out: the daemon had not heard of its node"
 
 

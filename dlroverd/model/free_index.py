@@ -102,6 +102,7 @@ class FreeIndex:
                 domains=traits.domains,
                 model=traits.model,
                 doubt=traits.doubt,
+                memory_bytes=traits.memory_bytes,
             )
 
     def traits(self, node: str) -> NodeTraits:

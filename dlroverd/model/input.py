@@ -78,6 +78,17 @@ class GangCheckpointed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GangPaced:
+    """Where a gang's world is, and how many steps it makes a second; only when something may follow from that.
+
+    `progress.asks` is of all its nodes.
+    """
+
+    progress: Progress
+    steps_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHello:
     """An agent opened its session. `log_id` and `position` are those of the desired state it follows."""
 
@@ -262,6 +273,7 @@ Input = (
     | Resume
     | Scale
     | GangCheckpointed
+    | GangPaced
     | NodeHello
     | NodeReport
     | NodeSilent

@@ -170,9 +170,11 @@ class JobSpec:
     `preempt_grace_s` follows the TERM by which a job makes room. `grow`: when it takes more nodes, up to `nodes_max`;
     after losing some it waits up to `replace_wait_s` for ones that are coming before it goes on with fewer.
     `checkpoint_pattern` finds the step of a complete checkpoint in the output; `notice_signal` (a name such as USR1, ""
-    for none) tells the ranks that a stop is planned.
+    for none) tells the ranks that a stop is planned. `checkpoint_interval_s` is how often a script that asks is told to
+    save: 0 has it worked out (core/interval.py), -1 never.
     `on_failure` is the user's own policy, the first rule that matches counts. After `no_progress_restarts` restarts in
     a row that got no further than the best before them the job fails; 0 never does that.
+    `checkpoint_memory_bytes` of each node are set aside for the checkpoints of all its ranks there; 0: none.
     `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
@@ -199,6 +201,8 @@ class JobSpec:
     checkpoint_pattern: str = DEFAULT_CHECKPOINT_PATTERN
     notice_signal: str = ""
     progress: ProgressFrom = ProgressFrom.PATTERN
+    checkpoint_interval_s: float = 0.0
+    checkpoint_memory_bytes: int = 0
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dlroverd.model.cadence import Cadence
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.plan import Plan
 
@@ -40,6 +41,29 @@ class CheckpointSeen:
     round: RoundKey
     step: int
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointsOffered:
+    """All ranks of a world ask whether to save: they will when they are told to."""
+
+    round: RoundKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveAsked:
+    """A stop is planned, and the ranks of a world are to save at the first step from `step` on."""
+
+    round: RoundKey
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CadenceSet:
+    """How often the ranks of a world are to save, from now on."""
+
+    round: RoundKey
+    cadence: Cadence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

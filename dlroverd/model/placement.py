@@ -9,9 +9,10 @@ Pairs = tuple[tuple[str, str], ...]
 class GangRequest:
     """One gang to place: `nodes_min..nodes_max` nodes in steps of `node_unit`, `slots_per_node` on each.
 
-    These bind. `require` has constraints on a node's labels and devices (see constraints.py). Only nodes of `nodelist`
-    are taken if there is one, and none of `exclude`. It shares no node with the job's roles in `apart_from`. With each
-    role in `together_with` it shares nodes: all nodes of one of the two roles are nodes of the other.
+    These bind. `require` has constraints on a node's labels and devices (see constraints.py); `memory_bytes` is what a
+    node must have of memory in all. Only nodes of `nodelist` are taken if there is one, and none of `exclude`. It
+    shares no node with the job's roles in `apart_from`. With each role in `together_with` it shares nodes: all nodes of
+    one of the two roles are nodes of the other.
 
     These are wishes. `spread` is a kind of domain, such as "rack": nodes are taken evenly from as many as possible.
     Otherwise they are packed: into one domain of the first kind of `pack` (narrow ones first) in which they fit. The
@@ -32,6 +33,7 @@ class GangRequest:
     spread: str = ""
     pack: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    memory_bytes: int = 0
 
     @property
     def fewest(self) -> int:
@@ -72,9 +74,10 @@ class PlacementRequest:
 class NodeTraits:
     """What a node is, whether it is free or not.
 
-    `slots` is how many ranks fit on it at all. `labels` are names and values ("" for a feature, which has none);
-    `domains` kinds and names, as in ("rack", "r1"). `model` is that of its accelerators, "" without any. `doubt` is
-    from 0 (proven) to 1: doubtful nodes are taken when nothing else fits, the least doubtful first.
+    `slots` is how many ranks fit on it at all, `memory_bytes` all its memory. `labels` are names and values ("" for a
+    feature, which has none); `domains` kinds and names, as in ("rack", "r1"). `model` is that of its accelerators, ""
+    without any. `doubt` is from 0 (proven) to 1: doubtful nodes are taken when nothing else fits, the least doubtful
+    first.
     """
 
     slots: int = 0
@@ -82,6 +85,7 @@ class NodeTraits:
     domains: Pairs = ()
     model: str = ""
     doubt: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +102,18 @@ class FreeNode:
     domains: Pairs = ()
     model: str = ""
     doubt: float = 0.0
+    memory_bytes: int = 0
 
     @property
     def traits(self) -> NodeTraits:
         """What the node is."""
         return NodeTraits(
-            slots=self.slots, labels=self.labels, domains=self.domains, model=self.model, doubt=self.doubt
+            slots=self.slots,
+            labels=self.labels,
+            domains=self.domains,
+            model=self.model,
+            doubt=self.doubt,
+            memory_bytes=self.memory_bytes,
         )
 
 

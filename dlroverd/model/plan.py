@@ -7,13 +7,14 @@ from dlroverd.model.job import JobState
 
 
 class PlanKind(StrEnum):
-    """Why a job is stopped on purpose."""
+    """Why a job is stopped on purpose. TIME_LIMIT: it ends then, and its ranks are told before."""
 
     PREEMPT = "preempt"
     DRAIN = "drain"
     SUSPEND = "suspend"
     SCALE = "scale"
     GROW = "grow"
+    TIME_LIMIT = "time_limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

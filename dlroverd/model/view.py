@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.cadence import CadenceView
 from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
@@ -51,7 +52,8 @@ class GangView:
     """One gang and its current world. `step` is the last training step seen, -1 if none was.
 
     `network` says why the master has that address. It may have up to `nodes_max` nodes; `growth` says in one sentence
-    why it has not, and `room` how many more were free at the last look. `spares` are nodes kept for it.
+    why it has not, and `room` how many more were free at the last look. `spares` are nodes kept for it. `cadence` is
+    None while its ranks do not ask whether to save.
     """
 
     gang: int
@@ -66,13 +68,14 @@ class GangView:
     room: int = 0
     growth: str = ""
     spares: tuple[str, ...] = ()
+    cadence: CadenceView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """A stop on purpose that is to come, or under way (`stopping`): preempt, drain, suspend, scale or grow.
+    """A stop on purpose that is to come, or under way (`stopping`): preempt, drain, suspend, scale, grow or time_limit.
 
-    It begins at the job's next checkpoint, and at `by` at the latest.
+    It begins at the job's next checkpoint, and at `by` at the latest; that of a time limit at `by`.
     """
 
     kind: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
@@ -37,13 +38,29 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Saves:
+    """When the ranks of a world are to save. All go by step numbers alone, so that all of them save at the same step.
+
+    `at`: at the first step from this one on, since a stop is planned; -1: none is. `every`: each so many steps, counted
+    from step `since` on; 0: never by themselves. Up to `since` they save each `was_every` steps from `was_since` on.
+    """
+
+    at: int = -1
+    every: int = 0
+    since: int = 0
+    was_every: int = 0
+    was_since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One gang's part on one node in one round: ranks `first_rank .. first_rank + nproc - 1`.
 
     Members are never listed to each other (linear work): a rank finds the others at the master. `checking`: no rank
     is to be started yet; the node says by a `NodeCheck` whether they could be, and by which of the addresses of
     `master` (the node of rank 0) it reaches that. `peers` are few other nodes of the world: who is cut off from
-    the daemon asks them whether the world still counts. `notice`: its ranks are to save what they have.
+    the daemon asks them whether the world still counts. `notice`: its ranks are to save what they have; `saves`: when
+    they do, if they ask (dlroverd_train.should_checkpoint).
     """
 
     round: RoundKey
@@ -60,6 +77,7 @@ class Assignment:
     master: Peer | None = None
     peers: tuple[Peer, ...] = ()
     notice: Notice | None = None
+    saves: Saves | None = None
 
     def ranks(self) -> tuple[RankKey, ...]:
         """The ranks this node runs, in order of local rank."""
@@ -115,10 +133,12 @@ class JobDescriptor:
 class Desired:
     """All that one node should run and stop, as of `position` in the log `log_id`.
 
-    What is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a
-    person has said that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to
-    call and to say of whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be
-    rebooted, once. `audit` counts the audits of a session: when it changes, all that is seen is to be told again.
+    `jobs` are those of the assignments, and those whose memory of checkpoints is kept here for their next world. What
+    is not in it is left running: only a tombstone stops a rank. `adopt_from` is the log id of which a person has said
+    that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to call and to say of
+    whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be rebooted, once.
+    `audit` counts the audits of a session: when it changes, all that is seen is to be told again. `verdicts` are on the
+    saves that the node has staged.
     """
 
     log_id: str
@@ -131,6 +151,7 @@ class Desired:
     drills: tuple[Drill, ...] = ()
     reboot: str = ""
     audit: int = 0
+    verdicts: tuple[Verdict, ...] = ()
 
     def only_forgets(self, told: "Desired") -> bool:
         """Whether all that is new in it, beside `told`, is that tombstones are gone, as they are carried out."""
@@ -192,7 +213,8 @@ class Observed:
     `version` rises with each change; `position` is that of the desired state it had applied, so that a rank
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
     that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
-    `differences` are the newest that the agent found.
+    `differences` are the newest that the agent found; `staged` are saves that wait for a verdict, or for it to be
+    carried out.
     """
 
     version: int
@@ -202,11 +224,15 @@ class Observed:
     suspects: tuple[SuspectSeen, ...] = ()
     devices: tuple[DeviceObservation, ...] = ()
     differences: tuple[Difference, ...] = ()
+    staged: tuple[StagedCheckpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What an agent was told to run, as it keeps it on disk: enough for another daemon to adopt the job."""
+    """What an agent was told to run, as it keeps it on disk: enough for another daemon to adopt the job.
+
+    `jobs` are as in Desired.
+    """
 
     assignments: tuple[Assignment, ...] = ()
     jobs: tuple[JobDescriptor, ...] = ()
@@ -216,10 +242,12 @@ class Held:
 class Progress:
     """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
 
-    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first.
+    `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: all
+    of them there ask at each step whether to save.
     """
 
     round: RoundKey
     step: int
     at: float
     checkpoint: int = -1
+    asks: bool = False

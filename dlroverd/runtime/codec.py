@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlroverd.core import records
 from dlroverd.core.state import State
+from dlroverd.model.checkpoint import Commit, Verdict
 from dlroverd.model.event import Event
 from dlroverd.model.fault import Incident
 from dlroverd.model.ids import GangKey, RankKey
@@ -96,6 +97,8 @@ _ROWS: Final[dict[str, _Shape]] = {
     "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
     "findings": _Shape(tuple[str, records.FindingRecord]),
     "spools": _Shape(tuple[str, records.SpoolRecord]),
+    "commits": _Shape(tuple[int, tuple[Commit, ...]]),
+    "verdicts": _Shape(tuple[str, tuple[Verdict, ...]]),
 }
 
 

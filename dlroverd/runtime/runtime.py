@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlroverd.core.state import State
-from dlroverd.model.event import JobForgotten
+from dlroverd.model.event import JobForgotten, StopPlanned
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
 from dlroverd.model.view import EventView, SinkView
@@ -228,9 +228,11 @@ class Runtime:
         self.meters.count(events)
         for event in events:
             if isinstance(event, JobForgotten):
-                self.sessions.forget(event.job)
+                self.sessions.steps.forget(event.job)
                 self.telemetry.forget(event.job)
                 self._copy.forget(event.job)
+            elif isinstance(event, StopPlanned):
+                self.sessions.steps.planned(event.job)
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

@@ -13,15 +13,15 @@ from itertools import count
 
 from dlroverd.core.passes import leases
 from dlroverd.core.state import State
-from dlroverd.core.turn import LIVE_GANG, Done, Outcome
+from dlroverd.core.turn import Done, Outcome
 from dlroverd.model import input as inp
 from dlroverd.model.difference import DifferenceKind
-from dlroverd.model.ids import GangKey
 from dlroverd.model.node import NodeState
-from dlroverd.model.world import Desired, Observed, Progress
+from dlroverd.model.world import Desired, Observed
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest
 from dlroverd.runtime.inbox import Entry, Inbox
+from dlroverd.runtime.steps import Steps
 from dlroverd.runtime.watch import Watch
 
 # How many beats an agent may be behind before it is told again: one may cross what was sent.
@@ -195,13 +195,13 @@ class Sessions:
         self.beat_interval_s = min(_MOST_BEAT_INTERVAL_S, unreachable_after_s / _BEATS_IN_LIMIT)
         self._state = state
         self._inbox = inbox
+        self.steps = Steps(state, inbox)
         self._limit_s = unreachable_after_s
         reachable = [node.id for node in state.nodes.values() if node.state in _REACHABLE]
         silent = [node.id for node in state.nodes.values() if node.state not in _REACHABLE]
         self._watch = Watch(reachable, time.monotonic(), unreachable_after_s, silent)
         self._live: dict[str, Session] = {}
         self._arrival = asyncio.Event()
-        self._steps: dict[int, dict[GangKey, tuple[int, int]]] = {}
 
     def open(self, hello: Hello, host: str = "") -> Session:
         """Begin the session of an agent that calls from `host` ("" on a unix socket).
@@ -341,28 +341,6 @@ class Sessions:
 
         entry = session.report = Entry(item, settle)
         self._inbox.put(entry)
-
-    def progress(self, progress: Progress) -> None:
-        """Note a gang's step; the first of a world, and the last it does again, are news to the core."""
-        key = progress.round.gang_key
-        gang = self._state.gangs.get(key)
-        if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
-            return
-        self._steps.setdefault(key.job, {})[key] = (gang.round, progress.step)
-        if gang.step < 0 or 0 <= gang.redo_to <= progress.step:
-            self._inbox.offer(Entry(inp.GangStepped(progress=progress)))
-        if progress.checkpoint > gang.checkpoint:
-            self._inbox.offer(Entry(inp.GangCheckpointed(progress=progress)))
-
-    def step(self, key: GangKey) -> int:
-        """Give the last step seen of a gang's current world, -1 if none was."""
-        gang = self._state.gangs[key]
-        round_, step = self._steps.get(key.job, {}).get(key, (0, -1))
-        return step if round_ == gang.round else gang.step
-
-    def forget(self, job: int) -> None:
-        """Drop the telemetry of a job that left the state."""
-        self._steps.pop(job, None)
 
     def deliver(self, node: str, wanted: Desired) -> None:
         """Send a desired state, if the node is connected: otherwise it gets one when it says hello."""

@@ -50,21 +50,30 @@ class Rank:
 class Nursery:
     """Where ranks are forked (nursery.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: str = "roles") -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "nursery.py")], stdin=theirs.fileno(), env=environment
+            [sys.executable, str(HERE / "nursery.py"), roles], stdin=theirs.fileno(), env=environment
         )
         theirs.close()
         self._line = ours
         self._answers = ours.makefile()
         assert self._answers.readline() == "ready\n"
 
-    def bear(self, role: str, vault: "Vault", *, rank: int = 0, world: int = 1, **arguments: Any) -> Rank:
+    def bear(
+        self,
+        role: str,
+        vault: "Vault",
+        *,
+        rank: int = 0,
+        world: int = 1,
+        more: dict[str, str] | None = None,
+        **arguments: Any,
+    ) -> Rank:
         end, pipe = os.pipe()
         env = {"DLROVERD_CHECKPOINT_SOCKET": vault.socket, "RANK": str(rank), "WORLD_SIZE": str(world)}
-        env |= {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1"}
+        env |= {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", **(more or {})}
         request = json.dumps({"role": role, "arguments": arguments, "env": env}).encode()
         socket.send_fds(self._line, [request], [pipe])
         os.close(pipe)

@@ -1,9 +1,11 @@
 """Forks ranks that have torch imported already: a rank is there in milliseconds. Driven over a socket on descriptor 0.
 
-A request is a JSON line with the role (a function of roles.py), its arguments and its environment, and comes with the
-pipe that the rank speaks on; the answer is its process id. The end of the pipe is the end of the rank.
+A request is a JSON line with the role (a function of the module that the argument names), its arguments and its
+environment, and comes with the pipe that the rank speaks on; the answer is its process id. The end of the pipe is the
+end of the rank.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.checkpoint import roles
+from tests.checkpoint.roles import Voice
+
+roles = importlib.import_module(f"tests.checkpoint.{sys.argv[1]}")
 
 
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    roles.make("plain")  # an optimizer's first step imports more than torch itself
+    roles.ready()
     line = socket.socket(fileno=0)
     line.sendall(b"ready\n")
     while True:
@@ -37,7 +41,7 @@ def main() -> None:
 def rank(request: dict[str, Any], pipe: int) -> None:
     os.environ.update(request["env"])
     try:
-        getattr(roles, request["role"])(roles.Voice(pipe), **request["arguments"])
+        getattr(roles, request["role"])(Voice(pipe), **request["arguments"])
     except BaseException:  # noqa: BLE001 - a rank's end is told, whatever it is
         os.write(pipe, json.dumps({"error": traceback.format_exc()}).encode() + b"\n")
     os._exit(0)

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from dlroverd_train.checkpoint import Checkpointer, CheckpointError
+from dlroverd_train import events
+from dlroverd_train.checkpoint import Checkpointer, CheckpointError, Keep
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict
 from torch.distributed.device_mesh import init_device_mesh
@@ -26,6 +27,11 @@ class Voice:
 
     def __call__(self, **facts: Any) -> None:
         os.write(self._pipe, json.dumps(facts).encode() + b"\n")
+
+
+def ready() -> None:
+    """Import what ranks will: an optimizer's first step imports more than torch itself."""
+    make("plain")
 
 
 def join(rendezvous: str) -> None:
@@ -81,14 +87,16 @@ def saver(say: Voice, path: str, megabytes: float) -> None:
 def script(say: Voice, path: str, orders: list[list[Any]], **options: Any) -> None:
     """Do one thing after the other, as a test asks, and say how it went."""
     torch.set_num_threads(1)
-    checkpointer = Checkpointer(path, **options)
+    keep = Keep(*options.pop("keep")) if "keep" in options else None
+    checkpointer = Checkpointer(path, keep=keep, **options)
     state = plain_state(0)
+    events.to_file(os.environ.get("DLROVERD_EVENTS_FILE", ""))
     for order, *values in orders:
         try:
             if order == "save":
-                step, extra, persist = values
+                step, extra, persist, *metric = values
                 state = {**plain_state(step), **{key: EXTRAS[key](step) for key in extra}}
-                saved = checkpointer.save(step, state, persist=persist)
+                saved = checkpointer.save(step, state, persist=persist, metric=metric[0] if metric else None)
                 say(saved=saved.in_memory, planned=saved.planned, why=saved.why, persisting=saved.persisting)
             elif order == "train":  # what an optimizer on the CPU does to the state after the save
                 for each in tensors(state):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from dlroverd_train.vault import stored
+from dlroverd_train.vault.retention import loading
 
 from tests.checkpoint.conftest import Nursery, Vault
 from tests.checkpoint.test_saving import run
@@ -227,6 +228,22 @@ def test_a_damaged_step_makes_room_for_a_new_one(
     manifest["step"] = 2
     (tmp_path / "p" / "step-1" / "manifest.json").write_text(json.dumps(manifest))
     assert stored.steps(str(tmp_path / "p")) == []  # a manifest that was changed is none
+
+
+def test_older_steps_make_room(nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path) -> None:
+    vault, path = vault_of(16 << 20), tmp_path / "p"
+    metrics = {1: 0.5, 2: 0.1, 3: 0.3, 4: float("nan"), 5: 0.2}
+    orders = [each for step, metric in metrics.items() for each in (["save", step, [], True, metric], ["wait"])]
+    said = run(nursery, vault, path, *orders, keep=[1, 3, 1])
+    persisted = [each["persisted"][0] for each in said[1::2]]
+    assert [each["removed"] for each in persisted] == [[], [1], [], [], [4]]
+    assert not any(each["failed"] or each["left"] for each in persisted)
+    assert [(each.step, each.metric) for each in stored.steps(str(path))] == [(5, 0.2), (3, 0.3), (2, 0.1)]
+
+    with loading(str(path / "step-2")):
+        (one,) = run(nursery, vault, path, ["save", 6, [], True], ["wait"], keep=[1])[1]["persisted"]
+    assert one["removed"] == [3, 5]
+    assert one["left"] == [f"{path}/step-2 is being loaded: it stays for now"]
 
 
 def fill_up(where: Path) -> None:

@@ -10,6 +10,7 @@ from dlroverd.model.placement import FreeNode, GangPlacement, GangRequest, Place
 
 ROLES = ("trainer", "ps", "evaluator")
 NAMES = tuple(f"n{i}" for i in range(6))
+MEMORY = 64 << 30
 PACK = ("switch", "rack")
 CONSTRAINTS = ("ssd", "!ssd", "gpu=a", "gpu!=a", "gpu=b", "device=*H100*", "device!=*H100*")
 
@@ -34,6 +35,7 @@ def fleets(draw: st.DrawFn, *, described: bool = True, fewest: int = 0) -> tuple
                 domains=where if described else (),
                 model=draw(st.sampled_from(("", "NVIDIA H100 80GB"))) if described else "",
                 doubt=draw(st.sampled_from((0.0, 0.0, 0.0, 0.3, 0.31, 0.9))) if described else 0.0,
+                memory_bytes=draw(st.sampled_from((MEMORY, MEMORY, 1))) if described else 0,
             )
         )
     return tuple(sorted(nodes, key=lambda node: node.node))
@@ -108,6 +110,7 @@ def gangs(draw: st.DrawFn, number: int, slots: st.SearchStrategy[int], *, choosy
         nodelist=draw(seldom(most_nodes)) if choosy else (),
         exclude=draw(seldom(some_nodes)) if choosy else (),
         near=draw(some_nodes) if choosy else (),
+        memory_bytes=draw(st.sampled_from((0, 0, MEMORY))) if choosy else 0,
         spread=draw(st.sampled_from(("", "", "rack", "pdu"))) if choosy else "",
         pack=draw(st.sampled_from(((), PACK, PACK[:1]))) if choosy else (),
         apart_from=draw(seldom(some_roles)) if related else (),
@@ -183,7 +186,7 @@ def suits(node: FreeNode | None, request: PlacementRequest, gang: GangRequest) -
     """Whether a gang may have a node, as far as its own words go."""
     if node is None or node.node in (*gang.exclude, *request.avoid):
         return False
-    if gang.nodelist and node.node not in gang.nodelist:
+    if (gang.nodelist and node.node not in gang.nodelist) or node.memory_bytes < gang.memory_bytes:
         return False
     has = dict(node.labels)
     met = {

@@ -251,6 +251,13 @@ class CoreMachine(RuleBasedStateMachine):
         progress = Progress(round=key.at(round_), step=step, at=self.now, checkpoint=step)
         self.give(inp.GangCheckpointed(progress=progress))
 
+    @rule(data=st.data(), step=st.integers(0, 9), pace=st.sampled_from((0.0, 0.1, 50.0)), asks=st.booleans())
+    def paced(self, data: st.DataObject, step: int, pace: float, asks: bool) -> None:
+        key = data.draw(st.sampled_from([*sorted(self.state.gangs), GangKey(9, "trainer", 0)]))
+        gang = self.state.gangs.get(key)
+        progress = Progress(round=key.at(gang.round if gang else 1), step=step, at=self.now, asks=asks)
+        self.give(inp.GangPaced(progress=progress, steps_per_s=pace))
+
     @rule(data=st.data(), round_=small, step=st.integers(0, 9), ago_s=st.sampled_from((0.0, 0.3, 500.0)))
     def step(self, data: st.DataObject, round_: int, step: int, ago_s: float) -> None:
         key = data.draw(st.sampled_from([*sorted(self.state.gangs), GangKey(9, "trainer", 0)]))

@@ -16,18 +16,20 @@ from dlroverd.core.passes import preempt, requests
 from dlroverd.core.state import State
 from dlroverd.core.turn import Refused
 from dlroverd.model import input as inp
+from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.fault import PORT_TAKEN, REBOOTED, ErrorReport, ExitInfo
 from dlroverd.model.hold import DrainMode, HoldKind
-from dlroverd.model.ids import GangKey, RankKey
-from dlroverd.model.job import FailureRule, FailureVerdict, GrowWhen, JobSpec, JobState, RankState, RoleSpec, User
+from dlroverd.model.ids import GangKey, RankKey, RoundKey
+from dlroverd.model.job import JobState, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import Device, DeviceObservation, DeviceState, NodeDomains, NodeFacts
 from dlroverd.model.placement import GangPlacement, NoFit, Placement, Preempt
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.spooled import EventBatch, EventKind, SpooledEvent
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.world import DrillKind, NodeCheck, Observed, Progress, RankObservation
-from tests.transcripts import writing
+from tests.transcripts import jobs, writing
 
 _PEER_LOST = "Connection closed by peer [127.0.0.1]:41234"
 
@@ -56,6 +58,7 @@ class Stage:
         self._nodes: dict[str, _Node] = {}
         self._scheduler = "fifo"
         self._requests = 0
+        self._said = 0
         self._commands: dict[str, Callable[[list[str]], None]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
         }
@@ -69,7 +72,10 @@ class Stage:
     # ---- nodes
 
     def do_node(self, words: list[str]) -> None:
-        """node n1 slots 2 [devices 2] [peer 7711] [leases no]: a host says hello; with `peer` it answers others."""
+        """node n1 slots 2 [devices 2] [peer 7711] [leases no] [memory 100]: a host says hello; `memory` in GiB.
+
+        With `peer` it answers others.
+        """
         name, options = words[0], _options(words[1:])
         devices = tuple(
             Device(uuid=f"{name}-gpu{number}", model="H", memory_bytes=1)
@@ -80,7 +86,7 @@ class Stage:
             hostname=name,
             address=name,
             cpus=slots,
-            memory_bytes=1,
+            memory_bytes=int(options.get("memory", "100")) << 30,
             slots=slots,
             devices=devices,
             port_high=20009,
@@ -280,6 +286,25 @@ class Stage:
         _, seen = self._rank(f"{words[0]}#0")
         self._turn(inp.GangStepped(progress=Progress(round=seen.key.round_key, step=int(words[1]), at=self._now)))
 
+    def do_staged(self, words: list[str]) -> None:
+        """staged n1 1 [s7=1/trainer/0@1:10:nfs ...]: what the vault of a job has staged, as save=round:step:place."""
+        name, number, *saves = words
+        job = int(number)
+        staged = []
+        for each in saves:
+            save, _, about = each.partition("=")
+            made, step, place = about.split(":")
+            round_ = None
+            if made:
+                role, gang = made.split("/")[1:]
+                round_ = RoundKey(job, role, int(gang.partition("@")[0]), int(gang.partition("@")[2]))
+            staged.append(
+                StagedCheckpoint(
+                    job=job, round=round_, step=int(step), save=save, path="/p", place=place, size_bytes=8, manifest="m"
+                )
+            )
+        self._feed(self._nodes[name], agent.SavesStaged(job, tuple(staged)))
+
     # ---- people, time, surroundings
 
     def do_submit(self, words: list[str]) -> None:
@@ -288,8 +313,8 @@ class Stage:
         heads = [index for index, word in enumerate(rest) if word == "role"] or [0]
         ends = [*heads[1:], len(rest)]
         general = _options(rest[: heads[0]]) if rest and rest[heads[0]] == "role" else _options(rest)
-        roles = tuple(_role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
-        self._turn(inp.Submit(request_id=general.get("request", name), spec=_spec(name, roles, general)))
+        roles = tuple(jobs.role(_options(rest[head:end])) for head, end in zip(heads, ends, strict=True))
+        self._turn(inp.Submit(request_id=general.get("request", name), spec=jobs.spec(name, roles, general)))
 
     def do_quota(self, words: list[str]) -> None:
         """quota user ann [devices 4] [jobs 1]: what the operator's configuration says from now on."""
@@ -316,6 +341,29 @@ class Stage:
         _, seen = self._rank(f"{words[0]}#0")
         progress = Progress(round=seen.key.round_key, step=int(words[1]), at=self._now, checkpoint=int(words[1]))
         self._turn(inp.GangCheckpointed(progress=progress))
+
+    def do_paced(self, words: list[str]) -> None:
+        """paced 1/trainer/0@1 31 10: a world whose ranks ask whether to save is there, at so many steps a second."""
+        _, seen = self._rank(f"{words[0]}#0")
+        progress = Progress(round=seen.key.round_key, step=int(words[1]), at=self._now, asks=True)
+        self._turn(inp.GangPaced(progress=progress, steps_per_s=float(words[2])))
+
+    def do_save(self, words: list[str]) -> None:
+        """save 1/trainer/0@1 2.5s: rank 0 of a world tells that it saved for so long, up to now."""
+        node, seen = self._rank(f"{words[0]}#0")
+        begun = SpooledEvent(
+            sequence=self._said + 1,
+            name="trainer.save",
+            kind=EventKind.BEGIN,
+            time=self._now - float(words[1].removesuffix("s")),
+            monotonic=1.0,
+            span=f"save-{self._said}",
+            rank=seen.key,
+        )
+        self._said += 2
+        ended = replace(begun, sequence=self._said, kind=EventKind.END, time=self._now)
+        batch = EventBatch(node=node.name, spool="s", boot_id=node.boot, events=(begun, ended))
+        self._turn(inp.EventsForwarded(batch=batch))
 
     def do_suspend(self, words: list[str]) -> None:
         """suspend 1 [within 600] [request r]: a person wants a job stopped and kept."""
@@ -488,6 +536,9 @@ class Stage:
                     self.lines.append(
                         f"  {node.name} stops {action.key} within {action.evidence_s + action.grace_s:g}s"
                     )
+                case agent.TellVault():
+                    word = action.verdict.refusal or "it is committed"
+                    self.lines.append(f"  {node.name} tells the vault of {action.verdict.save}: {word}")
                 case agent.Reboot():
                     self.lines.append(f"  {node.name} reboots")
                 case agent.Say():
@@ -505,51 +556,3 @@ class Stage:
 
 def _options(words: list[str]) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def _role(options: dict[str, str]) -> RoleSpec:
-    least, _, most = options.get("nnodes", "1").partition(":")
-    joins = options.get("restart_with", "*")
-    return RoleSpec(
-        name=options.get("role", "trainer"),
-        argv=("/usr/bin/python3", "train.py"),
-        cwd="/",
-        gangs=int(options.get("gangs", "1")),
-        nodes_min=int(least),
-        nodes_max=int(most or least),
-        node_unit=int(options.get("unit", "1")),
-        nproc_per_node=int(options.get("nproc", "1")),
-        spares=int(options.get("spares", "0")),
-        lease_s=float(options.get("lease", "0")),
-        restart_with=() if joins == "none" else tuple(joins.split(",")),
-    )
-
-
-def _spec(name: str, roles: tuple[RoleSpec, ...], options: dict[str, str]) -> JobSpec:
-    return JobSpec(
-        name=name,
-        user=User(uid=1000, gid=1000, name=options.get("user", "ann")),
-        project=options.get("project", ""),
-        priority=int(options.get("priority", "0")),
-        roles=roles,
-        max_restarts=int(options.get("max_restarts", "3")),
-        time_limit_s=float(options.get("time_limit", "0")),
-        queue_timeout_s=float(options.get("queue_timeout", "86400")),
-        allow_mismatch=options.get("allow_mismatch") == "yes",
-        grow=GrowWhen(options.get("grow", "checkpoint")),
-        replace_wait_s=float(options.get("replace_wait", "60")),
-        notice_signal=options.get("notice_signal", ""),
-        on_failure=tuple(_rule(each) for each in options.get("on_failure", "").split(",") if each),
-    )
-
-
-def _rule(text: str) -> FailureRule:
-    """kind=signal:node | code=3:abort | kind=signal:job:free: one line of a user's policy."""
-    match, verdict, *free = text.split(":")
-    what, _, value = match.partition("=")
-    return FailureRule(
-        verdict=FailureVerdict(verdict),
-        exit_codes=(int(value),) if what == "code" else (),
-        kinds=(value,) if what == "kind" else (),
-        free=bool(free),
-    )

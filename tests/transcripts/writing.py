@@ -7,7 +7,7 @@ from typing import Any
 from dlroverd.model.fault import Cause, ExitInfo, Incident
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.placement import GangPlacement
-from dlroverd.model.world import Assignment, Desired, NodeGrant, RankObservation, Tombstone
+from dlroverd.model.world import Assignment, Desired, NodeGrant, RankObservation, Saves, Tombstone
 
 BEGIN = 1_000_000.0
 _LEFT_OUT = frozenset({"spec", "facts", "held", "capacity"})
@@ -20,7 +20,7 @@ def event(item: Any) -> str:
         value = getattr(item, field.name)
         told_anyway = value is not None and field.name in ("job", "low", "code")
         if field.name not in _LEFT_OUT and (value not in _QUIET or told_anyway):
-            plain = field.name in ("weight", "score", "doubt")
+            plain = field.name in ("weight", "score", "doubt", "mtbf_s")
             shown.append(f"{field.name}={value if plain else text(value)}")
     return f"{type(item).__name__} {' '.join(shown)}".rstrip()
 
@@ -68,6 +68,9 @@ def desired(node: str, wanted: Desired) -> str:
     parts = [_assignment(each) for each in wanted.assignments]
     parts += [f"stop {each.round}" for each in wanted.tombstones]
     parts += [f"call {each.node}" for each in wanted.suspects]
+    held = {each.job for each in wanted.jobs} - {each.round.job for each in wanted.assignments}
+    parts += [f"hold job {job}" for job in sorted(held)]
+    parts += [f"{each.save} is {'refused' if each.refusal else 'committed'}" for each in wanted.verdicts]
     parts += [f"reboot {wanted.reboot}"] if wanted.reboot else []
     parts += [f"drill {each.kind} {each.rank or ''}".rstrip() for each in wanted.drills]
     adopt = [f"in place of log {wanted.adopt_from}"] if wanted.adopt_from else []
@@ -78,4 +81,15 @@ def _assignment(each: Assignment) -> str:
     last = each.first_rank + each.nproc - 1
     ranks = f"rank {last}" if each.nproc == 1 else f"ranks {each.first_rank}-{last}"
     verb = "check" if each.checking else "run"
-    return f"{verb} {each.round} {ranks} of {each.world_size} at {each.master_addr}:{each.master_port}"
+    world = f"{verb} {each.round} {ranks} of {each.world_size} at {each.master_addr}:{each.master_port}"
+    return world + (f", save{_saves(each.saves)}" if each.saves is not None else "")
+
+
+def _saves(saves: Saves) -> str:
+    at = f" from step {saves.at} on" if saves.at >= 0 else ""
+    before = f", till then every {saves.was_every} from {saves.was_since} on" if saves.was_every else ""
+    return (
+        at
+        + ("," if at and saves.every else "")
+        + (f" every {saves.every} steps from {saves.since} on{before}" if saves.every else "")
+    )

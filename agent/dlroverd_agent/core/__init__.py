@@ -25,6 +25,8 @@ from dlroverd_agent.core.actions import (
     Stop,
     SurveyAgain,
     Tell,
+    TellSaves,
+    TellVault,
 )
 from dlroverd_agent.core.agent_core import (
     ACK_LATE_S,
@@ -46,11 +48,13 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    SavesStaged,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
     Ticked,
 )
+from dlroverd_agent.core.vaults import jobs_here
 
 __all__ = (
     "ACK_LATEST_S",
@@ -84,6 +88,7 @@ __all__ = (
     "Renew",
     "RoundsHeard",
     "SaveFollowed",
+    "SavesStaged",
     "Say",
     "SendObserved",
     "Start",
@@ -93,5 +98,8 @@ __all__ = (
     "Surveyed",
     "SuspectCalled",
     "Tell",
+    "TellSaves",
+    "TellVault",
     "Ticked",
+    "jobs_here",
 )

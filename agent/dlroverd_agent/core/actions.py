@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.checkpoint import Verdict
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec
-from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer
+from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer, Saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class TellSaves:
+    """Leave a rank at which steps it is to save."""
+
+    key: RankKey
+    saves: Saves
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """A rank that is gone is no longer of interest to the daemon."""
 
@@ -114,6 +123,13 @@ class AskPeer:
 
     peer: Peer
     gangs: tuple[GangKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellVault:
+    """Tell the vault of a job what becomes of a save. Given again while the vault still has it staged."""
+
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +173,14 @@ Action = (
     | AskNow
     | Stop
     | Tell
+    | TellSaves
     | Forget
     | FindEnd
     | EndLeft
     | SurveyAgain
     | CallSuspects
     | AskPeer
+    | TellVault
     | CarryOut
     | Reboot
     | SendObserved

@@ -44,6 +44,7 @@ from dlroverd_agent.core.inputs import (
     RankChanged,
     Recovered,
     RoundsHeard,
+    SavesStaged,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
@@ -114,6 +115,7 @@ class AgentCore:
             suspects=self._found.suspects,
             devices=self._found.devices,
             differences=self._comparison.found,
+            staged=self._found.staged,
         )
 
     def seen(self, key: RankKey) -> RankObservation | None:
@@ -168,12 +170,8 @@ class AgentCore:
                 self._acked, self._patience_s = max(self._acked, item.version), ACK_LATE_S
             case BeatHeard():
                 self._renew(item.asked_at, now, actions)
-            case Checked():
-                self.version += self._found.found(item)
-            case SuspectCalled():
-                self.version += self._found.called(item)
-            case DevicesSeen():
-                self.version += self._found.looked(item)
+            case Checked() | SuspectCalled() | DevicesSeen() | SavesStaged():
+                self.version += self._found.take(item, actions)
             case Surveyed() | SurveyFailed():
                 self._compare(item, actions)
             case RoundsHeard():

@@ -1,15 +1,18 @@
-"""What this node finds for the daemon besides its ranks: checks before a start, silent nodes, accelerators."""
+"""What this node finds for the daemon besides its ranks: checks before a start, silent nodes, accelerators, saves."""
 
+from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
 from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import DeviceObservation
 from dlroverd.model.world import Assignment, Desired, NodeCheck, Peer, SuspectSeen
-from dlroverd_agent.core.actions import Action, CallSuspects, Check
-from dlroverd_agent.core.inputs import Checked, DevicesSeen, SuspectCalled
+from dlroverd_agent.core.actions import Action, CallSuspects, Check, TellVault
+from dlroverd_agent.core.inputs import Checked, DevicesSeen, SavesStaged, SuspectCalled
+
+Finding = Checked | SuspectCalled | DevicesSeen | SavesStaged
 
 
 class Findings:
-    """The findings of this life of the agent; each method that takes one says whether anything changed by it."""
+    """The findings of this life of the agent."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -17,7 +20,14 @@ class Findings:
         self._checks: dict[RoundKey, NodeCheck] = {}
         self._suspects: tuple[Peer, ...] = ()
         self._answers: dict[str, bool] = {}
+        self._verdicts: tuple[Verdict, ...] = ()
+        self._saves: dict[int, tuple[StagedCheckpoint, ...]] = {}
         self.devices: tuple[DeviceObservation, ...] = ()
+
+    @property
+    def staged(self) -> tuple[StagedCheckpoint, ...]:
+        """What the vaults of this node have staged."""
+        return tuple(save for job in sorted(self._saves) for save in self._saves[job])
 
     @property
     def checks(self) -> tuple[NodeCheck, ...]:
@@ -48,9 +58,31 @@ class Findings:
             named = {each.node for each in desired.suspects}
             self._answers = {node: answers for node, answers in self._answers.items() if node in named}
             actions.append(CallSuspects(desired.suspects))
+        if desired.verdicts != self._verdicts:
+            self._verdicts = desired.verdicts
+            for job in self._saves:
+                self._tell(job, actions)
         return before != (self.checks, self.suspects)
 
-    def found(self, item: Checked) -> bool:
+    def take(self, item: Finding, actions: list[Action]) -> bool:
+        """Keep what was found; whether anything changed by it."""
+        match item:
+            case Checked():
+                return self._checked_now(item)
+            case SuspectCalled():
+                return self._called(item)
+            case SavesStaged():
+                before = self._saves.get(item.job, ())
+                self._saves[item.job] = item.saves
+                if not item.saves:
+                    del self._saves[item.job]
+                self._tell(item.job, actions)
+                return before != item.saves
+            case DevicesSeen():
+                changed, self.devices = self.devices != item.devices, item.devices
+                return changed
+
+    def _checked_now(self, item: Checked) -> bool:
         """Keep what a check found, unless the daemon asks for another one meanwhile."""
         round_ = item.assignment.round
         if self._checked.get(round_) != item.assignment or self._checks.get(round_) == item.check:
@@ -58,7 +90,7 @@ class Findings:
         self._checks[round_] = item.check
         return True
 
-    def called(self, item: SuspectCalled) -> bool:
+    def _called(self, item: SuspectCalled) -> bool:
         """Keep whether a silent node answers."""
         named = any(each.node == item.node for each in self._suspects)
         if not named or self._answers.get(item.node) is item.answers:
@@ -66,7 +98,7 @@ class Findings:
         self._answers[item.node] = item.answers
         return True
 
-    def looked(self, item: DevicesSeen) -> bool:
-        """Keep how the accelerators are."""
-        changed, self.devices = self.devices != item.devices, item.devices
-        return changed
+    def _tell(self, job: int, actions: list[Action]) -> None:
+        """Pass on what is known to become of a job's staged saves."""
+        staged = {(each.path, each.save) for each in self._saves.get(job, ())}
+        actions += [TellVault(each) for each in self._verdicts if each.job == job and (each.path, each.save) in staged]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.node import DeviceObservation
 from dlroverd.model.world import Assignment, Desired, NodeCheck, RankObservation
@@ -99,6 +100,14 @@ class DevicesSeen:
     devices: tuple[DeviceObservation, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SavesStaged:
+    """What the vault of a job has staged now, all of it; again from time to time while there is anything."""
+
+    job: int
+    saves: tuple[StagedCheckpoint, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
     """The ranks of which processes are on this host, at `at` (wall clock, seconds).
@@ -136,6 +145,7 @@ Input = (
     | SuspectCalled
     | RoundsHeard
     | DevicesSeen
+    | SavesStaged
     | Surveyed
     | SurveyFailed
     | Ticked

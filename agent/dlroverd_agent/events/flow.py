@@ -56,6 +56,11 @@ class EventFlow:
         if self._files.problem:
             _log.warning(self._files.problem)
 
+    @property
+    def folder(self) -> Path:
+        """Where this agent keeps what ends with the boot; on tmpfs, if that can be."""
+        return self._files.folder
+
     async def recover(self, alive: Iterable[RankKey]) -> None:
         """Find the files of an agent before this one; those of ranks that are not `alive` are read to their end."""
         alive = frozenset(alive)

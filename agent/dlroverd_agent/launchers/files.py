@@ -90,6 +90,11 @@ class RankFiles:
         return self.directory / "notice"
 
     @property
+    def saves(self) -> Path:
+        """At which steps the rank is to save (DLROVERD_SAVES_FILE), with the same rights."""
+        return self.directory / "saves"
+
+    @property
     def control(self) -> Path:
         """The shim's control socket; that by which a unit's first program gets its order."""
         return self.directory / shim.CONTROL
@@ -121,7 +126,7 @@ class RankFiles:
         self.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
         for path in (
             self.record, self.order, self.control, self.lease, self.shim_log, self.launch_error, self.error,
-            self.progress, self.notice,
+            self.progress, self.notice, self.saves,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """The agent's dealings with those of other nodes: serves them, and carries out what the core wants to know of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import grpc.aio
 import structlog
@@ -29,12 +29,22 @@ _log = structlog.get_logger()
 
 
 class Peers:
-    """One agent among the others. `tell` takes what was found out, for the core. Belongs to one asyncio loop."""
+    """One agent among the others. `tell` takes what was found out, for the core. Belongs to one asyncio loop.
 
-    def __init__(self, config: AgentConfig, core: AgentCore, tell: Callable[[Input], None]) -> None:
+    `shortage` says what this host lacks of memory for an assignment, "" if nothing.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        core: AgentCore,
+        tell: Callable[[Input], None],
+        shortage: Callable[[Assignment, JobSpec], Awaitable[str]],
+    ) -> None:
         self._config = config
         self._core = core
         self._tell = tell
+        self._shortage = shortage
         self._caller = PeerCaller(config.tls.files() if config.tls else None)
         self._server: grpc.aio.Server | None = None
         self._codes: dict[Assignment, asyncio.Task[Code]] = {}
@@ -76,6 +86,8 @@ class Peers:
 
     async def _check(self, assignment: Assignment, spec: JobSpec) -> NodeCheck:
         round_, master = assignment.round, assignment.master
+        if short := await self._shortage(assignment, spec):
+            return NodeCheck(round=round_, problem=short)
         if master is None or master.node == self._config.node:
             if not assignment.group_rank and ports.taken(assignment.master_port):
                 return NodeCheck(round=round_, problem=PORT_TAKEN)

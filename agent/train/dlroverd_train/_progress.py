@@ -2,7 +2,8 @@
 
 A file of two records, each with a checksum by which a reader tells a whole one from one that is being written: magic,
 version, process id, step, wall clock, monotonic clock; and behind it a mark, and the step of the newest checkpoint.
-Agents and trainings from before the second one do not look at it, and leave zeros or nothing there.
+Agents and trainings from before the second one do not look at it, and leave zeros or nothing there. Last comes a mark
+of a rank that asks at each step whether to save.
 dlroverd_agent/progress.py reads it.
 
 Written by pwrite and not through a mapping: a store into a mapped page of a full disk would end the training with
@@ -25,6 +26,7 @@ _RECORD = struct.Struct("<8sIIqdd")
 _CHECKSUM = struct.Struct("<I")
 _CHECKPOINT = struct.Struct("<4sq")
 _CHECKPOINT_AT = _RECORD.size + _CHECKSUM.size
+_ASKS, _ASKS_AT = b"ASKS", _CHECKPOINT_AT + _CHECKPOINT.size + _CHECKSUM.size
 
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
 _pid = os.getpid()  # asked for once: it is a call of the kernel's
@@ -47,6 +49,16 @@ def checkpointed(step: int) -> None:
     try:
         _write(_CHECKPOINT.pack(CHECKPOINT, int(step)), _CHECKPOINT_AT)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
+        pass
+
+
+def asks() -> None:
+    """Say that this rank asks at each step whether to save. Never raises."""
+    try:
+        descriptor = _page()
+        if descriptor >= 0:
+            os.pwrite(descriptor, _ASKS, _ASKS_AT)
+    except OSError:
         pass
 
 

@@ -14,7 +14,7 @@ def command(jobs: tuple[int, ...], within_s: float, address: str | None) -> None
     """Stop jobs and free their nodes for others, until `job resume`.
 
     Their ranks are ended (not frozen by SIGSTOP) and start anew later, from their last checkpoint if they keep any. A
-    job that tells of checkpoints is stopped after its next one.
+    job that tells of checkpoints is stopped after its next one; one that asks whether to save is told to.
     """
     with options.connect(address) as client:
         for job in jobs:

@@ -42,8 +42,8 @@ def how(mode: str, deadline: str | None) -> dict[str, Any]:
 def command(reason: str, mode: str, deadline: str | None, address: str | None, **chosen: Any) -> None:
     """Have NODEs become empty: no new jobs, and those that run there leave.
 
-    Unless told otherwise they are let finish; one that restarts meanwhile does so elsewhere. A job that tells of no
-    checkpoints is not moved by --at-checkpoint. `node list` says how far it is.
+    Unless told otherwise they are let finish; one that restarts meanwhile does so elsewhere. A job that neither
+    tells of checkpoints nor asks whether to save is not moved by --at-checkpoint. `node list` says how far it is.
     """
     from dlroverd.model.hold import HoldKind
 

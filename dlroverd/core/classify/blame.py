@@ -40,12 +40,14 @@ _BLAMES_NODE = {
     CauseKind.HOST_LIMIT: 0.1,
     CauseKind.PORT_TAKEN: 0.1,
 }
+# The rule of checks in which the job asks for more memory than the node has.
+CHECK_MEMORY = "check.memory"
 _MOST_VICTIMS = 64
 
 
 def blames_node(cause: Cause) -> float:
     """Say how likely the node of `cause`, not the job, is at fault, by its kind: 0 to 1."""
-    return _BLAMES_NODE.get(cause.kind, 0.0)
+    return 0.0 if cause.rule == CHECK_MEMORY else _BLAMES_NODE.get(cause.kind, 0.0)
 
 
 def is_echo(cause: Cause) -> bool:

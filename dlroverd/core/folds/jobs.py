@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from dlroverd.core.folds.plans import withdraw
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
@@ -50,6 +51,8 @@ def request_taken(s: State, e: ev.RequestTaken) -> None:
 
 def job_moved(s: State, e: ev.JobMoved) -> None:
     job = s.jobs[e.job]
+    if job.plan is not None and job.plan.kind is PlanKind.TIME_LIMIT:
+        withdraw(s, e.job)  # it runs no more: should it again, it is told anew
     waits_anew = e.to is JobState.QUEUED and job.state is not JobState.PLACING
     s.put(
         s.jobs,
@@ -76,8 +79,11 @@ def job_moved(s: State, e: ev.JobMoved) -> None:
 
 
 def _plan_after(job: JobRecord, e: ev.JobMoved) -> Plan | None:
-    """A planned stop stands while the job runs or stops for it, and is over once it was followed up."""
-    if job.plan is None or e.on == "reformed" or e.to not in _PLANS_STAND:
+    """A planned stop stands while the job runs or stops for it, and is over once it was followed up.
+
+    That of a time limit only while it runs.
+    """
+    if job.plan is None or job.plan.kind is PlanKind.TIME_LIMIT or e.on == "reformed" or e.to not in _PLANS_STAND:
         return None
     return replace(job.plan, stopping=True) if e.on == "planned_stop" else job.plan
 
@@ -101,6 +107,7 @@ def job_forgotten(s: State, e: ev.JobForgotten) -> None:
     for request in (job.request_id, *job.later_requests):
         s.put(s.requests, request, None)
     s.put(s.ledgers, e.job, None)
+    s.put(s.commits, e.job, None)
     s.put(s.jobs, e.job, None)
 
 

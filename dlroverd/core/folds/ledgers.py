@@ -62,6 +62,8 @@ def account(s: State, event: ev.Event) -> None:
     # That it makes steps was not known while it loaded.
     loaded = _start(s, job) if ledger.steps_seen and ledger.category is Category.UNKNOWN else None
     ledger = ledger.turn_to(category, _moment(s, event), was=loaded)
+    if more := ledger.nodes - kept.nodes:
+        s.put(s.meta, "", replace(s.m, hazard=s.m.hazard.hold(more, s.m.now)))
     if ledger != kept or job.id not in s.ledgers:
         s.put(s.ledgers, job.id, ledger)
 

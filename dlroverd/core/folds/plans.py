@@ -15,6 +15,31 @@ def stop_planned(s: State, e: ev.StopPlanned) -> None:
 
 def stop_called_off(s: State, e: ev.StopCalledOff) -> None:
     s.put(s.jobs, e.job, replace(s.jobs[e.job], plan=None, deadline=e.deadline))
+    withdraw(s, e.job)
+
+
+def withdraw(s: State, job: int) -> None:
+    """Have no gang of a job save for a stop that is not to come."""
+    for gang in s.gangs_of(job):
+        if gang.ask >= 0:
+            s.put(s.gangs, gang.key, replace(gang, ask=-1, asked=-1))
+
+
+def checkpoints_offered(s: State, e: ev.CheckpointsOffered) -> None:
+    key = e.round.gang_key
+    s.put(s.gangs, key, replace(s.gangs[key], asks=True))
+    s.put(s.jobs, key.job, replace(s.jobs[key.job], checkpoints=True))
+
+
+def save_asked(s: State, e: ev.SaveAsked) -> None:
+    key = e.round.gang_key
+    gang = s.gangs[key]
+    s.put(s.gangs, key, replace(gang, ask=e.step, asked=gang.asked if gang.asked >= 0 else e.step))
+
+
+def cadence_set(s: State, e: ev.CadenceSet) -> None:
+    key = e.round.gang_key
+    s.put(s.gangs, key, replace(s.gangs[key], cadence=e.cadence))
 
 
 def checkpoint_seen(s: State, e: ev.CheckpointSeen) -> None:

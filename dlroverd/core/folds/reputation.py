@@ -15,6 +15,8 @@ def evidence_seen(s: State, e: ev.EvidenceSeen) -> None:
     old = s.reputations.get(e.subject) or ReputationRecord(node=e.node)
     evidence = (*old.evidence, e.evidence)[-_KEPT:]
     s.put(s.reputations, e.subject, replace(old, node=e.node, score=e.score, at=s.m.now, evidence=evidence))
+    if e.subject[0] == HOST:
+        s.put(s.meta, "", replace(s.m, hazard=s.m.hazard.failed(s.m.now)))
 
 
 def standing_changed(s: State, e: ev.StandingChanged) -> None:

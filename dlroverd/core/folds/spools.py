@@ -27,6 +27,8 @@ def _note_save(s: State, event: SpooledEvent) -> None:
         return
     if event.name == _SAVE and event.kind is EventKind.BEGIN:
         if event.span and (gang.saver < 0 or rank <= gang.saver):
-            s.put(s.gangs, gang.key, replace(gang, saver=rank, saving=event.span))
+            s.put(s.gangs, gang.key, replace(gang, saver=rank, saving=event.span, saving_since=event.time))
     elif gang.saving and rank == gang.saver and event.parent != gang.saving:
-        s.put(s.gangs, gang.key, replace(gang, saving=""))
+        told = event.span == gang.saving and event.time >= gang.saving_since
+        took_s = round(event.time - gang.saving_since, 6) if told else 0.0
+        s.put(s.gangs, gang.key, replace(gang, saving="", saves=gang.saves + told, saves_s=gang.saves_s + took_s))

@@ -1,7 +1,7 @@
 """Requests to stop a job for a while, and to give it more nodes or fewer; and the checkpoints it tells of."""
 
 from dlroverd.core.intake import jobs
-from dlroverd.core.passes import elastic, holds, planned
+from dlroverd.core.passes import cadence, checkpoints, elastic, holds, planned
 from dlroverd.core.records import GangRecord
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
@@ -108,16 +108,23 @@ def _no_room(turn: Turn, item: inp.Scale) -> Refused | None:
 
 def checkpointed(turn: Turn, item: inp.GangCheckpointed) -> Outcome:
     """Note a world's newest checkpoint; a stop that waits for one begins."""
+    checkpoints.made(turn, item.progress.round, item.progress.checkpoint, min(item.progress.at, turn.now))
+    return Done()
+
+
+def paced(turn: Turn, item: inp.GangPaced) -> Outcome:
+    """Note that a world's ranks ask whether to save, and tell them when."""
     progress = item.progress
     gang = turn.state.gangs.get(progress.round.gang_key)
-    if (
-        gang is not None
-        and gang.round == progress.round.round
-        and gang.state in LIVE_GANG
-        and progress.checkpoint > gang.checkpoint
-    ):
-        at = min(progress.at, turn.now)
-        turn.emit(ev.CheckpointSeen(round=progress.round, step=progress.checkpoint, at=at))
+    if gang is None or gang.round != progress.round.round or gang.state not in LIVE_GANG:
+        return Done()
+    if progress.asks and not gang.asks:
+        turn.emit(ev.CheckpointsOffered(round=progress.round))
         holds.checkpointed(turn, gang.key.job)
-        planned.checkpointed(turn, gang.key.job)
+    gang = turn.state.gangs[gang.key]
+    # Who is silent would not hear it in time, and saves at another step than the others.
+    hears = turn.state.silent.isdisjoint(gang.nodes)
+    if gang.asks and hears and gang.state in LIVE_GANG and item.steps_per_s > 0:
+        cadence.ask(turn, gang, progress.step, item.steps_per_s)
+        cadence.settle(turn, gang, progress.step, item.steps_per_s)
     return Done()

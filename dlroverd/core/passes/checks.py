@@ -1,25 +1,32 @@
 """Before the ranks of a world start: whether its nodes are fit, hold the same code, and reach each other.
 
 A world is checked when it spans nodes that were not found fit together, and again after an end that points at the
-network. A restart in place after any other fault is not: it would only cost time.
+network. A restart in place after any other fault is not: it would only cost time. A world on one node is checked only
+where memory is to be set aside for its checkpoints.
 """
 
+from dataclasses import replace
+
+from dlroverd.core.classify.blame import CHECK_MEMORY
 from dlroverd.core.passes import faults
 from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
-from dlroverd.model.fault import PORT_TAKEN, Cause, CauseKind
+from dlroverd.model.fault import CHECKPOINT_MEMORY, PORT_TAKEN, Cause, CauseKind
 from dlroverd.model.ids import GangKey
+from dlroverd.model.job import JobSpec
 from dlroverd.model.world import NodeCheck, Observed
 
 # Ends after which the nodes of a world may not reach each other any more.
 DOUBT_THE_NETWORK = frozenset({CauseKind.PEER_LOST, CauseKind.NO_PATH, CauseKind.START_TIMEOUT})
 
 
-def possible(state: State, nodes: tuple[str, ...]) -> bool:
+def possible(state: State, nodes: tuple[str, ...], spec: JobSpec) -> bool:
     """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
-    return len(nodes) > 1 and all(state.nodes[node].facts.peer_port for node in nodes)
+    if len(nodes) == 1:  # an agent that knows leases knows checks
+        return spec.checkpoint_memory_bytes > 0 and state.nodes[nodes[0]].facts.keeps_leases
+    return all(state.nodes[node].facts.peer_port for node in nodes)
 
 
 def proven(state: State, gang: GangRecord, nodes: tuple[str, ...]) -> bool:
@@ -66,6 +73,8 @@ def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause 
                 "`port_range` in the agent's configuration"
             )
             return _cause(CauseKind.PORT_TAKEN, gang.key, node, sentence)
+        if check.problem.startswith(CHECKPOINT_MEMORY):  # it names the node, and is the job's own fault
+            return replace(_cause(CauseKind.CHECK_FAILED, gang.key, node, check.problem), rule=CHECK_MEMORY)
         if check.problem:
             return _cause(CauseKind.CHECK_FAILED, gang.key, node, f"node {node}: {check.problem}")
         if check.mismatch and not lenient:
@@ -80,6 +89,9 @@ def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause 
 def _settle_address(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> None:
     """Take the first address of the master's node that every node reached."""
     master = turn.state.nodes[gang.nodes[0]]
+    if len(gang.nodes) == 1:
+        turn.emit(ev.WorldCleared(round=gang.key.at(gang.round), master_addr=master.facts.address, network=""))
+        return
     reached = {node: frozenset(check.reached) for node, check in checks.items()}
     missed: list[str] = []
     for address in master.facts.addresses:

@@ -56,6 +56,8 @@ def _job(turn: Turn, job: JobRecord) -> None:
                 finish.end(turn, job.id, JobState.FAILED, f"reached its time limit of {job.spec.time_limit_s:g} s")
             elif plan is not None and not plan.stopping and turn.now >= plan.by:
                 planned.begin(turn, job.id)
+            elif limit_at and plan is None and turn.now >= finish.tell_limit_at(job, turn.now):
+                planned.near_limit(turn, job, limit_at)
             else:
                 _say(turn, job, job.reason, finish.running_deadline(turn, job.id, plan))
         case JobState.SUSPENDED:

@@ -70,7 +70,7 @@ def find(turn: Turn, gang: GangRecord, least: int, wanted: int, *, unit: int) ->
         wanted = min(wanted, room // role.nproc_per_node)
     if wanted < least:
         return ()
-    question = requests.gang_request(state, gang, role, nodes=(least, wanted), unit=unit)
+    question = requests.gang_request(state, gang, record.spec, nodes=(least, wanted), unit=unit)
     spares = sorted(state.gang_spares.get(gang.key, ()))
     reserved = requests.pool(state, turn.limits)
     avoid = tuple(dict.fromkeys((*requests.avoided(state, record), *gang.nodes, *spares, *reserved)))

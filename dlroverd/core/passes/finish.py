@@ -79,13 +79,19 @@ def conclude(turn: Turn, job: int) -> None:
 
 
 def running_deadline(turn: Turn, job: int, plan: Plan | None = None) -> float:
-    """When a running job is looked at next: when its planned stop is due, at its time limit, or at its next review."""
+    """When a running job is looked at next: when its stop is due, near its time limit, or at its next review."""
     record = turn.state.jobs[job]
     review = turn.now + turn.limits.review_s
     if plan is not None and not plan.stopping:
         review = min(review, plan.by)
-    limit_at = time_limit_at(record, turn.now)
+    limit_at = time_limit_at(record, turn.now) if plan is not None else tell_limit_at(record, turn.now)
     return min(review, limit_at) if limit_at else review
+
+
+def tell_limit_at(record: JobRecord, now: float) -> float:
+    """When the ranks of a job that runs are told of its time limit, so that they can save; 0 if it has none."""
+    limit_at, spec = time_limit_at(record, now), record.spec
+    return limit_at - min(spec.preempt_grace_s, spec.time_limit_s / 2) if limit_at else 0.0
 
 
 def time_limit_at(record: JobRecord, now: float) -> float:

@@ -97,7 +97,7 @@ def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, aft
     master = state.nodes[grants[0].node]
     nodes = tuple(grant.node for grant in grants)
     proven = checks.proven(state, gang, nodes)
-    checking = checks.possible(state, nodes) and (not proven or after in checks.DOUBT_THE_NETWORK)
+    checking = checks.possible(state, nodes, job.spec) and (not proven or after in checks.DOUBT_THE_NETWORK)
     deadline = turn.now + job.spec.start_timeout_s
     turn.emit(
         ev.WorldFormed(

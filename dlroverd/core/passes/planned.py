@@ -18,7 +18,14 @@ _RESIZES = frozenset({PlanKind.GROW, PlanKind.SCALE})
 # Somebody waits for the job to be gone: a weightier plan that stands is carried out as soon as these would be.
 _WANT_THE_NODES = frozenset({PlanKind.PREEMPT, PlanKind.DRAIN})
 # Which plan stands when two want the same job: a later one of this rank or a higher one.
-_RANK = {PlanKind.GROW: 0, PlanKind.SCALE: 1, PlanKind.PREEMPT: 2, PlanKind.DRAIN: 3, PlanKind.SUSPEND: 4}
+_RANK = {
+    PlanKind.TIME_LIMIT: -1,
+    PlanKind.GROW: 0,
+    PlanKind.SCALE: 1,
+    PlanKind.PREEMPT: 2,
+    PlanKind.DRAIN: 3,
+    PlanKind.SUSPEND: 4,
+}
 
 
 def order(turn: Turn, job: int, kind: PlanKind, reason: str, *, wait_s: float, to: JobState = JobState.QUEUED) -> None:
@@ -59,6 +66,21 @@ def _plan(turn: Turn, record: JobRecord, plan: Plan, *, sooner: bool = False) ->
     turn.emit(ev.StopPlanned(job=record.id, plan=plan, deadline=deadline))
 
 
+def near_limit(turn: Turn, record: JobRecord, limit_at: float) -> None:
+    """Tell the ranks of a job that it reaches its time limit soon. It trains on meanwhile: it may be done before."""
+    spec = record.spec
+    reason = f"reaches its time limit of {spec.time_limit_s:g} s"
+    plan = Plan(
+        kind=PlanKind.TIME_LIMIT,
+        reason=reason,
+        asked_at=turn.now,
+        by=limit_at,
+        grace_s=spec.restart_grace_s,
+        to=JobState.FAILED,
+    )
+    turn.emit(ev.StopPlanned(job=record.id, plan=plan, deadline=limit_at))
+
+
 def call_off(turn: Turn, job: int, kind: PlanKind, reason: str) -> None:
     """Drop a planned stop of this kind, unless it has begun."""
     record = turn.state.jobs[job]
@@ -69,13 +91,18 @@ def call_off(turn: Turn, job: int, kind: PlanKind, reason: str) -> None:
         turn.emit(ev.StopCalledOff(job=job, reason=reason, deadline=deadline))
 
 
-def checkpointed(turn: Turn, job: int) -> None:
-    """Take a complete checkpoint as the moment that a planned stop waits for; little is left to save after it."""
-    record = turn.state.jobs[job]
+def checkpointed(turn: Turn, gang: GangRecord) -> None:
+    """Take a gang's complete checkpoint as the moment that a planned stop waits for; little is left to save after it.
+
+    Ranks that were asked for one make it yet, and an older one, which has just come to storage, is not it.
+    """
+    record = turn.state.jobs[gang.key.job]
     plan = record.plan
-    if plan is not None and not plan.stopping and record.state is JobState.RUNNING:
+    if plan is None or plan.stopping or plan.kind is PlanKind.TIME_LIMIT or record.state is not JobState.RUNNING:
+        return
+    if gang.checkpoint >= gang.asked:
         _plan(turn, record, replace(plan, grace_s=min(plan.grace_s, record.spec.restart_grace_s)))
-        begin(turn, job)
+        begin(turn, record.id)
 
 
 def begin(turn: Turn, job: int) -> None:

@@ -7,7 +7,7 @@ from dlroverd.core.passes import outages, quotas
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.state import State
 from dlroverd.model.ids import GangKey
-from dlroverd.model.job import GangState, JobSpec, RoleSpec
+from dlroverd.model.job import GangState, JobSpec
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
 from dlroverd.model.placement import GangPlacement, GangRequest, PlacementRequest
@@ -41,7 +41,7 @@ def gangs(state: State, record: JobRecord) -> tuple[GangRequest, ...]:
         least = role.nodes_min
         if state.m.now < record.queued_at + record.spec.replace_wait_s and waits_for_its_size(state, gang):
             least = max(least, min(len(gang.nodes), role.nodes_max))
-        wanted.append(gang_request(state, gang, role, nodes=(least, role.nodes_max), unit=role.node_unit))
+        wanted.append(gang_request(state, gang, record.spec, nodes=(least, role.nodes_max), unit=role.node_unit))
     return tuple(wanted)
 
 
@@ -51,7 +51,7 @@ def of_spec(state: State, spec: JobSpec) -> PlacementRequest:
         gang_request(
             state,
             GangRecord(key=GangKey(0, role.name, number), state=GangState.WAITING, reason="", since=0.0),
-            role,
+            spec,
             nodes=(role.nodes_min, role.nodes_max),
             unit=role.node_unit,
         )
@@ -61,8 +61,9 @@ def of_spec(state: State, spec: JobSpec) -> PlacementRequest:
     return PlacementRequest(job=0, name=spec.name, gangs=wanted)
 
 
-def gang_request(state: State, gang: GangRecord, role: RoleSpec, *, nodes: tuple[int, int], unit: int) -> GangRequest:
+def gang_request(state: State, gang: GangRecord, spec: JobSpec, *, nodes: tuple[int, int], unit: int) -> GangRequest:
     """Put what a gang needs into the words of the scheduler interface, with `nodes` (fewest, most) of them."""
+    role, kept = spec.role(gang.key.role), spec.checkpoint_memory_bytes
     return GangRequest(
         role=gang.key.role,
         gang=gang.key.gang,
@@ -78,6 +79,7 @@ def gang_request(state: State, gang: GangRecord, role: RoleSpec, *, nodes: tuple
         spread=role.spread,
         pack=state.m.pack_by,
         near=gang.nodes,
+        memory_bytes=kept + role.resources.memory_bytes if kept else 0,
     )
 
 

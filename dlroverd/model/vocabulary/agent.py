@@ -34,5 +34,14 @@ SCHEMAS = (
         is_open=True,
         cause="why",
     ),
+    Schema(
+        name="agent.no_vault",
+        says="A job has no checkpoint memory on a node: its vault could not be started, or has ended.",
+        source=Source.AGENT,
+        envelope=Envelope(severity=Severity.WARNING),
+        fields=(Field("job", "integer", "its number"), Field("why", "text", "why, in a sentence")),
+        is_open=True,
+        cause="why",
+    ),
     fact(ev.EventForwarded, about="event.rank"),
 )

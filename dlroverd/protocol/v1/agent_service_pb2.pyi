@@ -131,7 +131,7 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class Observed(_message.Message):
     SUSPECTS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
@@ -146,7 +147,38 @@ class Observed(_message.Message):
     suspects: _containers.RepeatedCompositeFieldContainer[SuspectSeen]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceObservation]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ...) -> None: ...
+    staged: _containers.RepeatedCompositeFieldContainer[StagedCheckpoint]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ...) -> None: ...
+
+class StagedCheckpoint(_message.Message):
+    __slots__ = ("job", "round", "step", "save", "path", "place", "size_bytes", "manifest", "files")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    round: _common_pb2.RoundKey
+    step: int
+    save: str
+    path: str
+    place: str
+    size_bytes: int
+    manifest: str
+    files: _containers.RepeatedCompositeFieldContainer[StoredFile]
+    def __init__(self, job: _Optional[int] = ..., round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., save: _Optional[str] = ..., path: _Optional[str] = ..., place: _Optional[str] = ..., size_bytes: _Optional[int] = ..., manifest: _Optional[str] = ..., files: _Optional[_Iterable[_Union[StoredFile, _Mapping]]] = ...) -> None: ...
+
+class StoredFile(_message.Message):
+    __slots__ = ("name", "digest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    digest: str
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class NodeCheck(_message.Message):
     __slots__ = ("round", "problem", "mismatch", "reached")
@@ -215,16 +247,18 @@ class Beat(_message.Message):
     def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ..., asked_at: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("round", "step", "at", "checkpoint")
+    __slots__ = ("round", "step", "at", "checkpoint", "asks")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     step: int
     at: float
     checkpoint: int
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ...) -> None: ...
+    asks: bool
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ...) -> None: ...
 
 class Bye(_message.Message):
     __slots__ = ("away_s",)
@@ -249,7 +283,7 @@ class Welcome(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., now: _Optional[float] = ...) -> None: ...
 
 class Desired(_message.Message):
-    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills", "reboot", "audit")
+    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills", "reboot", "audit", "verdicts")
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FROM_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +294,7 @@ class Desired(_message.Message):
     DRILLS_FIELD_NUMBER: _ClassVar[int]
     REBOOT_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
     log_id: str
     position: int
     adopt_from: str
@@ -270,7 +305,20 @@ class Desired(_message.Message):
     drills: _containers.RepeatedCompositeFieldContainer[Drill]
     reboot: str
     audit: int
-    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ..., reboot: _Optional[str] = ..., audit: _Optional[int] = ...) -> None: ...
+    verdicts: _containers.RepeatedCompositeFieldContainer[Verdict]
+    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ..., reboot: _Optional[str] = ..., audit: _Optional[int] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ...) -> None: ...
+
+class Verdict(_message.Message):
+    __slots__ = ("job", "path", "save", "refusal")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    path: str
+    save: str
+    refusal: str
+    def __init__(self, job: _Optional[int] = ..., path: _Optional[str] = ..., save: _Optional[str] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("node", "addresses", "port")
@@ -295,7 +343,7 @@ class Drill(_message.Message):
     def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.DrillKind, str]] = ..., rank: _Optional[_Union[_common_pb2.RankKey, _Mapping]] = ..., for_s: _Optional[float] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers", "notice")
+    __slots__ = ("round", "world_size", "group_rank", "group_world_size", "first_rank", "nproc", "master_addr", "master_port", "restart_count", "devices", "checking", "master", "peers", "notice", "saves")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
     GROUP_RANK_FIELD_NUMBER: _ClassVar[int]
@@ -310,6 +358,7 @@ class Assignment(_message.Message):
     MASTER_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    SAVES_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     world_size: int
     group_rank: int
@@ -324,7 +373,8 @@ class Assignment(_message.Message):
     master: Peer
     peers: _containers.RepeatedCompositeFieldContainer[Peer]
     notice: Notice
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
+    saves: Saves
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., world_size: _Optional[int] = ..., group_rank: _Optional[int] = ..., group_world_size: _Optional[int] = ..., first_rank: _Optional[int] = ..., nproc: _Optional[int] = ..., master_addr: _Optional[str] = ..., master_port: _Optional[int] = ..., restart_count: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., checking: _Optional[bool] = ..., master: _Optional[_Union[Peer, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., saves: _Optional[_Union[Saves, _Mapping]] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("reason", "by")
@@ -333,6 +383,20 @@ class Notice(_message.Message):
     reason: str
     by: float
     def __init__(self, reason: _Optional[str] = ..., by: _Optional[float] = ...) -> None: ...
+
+class Saves(_message.Message):
+    __slots__ = ("at", "every", "since", "was_every", "was_since")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    WAS_EVERY_FIELD_NUMBER: _ClassVar[int]
+    WAS_SINCE_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    every: int
+    since: int
+    was_every: int
+    was_since: int
+    def __init__(self, at: _Optional[int] = ..., every: _Optional[int] = ..., since: _Optional[int] = ..., was_every: _Optional[int] = ..., was_since: _Optional[int] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("round", "grace_s", "evidence_s", "reason")

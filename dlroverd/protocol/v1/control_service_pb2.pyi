@@ -184,6 +184,34 @@ class ResumeJobReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ListCheckpointsRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("round", "step", "save", "path", "place", "size_bytes", "manifest", "node", "at")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    step: int
+    save: str
+    path: str
+    place: str
+    size_bytes: int
+    manifest: str
+    node: str
+    at: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., save: _Optional[str] = ..., path: _Optional[str] = ..., place: _Optional[str] = ..., size_bytes: _Optional[int] = ..., manifest: _Optional[str] = ..., node: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
 class JobLogsRequest(_message.Message):
     __slots__ = ("job", "role", "gang", "ranks", "node", "round", "follow", "tail_lines", "since", "all_rounds", "known")
     JOB_FIELD_NUMBER: _ClassVar[int]
@@ -463,7 +491,7 @@ class ReadingView(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., value: _Optional[float] = ..., mean: _Optional[float] = ..., least: _Optional[float] = ..., most: _Optional[float] = ..., at: _Optional[float] = ...) -> None: ...
 
 class GangView(_message.Message):
-    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares")
+    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares", "cadence")
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -476,6 +504,7 @@ class GangView(_message.Message):
     ROOM_FIELD_NUMBER: _ClassVar[int]
     GROWTH_FIELD_NUMBER: _ClassVar[int]
     SPARES_FIELD_NUMBER: _ClassVar[int]
+    CADENCE_FIELD_NUMBER: _ClassVar[int]
     gang: int
     state: str
     round: int
@@ -488,7 +517,28 @@ class GangView(_message.Message):
     room: int
     growth: str
     spares: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ..., nodes_max: _Optional[int] = ..., room: _Optional[int] = ..., growth: _Optional[str] = ..., spares: _Optional[_Iterable[str]] = ...) -> None: ...
+    cadence: CadenceView
+    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ..., nodes_max: _Optional[int] = ..., room: _Optional[int] = ..., growth: _Optional[str] = ..., spares: _Optional[_Iterable[str]] = ..., cadence: _Optional[_Union[CadenceView, _Mapping]] = ...) -> None: ...
+
+class CadenceView(_message.Message):
+    __slots__ = ("interval_s", "every", "save_s", "mtbf_s", "restart_s", "lost_ratio", "save_known", "restart_known")
+    INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_S_FIELD_NUMBER: _ClassVar[int]
+    MTBF_S_FIELD_NUMBER: _ClassVar[int]
+    RESTART_S_FIELD_NUMBER: _ClassVar[int]
+    LOST_RATIO_FIELD_NUMBER: _ClassVar[int]
+    SAVE_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    RESTART_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    interval_s: float
+    every: int
+    save_s: float
+    mtbf_s: float
+    restart_s: float
+    lost_ratio: float
+    save_known: bool
+    restart_known: bool
+    def __init__(self, interval_s: _Optional[float] = ..., every: _Optional[int] = ..., save_s: _Optional[float] = ..., mtbf_s: _Optional[float] = ..., restart_s: _Optional[float] = ..., lost_ratio: _Optional[float] = ..., save_known: _Optional[bool] = ..., restart_known: _Optional[bool] = ...) -> None: ...
 
 class PlanView(_message.Message):
     __slots__ = ("kind", "reason", "by", "stopping")

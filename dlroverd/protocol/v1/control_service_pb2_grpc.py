@@ -84,6 +84,11 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.FromString,
                 _registered_method=True)
+        self.ListCheckpoints = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/ListCheckpoints',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.Commit.FromString,
+                _registered_method=True)
         self.JobLogs = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/JobLogs',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
@@ -245,6 +250,13 @@ class ControlServiceServicer:
     def ResumeJob(self, request, context):
         """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
         durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCheckpoints(self, request, context):
+        """The newest checkpoints that the log has of a job, oldest first. Answers from memory. not_found: no such job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -426,6 +438,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ResumeJob,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.Commit.SerializeToString,
             ),
             'JobLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.JobLogs,
@@ -778,6 +795,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ResumeJob',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ListCheckpoints',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListCheckpointsRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.Commit.FromString,
             options,
             channel_credentials,
             insecure,

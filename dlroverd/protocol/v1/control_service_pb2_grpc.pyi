@@ -66,6 +66,8 @@ class ControlServiceStub:
     """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
     durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
     """
+    ListCheckpoints: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListCheckpointsRequest, _control_service_pb2.Commit]
+    """The newest checkpoints that the log has of a job, oldest first. Answers from memory. not_found: no such job."""
     JobLogs: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobLogsRequest, _control_service_pb2.JobLogsReply]
     """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
     away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
@@ -220,6 +222,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts a suspended job back into the queue, or calls off a suspension that has not begun. Returns when that is
         durable, before the job is placed. refused: it is not suspended, or its ranks are still being stopped.
         """
+
+    @_abc_1.abstractmethod
+    def ListCheckpoints(
+        self,
+        request: _control_service_pb2.ListCheckpointsRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ListCheckpointsRequest, _abc.AsyncIterator[_control_service_pb2.Commit]],
+    ) -> _abc.AsyncIterator[_control_service_pb2.Commit]:
+        """The newest checkpoints that the log has of a job, oldest first. Answers from memory. not_found: no such job."""
 
     @_abc_1.abstractmethod
     def JobLogs(

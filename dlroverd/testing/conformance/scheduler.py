@@ -21,6 +21,7 @@ from dlroverd.model.placement_check import broken_rule
 from dlroverd.plugin_api import Scheduler
 
 _SLOTS = 8
+_MEMORY = 64 << 30
 _ROLES = ("trainer", "evaluator")
 _NAMES = tuple(f"n{i}" for i in range(8))
 _some_nodes = st.lists(st.sampled_from(_NAMES), max_size=3, unique=True).map(tuple)
@@ -48,6 +49,7 @@ def gangs(draw: st.DrawFn, number: int) -> GangRequest:
         spread=draw(st.sampled_from(("", "rack"))) if choosy else "",
         pack=draw(st.sampled_from(((), ("switch", "rack")))),
         near=draw(_some_nodes) if choosy else (),
+        memory_bytes=draw(st.sampled_from((0, 0, _MEMORY))) if choosy else 0,
     )
 
 
@@ -77,6 +79,7 @@ def views(draw: st.DrawFn) -> PlacementView:
                 domains=(("rack", f"r{at // 4}"), ("switch", f"s{at // 2}")) if draw(st.booleans()) else (),
                 model=draw(st.sampled_from(("", "NVIDIA H100"))),
                 doubt=draw(st.sampled_from((0.0, 0.2))),
+                memory_bytes=draw(st.sampled_from((_MEMORY, _MEMORY // 2))),
             )
         )
     numbers = draw(st.permutations(range(1, 10)))

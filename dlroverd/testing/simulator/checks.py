@@ -12,6 +12,7 @@ from dlroverd.core.handle import Decision
 from dlroverd.core.passes import requests
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import JobState, RankState
 from dlroverd.model.limits import Limits
@@ -59,6 +60,7 @@ class _Gang:
     buried: dict[str, int] = field(default_factory=dict)
     rounds_on: dict[str, Counter[int]] = field(default_factory=dict)
     whole: int = 0
+    commits: set[str] = field(default_factory=set)
 
 
 class Checks:
@@ -114,10 +116,20 @@ class Checks:
                             raise Violation("gone_is_gone", f"{seen.key} lives on, and the log says {seen.exit}")
                 case ev.NodeMoved(to=NodeState.FOREIGN):
                     raise Violation("log_is_never_foreign", f"{event.node} is ahead of its own log: {event.reason}")
+                case ev.CheckpointCommitted():
+                    self._commit(event)
                 case ev.JobForgotten():
                     self._forget(event.job)
                 case _:
                     continue
+
+    def _commit(self, event: ev.CheckpointCommitted) -> None:
+        gang = self._gang(event.round.gang_key)
+        if event.save in gang.commits:
+            raise Violation("commits_once", f"{event.save} of {event.round}")
+        if event.round.round < gang.newest:
+            raise Violation("old_rounds_commit_nothing", f"{event.save} of {event.round}: there is {gang.newest}")
+        gang.commits.add(event.save)
 
     def _formed(self, event: ev.WorldFormed) -> None:
         key, gang = event.round.gang_key, self._gang(event.round.gang_key)
@@ -222,6 +234,12 @@ class Checks:
         if self._gang(key.gang_key).buried.get(node, 0) < key.round:
             raise Violation("stop_needs_a_tombstone", f"{key} on {node}")
 
+    def save_named(self, save: StagedCheckpoint) -> None:
+        """A vault gives a save its name: only what the durable log has."""
+        key = save.round.gang_key if save.round is not None else None
+        if key not in self._gangs or save.save not in self._gangs[key].commits:
+            raise Violation("act_after_log", f"{save.save} gets its name, which the durable log does not say")
+
     # ---- the end
 
     def at_rest(self, state: State) -> None:
@@ -232,6 +250,7 @@ class Checks:
             if job.state is JobState.FAILED and not job.reason:
                 raise Violation("all_ends", f"job {job.id} failed without a reason")
         left = [f"{gang} on {node}" for node, gang in (*state.grants, *state.tombstones)]
+        left += [f"{verdict.save} on {node}" for node, verdicts in state.verdicts.items() for verdict in verdicts]
         alive = {node: count for node, count in self._alive_on.items() if count}
         away = [node.id for node in state.nodes.values() if node.state is not NodeState.READY]
         if left or alive or away:

@@ -66,6 +66,7 @@ class Fleet:
                 network=network,
                 ranks=training,
                 chances=Chances(),
+                checks=checks,
             )
             host.daemon = daemon
             host.neighbours.hosts = hosts

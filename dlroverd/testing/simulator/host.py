@@ -13,10 +13,12 @@ from dlroverd.model.input import NodeHello
 from dlroverd.model.job import RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
 from dlroverd.model.world import Assignment, Desired, Observed, Progress, RankObservation
+from dlroverd.testing.simulator.checks import Checks
 from dlroverd.testing.simulator.neighbours import Neighbours
 from dlroverd.testing.simulator.network import Network
 from dlroverd.testing.simulator.ranks import Rank
 from dlroverd.testing.simulator.schedule import Schedule
+from dlroverd.testing.simulator.vaults import Vaults
 
 _CONNECT_TIMEOUT_S = 3.0
 
@@ -77,6 +79,7 @@ class Host:
         network: Network,
         ranks: Processes,
         chances: Chances,
+        checks: Checks,
     ) -> None:
         """Begin switched off."""
         self.name = name
@@ -99,6 +102,7 @@ class Host:
         self._partings = 0
         self._backoff_s = 0.1
         self.neighbours = Neighbours(name, rng, network, self._alive_after, self._feed, unfit=chances.unfit)
+        self.vaults = Vaults(self._feed, checks)
         # What waits to be told, as in the real link: the newest only.
         self._news: list[RankObservation] = []
         self._report: Observed | None = None
@@ -155,6 +159,7 @@ class Host:
         self._on, self._frozen, self._backlog = False, False, []
         for key in sorted(self._records):
             self._world.power_off(self._records[key])
+        self.vaults.power_off()
         self.kill_agent()
 
     def freeze(self) -> None:
@@ -191,6 +196,7 @@ class Host:
         self._feed(core.Recovered(found))
         if self._devices:
             self._feed(core.DevicesSeen(tuple(self._devices.values())))
+        self.vaults.attend()
         self._grow_lonely()
         self._backoff_s = 0.1
         self._connect_later()
@@ -318,6 +324,8 @@ class Host:
                 if self._report is None:
                     self._alive_after(0.0, self._send_report)
                 self._report = action.observed
+            case core.TellVault():
+                self.vaults.told(action.verdict)
             case core.Reconnect():
                 self.parted(self.session)
             case core.Say():

@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from dlroverd.model.limits import Limits
@@ -16,6 +17,7 @@ from dlroverd.testing.simulator.network import Network, Weather
 from dlroverd.testing.simulator.people import People, make_plans
 from dlroverd.testing.simulator.ranks import Ranks
 from dlroverd.testing.simulator.schedule import BEGIN, Schedule
+from dlroverd.testing.simulator.vaults import SAVED_AFTER_S
 
 SLOTS = 4
 PEER_PORT = 7711
@@ -71,7 +73,16 @@ class Simulation:
                 addresses=(name,),
                 peer_port=port,
             )
-            host = Host(name, facts, schedule=schedule, rng=_own(chance), network=network, ranks=ranks, chances=CHANCES)
+            host = Host(
+                name,
+                facts,
+                schedule=schedule,
+                rng=_own(chance),
+                network=network,
+                ranks=ranks,
+                chances=CHANCES,
+                checks=checks,
+            )
             host.daemon = daemon
             host.neighbours.hosts = self._hosts
             self._hosts[name] = host
@@ -106,12 +117,17 @@ class Simulation:
             and self.daemon.up
             and not state.grants
             and not state.tombstones
+            and not state.verdicts
             and all(job.state.final for job in state.jobs.values())
             and self.daemon.quiet
         )
 
     def _stepped(self, node: str, progress: Progress) -> None:
-        self._hosts[node].stepped(progress)
+        host = self._hosts[node]
+        host.stepped(progress)
+        for step, delay_s in enumerate(SAVED_AFTER_S):
+            save = partial(host.vaults.stage, progress.round, step)
+            self.schedule.after(delay_s, partial(host.wake, save))
 
     def _summary(self, faults: int) -> Summary:
         state = self.daemon.state

@@ -24,6 +24,7 @@ from dlroverd_agent.core import (
     Start,
     Stop,
     Ticked,
+    jobs_here,
 )
 
 from dlroverd.model.fault import ExitInfo
@@ -300,3 +301,19 @@ def test_a_message_that_cannot_be_meant_is_ignored_with_one_sentence(broken: Des
     assert sentence.endswith("ignored.")
     assert node.core.followed == Followed()
     assert node.take(desired(10, run=1))[0] == "Save A@10"
+
+
+def test_a_jobs_memory_is_needed_until_the_daemon_has_let_go_and_its_last_rank_is_forgotten() -> None:
+    core = AgentCore("n1", Followed())
+    core.handle(Recovered((seen(1, 0, RankState.RUNNING),)), 0.0)
+    assert jobs_here(core.followed.held, core.observed()) == {1}  # of an earlier life, which no daemon has confirmed
+    core.handle(DesiredArrived(desired(1, run=1)), 1.0)
+    between = replace(desired(2, stop=1), jobs=desired(1, run=1).jobs)
+    core.handle(DesiredArrived(between), 2.0)
+    for rank in (0, 1):
+        core.handle(RankChanged(seen(1, rank, RankState.GONE, KILLED)), 3.0)
+    core.handle(DesiredArrived(replace(between, position=3, tombstones=())), 4.0)
+    assert core.observed().ranks == ()
+    assert jobs_here(core.followed.held, core.observed()) == {1}
+    core.handle(DesiredArrived(desired(4)), 5.0)
+    assert jobs_here(core.followed.held, core.observed()) == set()

@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from dlroverd_agent.core import AgentCore, Connected, DesiredArrived, Followed, RankChanged, Recovered, Stop, Tell
+from dlroverd_agent.core import (
+    AgentCore,
+    Connected,
+    DesiredArrived,
+    Followed,
+    RankChanged,
+    Recovered,
+    Stop,
+    Tell,
+    TellSaves,
+)
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.launchers.interface import Launcher
 from dlroverd_agent.notices import Notices
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec, RankState, RoleSpec, User
-from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, RankObservation
+from dlroverd.model.world import Assignment, Desired, JobDescriptor, Notice, RankObservation, Saves
 
 WORLD = GangKey(1, "trainer", 0).at(1)
 KEY = WORLD.rank(0)
@@ -31,7 +41,7 @@ SUSPENDED = Notice(reason="suspended by ann", by=700.0)
 SOONER = Notice(reason="makes room for job 9", by=600.0)
 
 
-def desired(position: int, notice: Notice | None) -> DesiredArrived:
+def desired(position: int, notice: Notice | None, saves: Saves | None = None) -> DesiredArrived:
     part = Assignment(
         round=WORLD,
         world_size=2,
@@ -43,13 +53,14 @@ def desired(position: int, notice: Notice | None) -> DesiredArrived:
         master_port=20000,
         restart_count=0,
         notice=notice,
+        saves=saves,
     )
     jobs = (JobDescriptor(job=1, spec=SPEC),)
     return DesiredArrived(Desired(log_id="A", position=position, jobs=jobs, assignments=(part,)))
 
 
-def told(core: AgentCore, item: Any) -> list[Tell]:
-    return [action for action in core.handle(item, 1.0) if isinstance(action, Tell)]
+def told(core: AgentCore, item: Any) -> list[Tell | TellSaves]:
+    return [action for action in core.handle(item, 1.0) if isinstance(action, Tell | TellSaves)]
 
 
 def running(rank: int) -> RankObservation:
@@ -79,6 +90,18 @@ def test_an_agent_that_comes_again_leaves_the_notice_anew_and_signals_nobody_twi
     again = AgentCore("n1", core.followed)
     assert told(again, Recovered((running(0), running(1)))) == [Tell(WORLD.rank(r), SUSPENDED, "") for r in (0, 1)]
     assert told(again, desired(2, SUSPENDED)) == []
+
+
+def test_each_rank_that_runs_is_told_when_to_save_before_it_hears_of_the_stop() -> None:
+    core, often, asked = begun(), Saves(every=100, since=30), Saves(at=40, every=100, since=30)
+    assert told(core, desired(2, None, often)) == [TellSaves(WORLD.rank(rank), often) for rank in (0, 1)]
+    assert told(core, desired(3, None, often)) == []
+    core.handle(RankChanged(replace(running(1), state=RankState.GONE)), 1.0)
+    rank = WORLD.rank(0)
+    assert told(core, desired(4, SUSPENDED, asked)) == [TellSaves(rank, asked), Tell(rank, SUSPENDED, "USR1")]
+    again = AgentCore("n1", core.followed)
+    assert told(again, Recovered((running(0),))) == [TellSaves(rank, asked), Tell(rank, SUSPENDED, "")]
+    assert told(core, desired(5, None)) == [TellSaves(rank, Saves()), Tell(rank, None, "")]
 
 
 class OneRank:
@@ -111,6 +134,7 @@ def reads(rank: OneRank, script: str = "") -> str:
     """Give what a training in that rank's place is told."""
     script = script or "from dlroverd_train import notice; print(notice())"
     env = {**os.environ, "DLROVERD_NOTICE_FILE": str(rank.files(KEY).notice)}
+    env |= {"DLROVERD_SAVES_FILE": str(rank.files(KEY).saves)}
     return subprocess.run([sys.executable, "-c", script], env=env, check=True, capture_output=True, text=True).stdout
 
 
@@ -128,6 +152,17 @@ def test_a_stop_leaves_its_reason_first_and_one_without_leaves_none(rank: OneRan
     assert reads(rank) == "None\n"
     asyncio.run(notices(rank).before(Stop(KEY, 0.5, 1.0, "a rank failed")))
     assert json.loads(rank.files(KEY).notice.read_text())["reason"] == "a rank failed"
+
+
+def test_a_rank_reads_when_to_save(rank: OneRank) -> None:
+    asyncio.run(notices(rank).saves(KEY, Saves(at=3, every=5, since=8)))
+    script = "from dlroverd_train import should_checkpoint; print([n for n in range(20) if should_checkpoint(n)])"
+    assert reads(rank, script) == "[3, 13, 18]\n"
+    assert rank.files(KEY).saves.stat().st_mode & 0o777 == 0o600
+    asyncio.run(notices(rank).saves(KEY, Saves()))
+    assert reads(rank, script) == "[]\n"
+    rank.files(KEY).forget()
+    assert not rank.files(KEY).saves.exists()
 
 
 def test_a_rank_that_never_had_a_directory_is_not_told(tmp_path: Path) -> None:

@@ -203,6 +203,27 @@ def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_pat
     asyncio.run(scene())
 
 
+def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Path) -> None:
+    async def scene() -> None:
+        told: asyncio.Queue[Progress] = asyncio.Queue()
+        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
+        watch.beat_s = 0.05
+        looking = asyncio.create_task(watch.run())
+        ranks = [rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1)]
+        for rank in (0, 1):
+            watch.watch(WORLD.rank(rank), PATTERNS)
+        async with asyncio.timeout(20):
+            for files, step, known in zip(ranks, (5, 6), (False, True), strict=True):
+                env = {"DLROVERD_PROGRESS_FILE": str(files.progress), "DLROVERD_SAVES_FILE": str(files.saves)}
+                script = f"from dlroverd_train import should_checkpoint; should_checkpoint({step})"
+                await asyncio.to_thread(train, script, **env)
+                while (await told.get()).asks is not known:
+                    pass
+        looking.cancel()
+
+    asyncio.run(scene())
+
+
 def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Path) -> None:
     async def scene() -> None:
         told: asyncio.Queue[Progress] = asyncio.Queue()

@@ -8,6 +8,7 @@ import pytest
 from dlroverd.cli import endings, sentences
 from dlroverd.cli.demo import judged
 from dlroverd.cli.output import Column, clock, listing
+from dlroverd.model.cadence import CadenceView
 from dlroverd.model.fault import Cause, CauseKind, ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.view import (
@@ -155,6 +156,25 @@ def test_a_job_says_why_it_does_not_grow_and_what_is_kept_for_it() -> None:
     said = list(sentences.about(job))
     assert "trainer gang 0 runs on 1 of up to 2 nodes." in said
     assert "1 spare kept for trainer gang 0: n7." in said
+
+
+def test_a_job_says_how_often_it_saves_and_why() -> None:
+    found = CadenceView(
+        interval_s=206.9, every=2069, save_s=1.0, mtbf_s=21534.0, restart_s=8.42, lost_ratio=0.0102, restart_known=True
+    )
+
+    def said(cadence: CadenceView) -> list[str]:
+        role = RoleView(name="trainer", gangs=(dataclasses.replace(WORLD, cadence=cadence),))
+        return list(sentences.cadences(dataclasses.replace(JOB, roles=(role,))))
+
+    (sentence,) = said(found)
+    assert sentence == (
+        "Trainer gang 0 saves every 3m26s (2069 steps): a save takes 1 s (assumed), a restart 8.4s, "
+        "and it is expected to fail every 5h58m, which costs 1.0 % of its time."
+    )
+    given = CadenceView(interval_s=600.0, every=1)
+    assert said(given) == ["Trainer gang 0 saves every 10m00s (1 step), as its job says."]
+    assert list(sentences.cadences(JOB)) == []
 
 
 def test_notices_are_given_once() -> None:

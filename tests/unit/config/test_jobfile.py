@@ -23,6 +23,22 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10m", 600.0), ("auto", 0.0), ("0", 0.0), ("never", -1.0), ("90", 90.0)]
+)
+def test_how_often_to_save_is_a_time_or_a_word(text: str, seconds: float) -> None:
+    job = read(f"script: train.py\ncheckpoint_interval: {text}\n")
+    assert job.checkpoint_interval == seconds
+    again = job.model_dump(mode="json")["checkpoint_interval"]
+    assert read(f"script: train.py\ncheckpoint_interval: {again}\n") == job
+    assert read("script: train.py\n").checkpoint_interval == 0.0
+
+
+def test_how_often_to_save_is_nothing_else() -> None:
+    said = refusal("script: train.py\ncheckpoint_interval: often\n")
+    assert said.endswith("1h30m or 7d, not 'often'; or use auto or never")
+
+
 def test_the_flat_form() -> None:
     job = read(
         "name: digits\nnnodes: 2:4\nnode_unit: 2\nnproc_per_node: 8\nscript: train.py\nargs: [--lr, 3e-4, --amp, yes]\n"

@@ -66,7 +66,11 @@ def test_a_node_is_what_its_facts_the_inventory_and_its_past_say() -> None:
     assert state.free.traits("n1") == NodeTraits()
     give(state, hello("n1"))
     joined = NodeTraits(
-        slots=2, labels=(("gpu", "h100"), ("ssd", "")), domains=(("rack", "r1"),), model="NVIDIA H100", doubt=0.0
+        slots=2,
+        labels=(("gpu", "h100"), ("ssd", "")),
+        domains=(("rack", "r1"),),
+        model="NVIDIA H100",
+        memory_bytes=1,
     )
     assert state.free.traits("n1") == joined
     state.put(state.nodes, "n1", replace(state.nodes["n1"], doubt=0.4))

@@ -65,6 +65,7 @@ def environment(
         error_file=str(ERROR_FILE),
         progress_file=str(ERROR_FILE.with_name("progress")),
         notice_file=str(ERROR_FILE.with_name("notice")),
+        saves_file=str(ERROR_FILE.with_name("saves")),
         events_file="/run/events",
         interface=interface,
         counter=counter,

@@ -28,7 +28,7 @@ def ask(*gangs: GangRequest, **more: tuple[str, ...]) -> PlacementRequest:
 
 
 def node(name: str, free: int, **labels: str) -> FreeNode:
-    return FreeNode(node=name, slots=8, free=free, labels=tuple(labels.items()))
+    return FreeNode(node=name, slots=8, free=free, labels=tuple(labels.items()), memory_bytes=64 << 30)
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def index() -> FreeIndex:
         (replace(GANG, require=("gpu=h100", "ssd")), "needs 2 nodes x 8 slots; 0 nodes have 8 free; 3 lack gpu=h100; 2 lack ssd"),
         (replace(GANG, require=("gpu!=a100",), exclude=("a1", "zz")), "needs 2 nodes x 8 slots; 1 node has 8 free; 1 is excluded; 2 are ruled out by gpu!=a100"),
         (replace(GANG, nodelist=("a1", "zz")), "needs 2 nodes x 8 slots; 1 node has 8 free; 4 are not in the node list"),
+        (replace(GANG, memory_bytes=65 << 30), "needs 2 nodes x 8 slots; 0 nodes have 8 free; 5 have less memory than the 65 GiB that checkpoints and ranks are to have"),
         (replace(GANG, slots_per_node=9, nodes_min=1), "needs at least 1 node x 9 slots; 0 nodes have 9 free"),
     ],
 )  # fmt: skip
@@ -74,6 +75,15 @@ def test_each_node_is_said_why_not(index: FreeIndex) -> None:
         Rejected(node="b2", reason="label gpu=a100 where gpu=h100 is asked for"),
         Rejected(node="c1", reason="excluded by the job"),
         Rejected(node="down", reason="held: drained by ann (new kernel)"),
+    )
+    kept = replace(GANG, nodelist=("a1", "a2"), memory_bytes=65 << 30)
+    assert explain(index, ask(kept), held)[:2] == (
+        Rejected(
+            node="a1", reason="its memory, 64 GiB, is less than the 65 GiB that checkpoints and ranks are to have"
+        ),
+        Rejected(
+            node="a2", reason="its memory, 64 GiB, is less than the 65 GiB that checkpoints and ranks are to have"
+        ),
     )
     small = replace(GANG, role="ps", slots_per_node=1, nodelist=("a2", "b1"), apart_from=("rollout",))
     seated = (GangPlacement(role="rollout", gang=0, nodes=("b1",)),)

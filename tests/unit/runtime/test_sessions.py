@@ -305,7 +305,7 @@ def test_the_first_step_and_the_last_that_is_done_again_are_news_and_others_are_
 
         async def news(*steps: int) -> list[int]:
             for step in steps:
-                sessions.progress(Progress(round=key.at(2), step=step, at=1.0))
+                sessions.steps.take("n1", Progress(round=key.at(2), step=step, at=1.0))
             return [
                 entry.input.progress.step for entry in await inbox.take(0.0) if isinstance(entry.input, GangStepped)
             ]

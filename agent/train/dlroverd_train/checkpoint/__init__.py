@@ -10,6 +10,8 @@ Built on torch.distributed.checkpoint: what lands in storage loads with its plai
 """
 
 from dlroverd_train.checkpoint.checkpointer import Checkpointer, CheckpointError, Persisted, Saved
+from dlroverd_train.checkpoint.of_rank import OfRank
 from dlroverd_train.checkpoint.restoring import Loaded
+from dlroverd_train.vault.retention import Keep
 
-__all__ = ["CheckpointError", "Checkpointer", "Loaded", "Persisted", "Saved"]
+__all__ = ["CheckpointError", "Checkpointer", "Keep", "Loaded", "OfRank", "Persisted", "Saved"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import threading
 import time
@@ -13,11 +14,13 @@ from typing import Any, NamedTuple
 from torch.distributed.checkpoint import DefaultSavePlanner
 from torch.distributed.checkpoint.stateful import Stateful
 
+from dlroverd_train import events
 from dlroverd_train.checkpoint import _planning, _slots
 from dlroverd_train.checkpoint._meeting import AbsentError, Meeting
 from dlroverd_train.checkpoint._reading import parts_in
 from dlroverd_train.checkpoint.restoring import Loaded, Restorer, Unloadable
 from dlroverd_train.vault.client import UnavailableError, Vault, find, free_memory
+from dlroverd_train.vault.retention import Keep, wrong_with
 
 # Seconds that a rank whose state has a new shape waits for the others in one save. If only its own has, they come at
 # their next save, which they may not reach without this rank.
@@ -51,6 +54,10 @@ class Persisted(NamedTuple):
     step: int
     folder: str
     failed: str
+    removed: list[int]
+    """The older steps that made room, as `keep` says. Known beside rank 0 only, like what follows."""
+    left: list[str]
+    """Why others of them are there still, a sentence each."""
 
 
 class Checkpointer:
@@ -63,7 +70,8 @@ class Checkpointer:
 
     `on_busy` says what `save` does when every slot that it may write is being persisted: "wait" for one, or "skip" the
     step. `bandwidth` bounds what this node writes to storage, in bytes a second. `patience` is how many seconds ranks
-    wait for each other where they must agree. `name` keeps two checkpointers of one path apart.
+    wait for each other where they must agree. `name` keeps two checkpointers of one path apart. `keep` says which steps
+    stay in storage when another is committed; without it all do.
 
     Raises CheckpointError if there is no vault and none can be started.
     """
@@ -73,6 +81,7 @@ class Checkpointer:
         path: str | os.PathLike[str],
         *,
         name: str = "",
+        keep: Keep | None = None,
         memory: int | None = None,
         on_busy: str = "wait",
         bandwidth: float = 0.0,
@@ -80,9 +89,12 @@ class Checkpointer:
     ) -> None:
         if on_busy not in {"wait", "skip"}:
             raise CheckpointError(f"on_busy is {on_busy!r}: it must be 'wait' or 'skip'")
+        if keep and (wrong := wrong_with(keep)):
+            raise CheckpointError(wrong)
         self.path = os.path.realpath(path)
         self.last_load: Loaded | None = None
         self._on_busy, self._bandwidth, self._patience, self._budget = on_busy, bandwidth, patience, memory
+        self._keep = keep
         self._meeting = Meeting()
         self._local = int(os.environ.get("LOCAL_RANK", self._meeting.rank))
         self._ranks = int(os.environ.get("LOCAL_WORLD_SIZE", self._meeting.world))
@@ -98,12 +110,19 @@ class Checkpointer:
         except UnavailableError as error:
             raise CheckpointError(str(error)) from error
 
-    def save(self, step: int, state: dict[str, Any], *, persist: bool = False) -> Saved:
+    def save(self, step: int, state: dict[str, Any], *, persist: bool = False, metric: float | None = None) -> Saved:
         """Copy the state into memory, as training step `step`; returns when nothing done to it later can change that.
 
-        With `persist`, the vault brings it to storage meanwhile. Call it on all ranks, with the same step.
+        With `persist`, the vault brings it to storage meanwhile; rank 0's `metric` says how good it is, for `keep`.
+        Call it on all ranks, with the same step.
         Raises CheckpointError if the state cannot be kept, or there is not enough memory for it.
         """
+        if self._meeting.rank:
+            return self._save(step, state, persist, metric)
+        with events.save(step):  # how long rank 0 waits for it is what an interval is worked out from
+            return self._save(step, state, persist, metric)
+
+    def _save(self, step: int, state: dict[str, Any], persist: bool, metric: float | None) -> Saved:
         self._sequence += 1
         planner = DefaultSavePlanner()
         flat = {key: each.state_dict() if isinstance(each, Stateful) else each for key, each in state.items()}
@@ -122,7 +141,7 @@ class Checkpointer:
         name = _slots.Step(step, self._sequence, self._meeting.token)
         arena.write(slot, name, planner, blobs, self._threads)
         self._settle(arena)
-        why = self._persist(arena, slot, step) if persist else ""
+        why = self._persist(arena, slot, step, metric) if persist else ""
         return Saved(step, True, persist and not why, planned, waited, why)
 
     def load(self, state: dict[str, Any]) -> int | None:
@@ -131,6 +150,17 @@ class Checkpointer:
         What memory of all ranks holds comes before storage, and an older one in storage after one that fails;
         `last_load` tells more. Call it on all ranks. Raises CheckpointError if there are checkpoints and none loads.
         """
+        if self._meeting.rank:
+            return self._load(state)
+        with events.load_ckpt(path=self.path) as telling:  # what rank 0 says is so for all
+            step = self._load(state)
+            assert self.last_load  # noqa: S101 - a load that returns sets it
+            _, source, attempts, passed_over = self.last_load
+            body = {"step": step, "source": source, "attempts": attempts, "passed_over": passed_over}
+            telling.end(body, severity="warning" if passed_over else "info")
+            return step
+
+    def _load(self, state: dict[str, Any]) -> int | None:
         self._loads += 1
         try:
             self._attach_anew()
@@ -161,7 +191,8 @@ class Checkpointer:
                 del self._asked[0]
                 says = str(answer.get("says", f"step {step} was not persisted: the vault that had it has ended"))
                 folder = says if answer["state"] == "committed" else ""
-                done.append(Persisted(step, folder, "" if folder else says))
+                pruned = (answer.get("removed", []), answer.get("left", []))
+                done.append(Persisted(step, folder, "" if folder else says, *pruned))
             elif until is not None and time.monotonic() > until:
                 raise CheckpointError(f"step {step} is still being persisted after {timeout:g} s")
         return done
@@ -274,13 +305,14 @@ class Checkpointer:
             except UnavailableError:
                 pass  # the next save sees that the vault has ended
 
-    def _persist(self, arena: _slots.Arena, slot: int, step: int) -> str:
+    def _persist(self, arena: _slots.Arena, slot: int, step: int, metric: float | None) -> str:
         save = f"{self._meeting.token.hex()[:8]}-{self._sequence}"
         agreed = arena.agreed
         try:
             self._vault.ask(
                 "persist", path=self.path, step=step, save=save, at=arena.at, slot=slot, node=agreed.node,
-                nodes=agreed.nodes, bandwidth=self._bandwidth,
+                nodes=agreed.nodes, bandwidth=self._bandwidth, keep=self._keep,
+                metric=None if metric is None or math.isnan(metric) else float(metric),
             )  # fmt: skip
         except UnavailableError as error:
             return str(error)

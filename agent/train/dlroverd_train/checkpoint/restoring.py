@@ -13,7 +13,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from dlroverd_train.checkpoint._meeting import Meeting
 from dlroverd_train.checkpoint._reading import MemoryReader, Part, Save
 from dlroverd_train.checkpoint._slots import Threads
-from dlroverd_train.vault import stored
+from dlroverd_train.vault import retention, stored
 
 
 class Loaded(NamedTuple):
@@ -79,16 +79,17 @@ class Restorer:
         if source.save:
             found = parts.get(source.save, [])
             return self._told(lambda: dcp.load(state, storage_reader=MemoryReader(found, self._threads), no_dist=True))
-        there = stored.read(source.name)
+        with retention.loading(source.name):
+            wrong = next((reason for reason in self._say(self._damage(source.name)) if reason), "")
+            return wrong or self._told(lambda: dcp.load(state, checkpoint_id=source.name, no_dist=True))
+
+    def _damage(self, folder: str) -> str:
+        """Say what is wrong with this rank's share of a committed step, or nothing."""
+        there = stored.read(folder)
         if not there:
-            return f"{source.name} has no manifest that fits"
+            return f"{folder} has no manifest that fits"
         names = [file["name"] for file in there.files][self._meeting.rank :: self._meeting.world]
-        wrong = [
-            reason
-            for reason in self._say(next(iter(stored.missing(there) or stored.verify(there, names)), ""))
-            if reason
-        ]
-        return wrong[0] if wrong else self._told(lambda: dcp.load(state, checkpoint_id=source.name, no_dist=True))
+        return next(iter(stored.missing(there) or stored.verify(there, names)), "")
 
     def _told(self, load: Callable[[], None]) -> str:
         try:

@@ -32,9 +32,8 @@ class Vault:
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._connection.connect(path)
-            answer, descriptors = self._exchange(
-                {"op": "attach", "version": VERSION, "session": session, "rank": rank, "local": local}
-            )
+            hello = {"session": session, "rank": rank, "local": local, "world": _world()}
+            answer, descriptors = self._exchange({"op": "attach", "version": VERSION, **hello})
         except (OSError, UnavailableError) as error:
             self._connection.close()
             raise (
@@ -99,6 +98,12 @@ def find(run: str, memory: int, *, ranks: int, warm: bool, linger: float) -> str
             os.close(lock)
     except OSError as error:
         raise UnavailableError(f"no vault could be started in {folder}: {error}") from error
+
+
+def _world() -> list[str] | None:
+    """Name the world that this rank is of, as the agent gave it; None where no agent did."""
+    names = ("DLROVERD_JOB", "DLROVERD_ROLE", "DLROVERD_GANG", "DLROVERD_ROUND")
+    return [os.environ[name] for name in names] if all(name in os.environ for name in names) else None
 
 
 def free_memory() -> int:

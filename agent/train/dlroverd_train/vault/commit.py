@@ -1,8 +1,8 @@
 """How files in a staging folder become a committed step: by one rename, when all of them are there.
 
 Ranks write `.staging-STEP-ID/`, each node's vault adds what it wrote as `.node-K.json`, and the vault beside rank 0
-checks, adds torch's `.metadata` and the manifest, and renames the folder to `step-STEP`. That rename is the commit; a
-commit that something else must agree to first (the daemon's log) has its place in front of it.
+checks, adds torch's `.metadata` and the manifest, and renames the folder to `step-STEP`. That rename is the commit;
+whoever must agree to it first (under an agent, the daemon's log: `attending.py`) is asked right before it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import shutil
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dlroverd_train.vault import stored
+from dlroverd_train.vault.retention import Keep
 from dlroverd_train.vault.streams import sync_folder, write_whole
 
 _POLL = 0.02
@@ -41,6 +43,28 @@ class Save(NamedTuple):
     world: int
     nodes: int
     node: int
+    metric: float | None = None
+    keep: Keep | None = None
+    made_by: list[str] | None = None
+
+
+class Staged(NamedTuple):
+    """A save that is whole in staging, and becomes a checkpoint by getting its name. `files` are the manifest's."""
+
+    save: Save
+    files: list[dict[str, Any]]
+    manifest: bytes
+
+    def make_room(self) -> None:
+        """Move what is no checkpoint out of the way. Raises NotPersistedError if there is one under that name."""
+        _make_room(self.save, stored.folder_of(self.save.path, self.save.step))
+
+    def name(self) -> None:
+        """Give it its name: now it is a checkpoint. May be tried again after an OSError."""
+        staging = staging_of(self.save)
+        if os.path.exists(staging):  # else it was renamed, and that could not be made durable
+            os.rename(staging, stored.folder_of(self.save.path, self.save.step))
+        sync_folder(self.save.path)
 
 
 def staging_of(save: Save) -> str:
@@ -62,7 +86,17 @@ def say_failed(save: Save, why: str) -> None:
         pass  # the disk may be what failed: the other end has its deadline
 
 
-def commit(save: Save, template: bytes, patience: float) -> str:
+Settle = Callable[["Staged"], None]
+"""Makes a checkpoint of a staged save, now or later, or raises NotPersistedError."""
+
+
+def at_once(staged: Staged) -> None:
+    """Commit without asking anyone."""
+    staged.make_room()
+    staged.name()
+
+
+def commit(save: Save, template: bytes, patience: float, settle: Settle = at_once) -> str:
     """Commit a save once all nodes have said what they wrote; give the folder. Raises NotPersistedError, or OSError."""
     files = _files_of_all(save, patience)
     staging, folder = staging_of(save), stored.folder_of(save.path, save.step)
@@ -76,14 +110,14 @@ def commit(save: Save, template: bytes, patience: float) -> str:
     write_whole(os.path.join(staging, stored.METADATA), metadata)
     about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
     listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
-    manifest = stored.manifest_of(save.step, save.id, save.world, [*listed, about])
+    manifest = stored.manifest_of(
+        save.step, save.id, save.world, [*listed, about], metric=save.metric, made_by=save.made_by
+    )
     write_whole(os.path.join(staging, stored.MANIFEST), manifest)
     for node in range(save.nodes):
         os.unlink(_word_of(save, node))
     sync_folder(staging)
-    _make_room(save, folder)
-    os.rename(staging, folder)
-    sync_folder(save.path)
+    settle(Staged(save, [*listed, about], manifest))
     return folder
 
 
@@ -118,8 +152,8 @@ def with_places(template: bytes, files: list[dict[str, Any]]) -> bytes:
     return template
 
 
-def hold_path(path: str, timeline: str) -> int:
-    """Become the one who commits to a path and clear what others left in staging; give the descriptor that holds it.
+def hold_path(path: str) -> int:
+    """Become the one who commits to a path; give the descriptor that holds it.
 
     Raises NotPersistedError if another vault holds it.
     """
@@ -135,11 +169,24 @@ def hold_path(path: str, timeline: str) -> int:
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"vault {os.getpid()} on {os.uname().nodename}".encode(), 0)
-    for name in os.listdir(path):
-        left = _STAGING.fullmatch(name)
-        if left and left[1] != timeline:
-            shutil.rmtree(os.path.join(path, name), ignore_errors=True)
     return descriptor
+
+
+def left_in_staging(path: str, timeline: str) -> list[Staged]:
+    """Give what is whole of what others left in the staging of a path that is held, and clear the rest."""
+    whole = []
+    for name in os.listdir(path):
+        left, folder = _STAGING.fullmatch(name), os.path.join(path, name)
+        if not left or left[1] == timeline:
+            continue
+        found = stored.read(folder)
+        if found and not stored.missing(found):
+            save = Save(path, found.step, found.id, 1, 1, 0, found.metric, None, found.made_by)
+            with open(os.path.join(folder, stored.MANIFEST), "rb") as file:
+                whole.append(Staged(save, found.files, file.read()))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return whole
 
 
 def _word_of(save: Save, node: int) -> str:

@@ -15,6 +15,9 @@ LIMIT = 1 << 20
 
 Message = dict[str, Any]
 _LENGTH = struct.Struct("<I")
+HEAD = _LENGTH.size
+"""Bytes of the length."""
+
 _MOST_DESCRIPTORS = 4
 
 
@@ -22,22 +25,47 @@ class GoneError(ConnectionError):
     """The other end has closed the connection, said something that is no message, or stalled in the middle of one."""
 
 
+def packed(message: Message) -> bytes:
+    """Make the bytes of one message. Raises ValueError if it is above LIMIT."""
+    body = json.dumps(message).encode()
+    if len(body) > LIMIT:
+        raise ValueError(f"a message of {len(body)} bytes; at most {LIMIT} go through the vault's socket")
+    return _LENGTH.pack(len(body)) + body
+
+
+def length_in(head: bytes) -> int:
+    """Read how many bytes follow the HEAD bytes of a message. Raises ValueError if they are above LIMIT."""
+    (length,) = _LENGTH.unpack(head)
+    if length > LIMIT:
+        raise ValueError(f"a message of {length} bytes announced on the vault's socket; at most {LIMIT}")
+    return int(length)
+
+
+def unpacked(body: bytes) -> Message:
+    """Read what follows the HEAD bytes of a message. Raises ValueError if it is none."""
+    try:
+        message = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("a message on the vault's socket is nested too deeply") from error
+    if not isinstance(message, dict):
+        raise ValueError("a message on the vault's socket is no JSON object")  # noqa: TRY004 - it is the sender's fault
+    return message
+
+
 def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = (), *, within: float = 10.0) -> None:
     """Send one message.
 
     Raises GoneError if the other end is away or does not take it `within` seconds, ValueError if it is above LIMIT.
     """
-    body = json.dumps(message).encode()
-    if len(body) > LIMIT:
-        raise ValueError(f"a message of {len(body)} bytes; at most {LIMIT} go through the vault's socket")
+    frame = packed(message)
     try:
         connection.settimeout(within)
         if descriptors:
-            if socket.send_fds(connection, [_LENGTH.pack(len(body))], list(descriptors)) != _LENGTH.size:
+            if socket.send_fds(connection, [frame[:HEAD]], list(descriptors)) != HEAD:
                 raise GoneError("the vault's socket took half a length")
-            connection.sendall(body)
+            connection.sendall(frame[HEAD:])
         else:
-            connection.sendall(_LENGTH.pack(len(body)) + body)
+            connection.sendall(frame)
     except (OSError, ValueError) as error:
         raise GoneError(f"the connection to the vault is lost: {error}") from error
 
@@ -50,18 +78,12 @@ def receive(connection: socket.socket, *, idle: float | None = None, within: flo
     descriptors: list[int] = []
     try:
         connection.settimeout(idle)
-        start, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, _MOST_DESCRIPTORS)
+        start, descriptors, _, _ = socket.recv_fds(connection, HEAD, _MOST_DESCRIPTORS)
         until = time.monotonic() + within
-        start += _exactly(connection, _LENGTH.size - len(start), until) if start else b""
+        start += _exactly(connection, HEAD - len(start), until) if start else b""
         if not start:
             raise GoneError("the other end of the vault's socket has closed it")
-        (length,) = _LENGTH.unpack(start)
-        if length > LIMIT:
-            raise GoneError(f"a message of {length} bytes announced on the vault's socket; at most {LIMIT}")
-        message = json.loads(_exactly(connection, length, until))
-        if not isinstance(message, dict):
-            raise GoneError("a message on the vault's socket is no JSON object")
-        return message, descriptors
+        return unpacked(_exactly(connection, length_in(start), until)), descriptors
     except (OSError, ValueError) as error:
         for descriptor in descriptors:
             os.close(descriptor)

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from dlroverd_train.vault import commit, layout
+from dlroverd_train.vault import commit, layout, retention
 from dlroverd_train.vault.streams import Streams, sync_folder
 
 PATIENCE = 600.0
@@ -44,17 +44,22 @@ class _Running:
         self.writing = 0
         self.failed = ""
         self.folder = ""
+        self.pruned = retention.Pruned([], [])
         self.over = False
 
 
 class Persister:
     """The saves of this node that are persisted. Every method may be called from any thread."""
 
-    def __init__(self, streams: int) -> None:
+    def __init__(self, streams: int, settle: commit.Settle | None = None) -> None:
+        """`settle` is who decides what becomes a checkpoint; without it all does."""
         self.streams = Streams(streams)
+        self._agree = settle
         self._work = ThreadPoolExecutor(32, thread_name_prefix="persist")
         self._saves: dict[tuple[str, str], _Running] = {}
         self._paths: dict[str, int] = {}
+        self._sound: set[str] = set()
+        self._pruning = threading.Lock()
         self.changed = threading.Condition()
 
     def busy(self) -> bool:
@@ -91,7 +96,9 @@ class Persister:
             self.changed.wait_for(lambda: running.over, within)
             if not running.over:
                 return {"state": "running"}
-            return {"state": "failed" if running.failed else "committed", "says": running.failed or running.folder}
+            if running.failed:
+                return {"state": "failed", "says": running.failed}
+            return {"state": "committed", "says": running.folder, **running.pruned._asdict()}
 
     def thawed(self, memory: memoryview, slots: list[int], within: float) -> bool:
         """Wait until one of these slots of an arena is not frozen."""
@@ -131,7 +138,17 @@ class Persister:
             running.folder = commit.committed_elsewhere(running.save, PATIENCE)
         else:
             template = next(part.template for part in running.parts.values() if part.template)
-            running.folder = commit.commit(running.save, template, PATIENCE)
+            running.folder = commit.commit(running.save, template, PATIENCE, self._agree or commit.at_once)
+            running.pruned = self._prune(running.save)
+
+    def _prune(self, save: commit.Save) -> retention.Pruned:
+        if not save.keep:
+            return retention.Pruned([], [])
+        try:
+            with self._pruning:
+                return retention.prune(save.path, save.keep, self._sound)
+        except OSError as error:
+            return retention.Pruned([], [f"older steps were not removed: {error.filename}: {error.strerror}"])
 
     def _write(self, running: _Running, part: Part, entry: layout.Entry) -> None:
         try:
@@ -167,7 +184,9 @@ class Persister:
             sync_folder(os.path.dirname(save.path))
         with self.changed:
             if not save.node and save.path not in self._paths:
-                self._paths[save.path] = commit.hold_path(save.path, save.id.split("-")[0])
+                self._paths[save.path] = commit.hold_path(save.path)
+                for staged in commit.left_in_staging(save.path, save.id.split("-")[0]):
+                    threading.Thread(target=self._settle_left, args=(staged,), daemon=True).start()
         free = os.statvfs(save.path)
         if size + _ROOM > free.f_bavail * free.f_frsize:
             raise commit.NotPersistedError(
@@ -175,6 +194,15 @@ class Persister:
                 f"{free.f_bavail * free.f_frsize / 1e6:,.1f} MB free"
             )
         os.makedirs(commit.staging_of(save), exist_ok=True)
+
+    def _settle_left(self, staged: commit.Staged) -> None:
+        """Finish what a vault that has ended left staged, if somebody knows whether it is a checkpoint."""
+        try:
+            if not self._agree:
+                raise commit.NotPersistedError("nobody knows whether its run went on without it")
+            self._agree(staged)
+        except (commit.NotPersistedError, OSError):
+            shutil.rmtree(commit.staging_of(staged.save), ignore_errors=True)
 
 
 def _freeze(part: Part, step: int) -> layout.Entry:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dlroverd_train.vault import commit, frames, layout, plans
+from dlroverd_train.vault import commit, frames, layout, plans, retention
+from dlroverd_train.vault.attending import Attending
 from dlroverd_train.vault.persist import Part, Persister
 from dlroverd_train.vault.pool import FullError, Pool
 
@@ -38,9 +39,12 @@ class RefusedError(Exception):
 class _Client:
     """A connection, and the rank that it speaks for once it has said so."""
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
-        self.connection, self.pid = connection, pid
+    def __init__(self, connection: socket.socket, pid: int, uid: int) -> None:
+        self.connection, self.pid, self.uid = connection, pid, uid
         self.session, self.rank = "", -1
+        self.world: list[str] | None = None
+        """The job, role, gang and round that its rank says it is of."""
+        self.attends = False
         self._started = _started(pid)
 
     def lives(self) -> bool:
@@ -51,8 +55,10 @@ class _Client:
 class Server:
     """The vault itself: memory, who holds which part of it, and what is being persisted."""
 
-    def __init__(self, folder: str, memory: int, *, ranks: int, streams: int, warm: bool) -> None:
-        self._pool, self._persister = Pool(memory), Persister(streams)
+    def __init__(self, folder: str, memory: int, *, ranks: int, streams: int, warm: bool, attended: bool) -> None:
+        self._attending = Attending() if attended else None
+        self._pool = Pool(memory)
+        self._persister = Persister(streams, self._attending.settle if self._attending else None)
         self._ranks, self._warm = max(1, ranks), warm
         self._arenas: dict[str, list[Arena]] = {}
         self._clients: list[_Client] = []
@@ -89,10 +95,10 @@ class Server:
 
     def _welcome(self, connection: socket.socket) -> None:
         pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        if uid != os.geteuid() or len(self._clients) >= _MOST_CONNECTIONS:
+        if uid not in {0, os.geteuid()} or len(self._clients) >= _MOST_CONNECTIONS:
             connection.close()
             return
-        client = _Client(connection, pid)
+        client = _Client(connection, pid, uid)
         self._clients.append(client)
         threading.Thread(target=self._converse, args=(client,), daemon=True).start()
 
@@ -118,7 +124,11 @@ class Server:
             "persist": self._persist,
             "outcome": self._outcome,
             "thawed": self._thawed,
+            "idle": self._idle,
             "end": self._end,
+            "attend": self._attend,
+            "waiting": self._waiting,
+            "verdict": self._verdict,
         }
         operation = operations.get(str(message.get("op")))
         try:
@@ -137,7 +147,10 @@ class Server:
         """Let a connection speak for a rank of a session. Only one living process may."""
         if message["version"] != VERSION:
             raise RefusedError(f"the vault speaks version {VERSION}, this rank {message['version']}: restart the job")
-        session, rank = str(message["session"]), int(message["rank"])
+        if client.attends or client.uid != os.geteuid():
+            raise RefusedError(f"process {client.pid} is no rank of user {os.geteuid()}")
+        session, rank, world = str(message["session"]), int(message["rank"]), message.get("world")
+        client.world = [str(each) for each in world] if world else None
         until = time.monotonic() + _DYING
         while other := self._taken(client, session, rank):
             if time.monotonic() > until:
@@ -202,7 +215,8 @@ class Server:
         plan, template = plans.unpack(packed)
         save = commit.Save(
             str(message["path"]), int(message["step"]), str(message["save"]), plan.world, int(message["nodes"]),
-            int(message["node"]),
+            int(message["node"]), message["metric"], retention.Keep(*message["keep"]) if message["keep"] else None,
+            client.world,
         )  # fmt: skip
         slot = int(message["slot"])
         if not 0 <= slot < layout.MOST_SLOTS:
@@ -214,13 +228,46 @@ class Server:
 
     def _outcome(self, _: _Client, message: frames.Message) -> frames.Message:
         within = min(float(message["within"]), _MOST_WAIT)
-        return self._persister.outcome(str(message["path"]), str(message["save"]), within)
+        path, save = str(message["path"]), str(message["save"])
+        answer = self._persister.outcome(path, save, within)
+        late = self._attending.late(path, save) if self._attending and answer["state"] == "running" else ""
+        return {"state": "staged", "says": late} if late else answer
 
     def _thawed(self, client: _Client, message: frames.Message) -> frames.Message:
         arena = self._one(client, int(message["at"]))
         within = min(float(message["within"]), _MOST_WAIT)
         slots = [int(each) for each in message["slots"]]
         return {"thawed": self._persister.thawed(self._pool.range(arena.at), slots, within)}
+
+    def _attend(self, client: _Client, message: frames.Message) -> frames.Message:
+        """Let a connection say which saves become checkpoints: the agent's, never a rank's."""
+        if message["version"] != VERSION:
+            raise RefusedError(f"the vault speaks version {VERSION}, its agent {message['version']}: restart the job")
+        if not self._attending or client.session:
+            raise RefusedError(
+                "a rank decides on no checkpoint" if client.session else "this vault commits without being told to"
+            )
+        client.attends = True
+        return {"pid": os.getpid()}
+
+    def _attended(self, client: _Client) -> Attending:
+        if not self._attending or not client.attends:
+            raise RefusedError("only the agent decides on checkpoints")
+        return self._attending
+
+    def _waiting(self, client: _Client, message: frames.Message) -> frames.Message:
+        within = min(float(message["within"]), _MOST_WAIT)
+        return self._attended(client).waiting(int(message["known"]), within)
+
+    def _verdict(self, client: _Client, message: frames.Message) -> frames.Message:
+        self._attended(client).decide(str(message["path"]), str(message["save"]), str(message["refusal"]))
+        return {}
+
+    def _idle(self, _: _Client, message: frames.Message) -> frames.Message:
+        """Say whether nothing is being persisted, as soon as that is so."""
+        within = min(float(message["within"]), _MOST_WAIT)
+        with self._persister.changed:
+            return {"idle": self._persister.changed.wait_for(lambda: not self._persister.busy(), within)}
 
     def _end(self, _: _Client, message: frames.Message) -> frames.Message:
         """End, once what is being persisted is, or after `within` seconds."""

@@ -29,6 +29,10 @@ class Stored(NamedTuple):
     folder: str
     id: str
     files: list[dict[str, Any]]
+    metric: float | None = None
+    """How good the step is, if whoever saved it said."""
+    made_by: list[str] | None = None
+    """The job, role, gang and round of the ranks that saved it; None where no agent ran them."""
 
 
 def folder_of(path: str, step: int) -> str:
@@ -55,15 +59,38 @@ def read(folder: str) -> Stored | None:
         seal = manifest.pop("sha256")
         if seal != _seal(manifest) or manifest["format"] != FORMAT:
             return None
-        return Stored(int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]))
+        return Stored(
+            int(manifest["step"]), folder, str(manifest["id"]), list(manifest["files"]), manifest.get("metric"),
+            manifest.get("made_by"),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def manifest_of(step: int, save: str, world: int, files: Sequence[dict[str, Any]]) -> bytes:
+def manifest_of(
+    step: int,
+    save: str,
+    world: int,
+    files: Sequence[dict[str, Any]],
+    *,
+    metric: float | None = None,
+    made_by: list[str] | None = None,
+) -> bytes:
     """Make the manifest of a step: `save` is the id of the save it comes from."""
-    manifest = {"format": FORMAT, "step": step, "id": save, "world": world, "checksum": "crc32", "files": list(files)}
+    manifest: dict[str, Any] = {"format": FORMAT, "step": step, "id": save, "world": world, "metric": metric}
+    manifest |= {"made_by": made_by, "checksum": "crc32", "files": list(files)}
     return json.dumps({**manifest, "sha256": _seal(manifest)}, indent=1).encode()
+
+
+def digest_of(manifest: bytes) -> str:
+    """Give the SHA-256 that names a manifest, and so every byte that it has a checksum of."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def digest(folder: str) -> str:
+    """Give the digest of the manifest in a step's folder. Raises OSError."""
+    with open(os.path.join(folder, MANIFEST), "rb") as file:
+        return digest_of(file.read())
 
 
 def verify(stored: Stored, names: Sequence[str] | None = None) -> list[str]:

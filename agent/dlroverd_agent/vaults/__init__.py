@@ -1,0 +1,1 @@
+"""The vaults of this node's jobs, which keep the checkpoints of their ranks in memory."""
