@@ -22,6 +22,7 @@ from dlroverd_train.vault.retention import Keep
 from dlroverd_train.vault.streams import sync_folder, write_whole
 
 _POLL = 0.02
+_WRITER = ".writer"
 _STAGING = re.compile(r"\.staging-\d+-([0-9a-f]+)-\d+")
 _LONG = b"\x8a\x08"  # pickle's LONG1 of eight bytes
 MARK = 0x6D61_726B << 32
@@ -126,7 +127,7 @@ def hold_path(path: str, timeline: str) -> int:
 
     Raises NotPersistedError if another vault holds it.
     """
-    where = os.path.join(path, ".writer")
+    where = os.path.join(path, _WRITER)
     descriptor = os.open(where, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,6 +144,18 @@ def hold_path(path: str, timeline: str) -> int:
         if left and left[1] != timeline:
             shutil.rmtree(os.path.join(path, name), ignore_errors=True)
     return descriptor
+
+
+def still_held(path: str, descriptor: int) -> bool:
+    """Say whether what holds a path is what is there; not so if its storage is another by now.
+
+    Raises NotPersistedError if it is gone: a mount point without its storage is a folder that must not be filled.
+    """
+    where = os.path.join(path, _WRITER)
+    try:
+        return os.path.samestat(os.stat(where), os.fstat(descriptor))
+    except FileNotFoundError:
+        raise NotPersistedError(f"{where}, which was there, is gone: is the storage mounted?") from None
 
 
 def _word_of(save: Save, node: int) -> str:

@@ -57,7 +57,7 @@ class Persister:
         self._saves: dict[tuple[str, str], _Running] = {}
         self._paths: dict[str, int] = {}
         self._sound: set[str] = set()
-        self._pruning = threading.Lock()
+        self._pruning, self._holding = threading.Lock(), threading.Lock()
         self.changed = threading.Condition()
 
     def busy(self) -> bool:
@@ -177,11 +177,15 @@ class Persister:
 
     def _prepare(self, save: commit.Save, size: int) -> None:
         """See that there is a path that is ours, room in it, and a staging folder."""
-        if not os.path.isdir(save.path):
-            os.makedirs(save.path, exist_ok=True)
-            sync_folder(os.path.dirname(save.path))
-        with self.changed:
-            if not save.node and save.path not in self._paths:
+        with self._holding:
+            held = self._paths.get(save.path)
+            if held is not None and not commit.still_held(save.path, held):
+                os.close(self._paths.pop(save.path))
+                held = None
+            if not os.path.isdir(save.path):
+                os.makedirs(save.path, exist_ok=True)
+                sync_folder(os.path.dirname(save.path))
+            if not save.node and held is None:
                 self._paths[save.path] = commit.hold_path(save.path, save.id.split("-")[0])
         free = os.statvfs(save.path)
         if size + _ROOM > free.f_bavail * free.f_frsize:
