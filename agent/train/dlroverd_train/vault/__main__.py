@@ -27,7 +27,7 @@ def main() -> None:
     from dlroverd_train.vault.server import Server  # noqa: PLC0415 - its place is known only now
 
     os.umask(0o022)
-    os.nice(5)  # training comes first
+    yield_to_training()
     server = Server(
         options.folder, options.memory, ranks=options.ranks, streams=options.streams, warm=options.warm
     )  # fmt: skip
@@ -37,6 +37,16 @@ def main() -> None:
         os.close(options.ready)
     server.serve(options.linger)
     end(server)
+
+
+def yield_to_training() -> None:
+    """Be nice to training, which comes first; also where the kernel weighs whole sessions, and ours is one."""
+    os.nice(5)
+    try:
+        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write("10")
+    except OSError:
+        pass  # a kernel that does not
 
 
 def end(server: Server) -> None:
