@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from dlroverd_train.checkpoint import Checkpointer
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType
 
 State = dict[str, Any]
+COPY = "floor: copy, warm"
 _TENSORS = 64
 
 
@@ -43,28 +46,19 @@ class Bench:
             dist.barrier()
 
     def floors(self) -> None:
-        target = self.make(0.0)
-        source = self.state
+        """The floors are timed beside what they are the floor of: the machine's speed changes."""
+        self.copied = self.make(0.0)
+        self.pool = ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)) // self.world))  # as many as save uses
+        self.copy()
 
-        threads = min(4, len(os.sched_getaffinity(0)) // self.world)  # as many as save uses
-        with ThreadPoolExecutor(threads) as pool:
+    def copy(self) -> None:
+        list(self.pool.map(lambda name: self.copied[name].copy_(self.state[name]), self.state))
 
-            def copy() -> None:
-                list(pool.map(lambda name: target[name].copy_(source[name]), source))
-
-            for _ in range(self.runs + 1):
-                self.time("floor: copy, warm", copy)
-        del self.times["floor: copy, warm"][0]  # it was not
-        raw = Path("/dev/shm") / f"dlroverd-bench-{os.getpid()}"
-        raw.write_bytes(bytes(self.size * 4 * _TENSORS))
-        try:
-            for run in range(self.runs):
-                out = self.folder / f"dd-{self.rank}-{run}"
-                command = ["dd", f"if={raw}", f"of={out}", "bs=8M", "conv=fsync", "status=none"]
-                self.time("floor: dd with fsync", subprocess.run, command, check=True)
-                out.unlink()
-        finally:
-            raw.unlink()
+    def dd(self, raw: Path) -> None:
+        out = self.folder / f"dd-{self.rank}"
+        command = ["dd", f"if={raw}", f"of={out}", "bs=8M", "conv=fsync", "status=none"]
+        self.time("floor: dd with fsync", subprocess.run, command, check=True)
+        out.unlink()
 
     def ours(self) -> None:
         bytes_ = self.size * 4 * _TENSORS
@@ -74,20 +68,29 @@ class Bench:
         settle(checkpointer)
         self.time("save, first", checkpointer.save, 0, self.state)
         for step in range(1, self.runs + 1):
+            self.time(COPY, self.copy)
             self.time("save, warm", checkpointer.save, step, self.state)
         a, b = torch.randn(256, 256), torch.randn(256, 256)
-        for _ in range(self.runs):
-            self.time("step", work, a, b)
         for step in range(100, 100 + self.runs):
+            self.time("step", work, a, b)
             checkpointer.save(step, self.state, persist=True)
             self.time("step while persisting", work, a, b)
             self.time("save during a persist", checkpointer.save, step + 1000, self.state)
             checkpointer.wait()
-        for step in range(200, 200 + 2 * self.runs, 2):
-            self.time("persisted and durable", self.persist, checkpointer, step + 1)
+        raw = Path("/dev/shm") / f"dlroverd-bench-{os.getpid()}"
+        raw.write_bytes(bytes(bytes_))
+        try:
+            for step in range(200, 200 + self.runs):
+                self.dd(raw)
+                self.time("persisted and durable", self.persist, checkpointer, step)
+        finally:
+            raw.unlink()
         loaded = self.make(0.0)
         for _ in range(self.runs):
+            self.time(COPY, self.copy)
             self.time("load from memory", checkpointer.load, loaded)
+            assert checkpointer.last_load
+            assert checkpointer.last_load.source == "memory"
         assert all(torch.equal(loaded[name], value) for name, value in self.state.items())
         checkpointer.close()
         other = Checkpointer(self.folder / "ours", name="empty")
@@ -95,6 +98,31 @@ class Bench:
             self.time("load from storage", other.load, loaded)
         assert other.last_load
         assert other.last_load.source != "memory"
+        other.close()
+
+    def training(self) -> None:
+        """Steps of a model of 500 MB, on its own and with a save at every tenth."""
+        model = torch.nn.Sequential(*(torch.nn.Linear(3952, 3952) for _ in range(8)))
+        checkpointer = Checkpointer(self.folder / "training", memory=self.world * (3 * 500_000_000 + (64 << 20)))
+        settle(checkpointer)
+        inputs = torch.randn(32, 3952)
+
+        def ten_steps(save: bool) -> None:
+            for _ in range(10):
+                model(inputs).square().mean().backward()
+                with torch.no_grad():
+                    for weights in model.parameters():
+                        assert weights.grad is not None
+                        weights.sub_(weights.grad, alpha=1e-6)
+                        weights.grad = None
+            if save:
+                checkpointer.save(0, {"model": model.state_dict()})
+
+        ten_steps(True)
+        for _ in range(2):
+            self.time("ten steps", ten_steps, False)
+            self.time("ten steps and a save", ten_steps, True)
+        checkpointer.close()
 
     def persist(self, checkpointer: Checkpointer, step: int) -> None:
         checkpointer.save(step, self.state, persist=True)
@@ -116,16 +144,24 @@ class Bench:
         loaded = self.make(0.0)
         for run in range(self.runs):
             self.time("DCP load", dcp.load, loaded, checkpoint_id=self.folder / f"dcp-{run}")
-        stager = DefaultStager(StagingOptions(False, False, False, False))
-        for run in range(self.runs + 1):
-            futures: list[Any] = []
-
-            def save(run: int = run, futures: list[Any] = futures) -> None:
+        for name in ("thread", "process", "stager reused"):
+            stager = DefaultStager(StagingOptions(False, False, False, False)) if name == "stager reused" else None
+            kind = AsyncCheckpointerType.PROCESS if name == "process" else AsyncCheckpointerType.THREAD
+            for run in range(self.runs + 1):
+                futures: list[Any] = []
                 where = self.folder / f"async-{run}"
-                futures.append(dcp.async_save(self.state, checkpoint_id=where, async_stager=stager))
+                self.time(
+                    f"DCP async_save, {name}" + ", first" * (run == 0), save_async, self.state, futures,
+                    checkpoint_id=where, async_stager=stager, async_checkpointer_type=kind,
+                )  # fmt: skip
+                futures[0].result()
+                self.together()
+                if self.rank == 0:
+                    shutil.rmtree(where)
 
-            self.time("DCP async_save, stager reused" + ", first" * (run == 0), save)
-            futures[0].result()
+
+def save_async(state: State, futures: list[Any], **how: Any) -> None:
+    futures.append(dcp.async_save(state, **how))
 
 
 def settle(checkpointer: Checkpointer) -> None:
@@ -147,6 +183,7 @@ def main() -> None:
     dist.init_process_group("gloo")
     bench.floors()
     bench.ours()
+    bench.training()
     bench.peers()
     print(json.dumps(bench.times), flush=True)
     dist.destroy_process_group()

@@ -60,11 +60,16 @@ def rank_environment(
     }
     if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
         contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
-    if checkpoint_socket:
-        contract["DLROVERD_CHECKPOINT_SOCKET"] = checkpoint_socket
-    if assignment.devices:
-        contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
-    return {**_defaults(assignment, interface), **own, **contract}
+    return {**_defaults(assignment, interface), **own, **contract, **_granted(assignment, checkpoint_socket)}
+
+
+def _granted(assignment: Assignment, checkpoint_socket: str) -> dict[str, str]:
+    """What a job has of the node, where it has any."""
+    granted = {
+        "CUDA_VISIBLE_DEVICES": ",".join(assignment.devices),
+        "DLROVERD_CHECKPOINT_SOCKET": checkpoint_socket,
+    }
+    return {name: value for name, value in granted.items() if value}
 
 
 def _elastic(spec: JobSpec, restarts: int) -> dict[str, str]:

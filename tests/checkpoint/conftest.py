@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,11 @@ class Nursery:
 class Vault:
     """A vault as an agent would start it."""
 
-    def __init__(self, folder: Path, memory: int, *flags: str) -> None:
+    def __init__(self, folder: Path, memory: int, *flags: str, before: Sequence[str] = ()) -> None:
         self.folder = folder
         self.socket = str(folder / "socket")
         ready, told = os.pipe()
-        command = [sys.executable, "-I", "-S", str(VAULT), "--folder", str(folder), "--memory", str(memory)]
+        command = [*before, sys.executable, "-I", "-S", str(VAULT), "--folder", str(folder), "--memory", str(memory)]
         self.process = subprocess.Popen([*command, "--ready", str(told), *flags], pass_fds=(told,))
         os.close(told)
         with os.fdopen(ready, "rb") as pipe:
@@ -123,8 +123,8 @@ def nursery() -> Iterator[Nursery]:
 def vault_of(tmp_path: Path) -> Iterator[Callable[..., Vault]]:
     made: list[Vault] = []
 
-    def make(memory: int, *flags: str) -> Vault:
-        made.append(Vault(tmp_path / f"vault{len(made)}", memory, *flags))
+    def make(memory: int, *flags: str, **how: Any) -> Vault:
+        made.append(Vault(tmp_path / f"vault{len(made)}", memory, *flags, **how))
         return made[-1]
 
     yield make

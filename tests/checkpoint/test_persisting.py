@@ -171,6 +171,52 @@ def test_a_path_that_cannot_be_written_is_named(
     assert said[2]["source"] == "memory"
 
 
+def test_a_path_without_rights_is_named(nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o755)
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    vault = vault_of(16 << 20, before=["setpriv", "--bounding-set=-all"])  # root without its powers
+    said = run(nursery, vault, tmp_path / "theirs" / "path", ["save", 1, [], True], ["wait"], ["load", []])
+    failed = said[1]["persisted"][0]["failed"]
+    assert failed == f"step 1 was not persisted: {tmp_path}/theirs/path: Permission denied"
+    assert (said[2]["source"], said[2]["step"]) == ("memory", 1)
+
+
+def test_storage_that_is_gone_is_not_written_and_used_again_when_it_is_back(
+    nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    storage, where = tmp_path / "storage", tmp_path / "mounted"
+    storage.mkdir()
+    where.mkdir()
+    vault, path = vault_of(16 << 20), where / "path"
+
+    def persisted(step: int) -> str:
+        failed: str = run(nursery, vault, path, ["save", step, [], True], ["wait"])[1]["persisted"][0]["failed"]
+        return failed
+
+    subprocess.run(["mount", "--bind", str(storage), str(where)], check=True)
+    try:
+        assert persisted(1) == ""
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+    assert persisted(2) == f"{path}/.writer, which was there, is gone: is the storage mounted?"
+    assert os.listdir(where) == []
+    subprocess.run(["mount", "--bind", str(storage), str(where)], check=True)
+    try:
+        assert persisted(3) == ""
+        assert [each.step for each in stored.steps(str(path))] == [3, 1]
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+    other = tmp_path / "other"  # the path is on other storage by now
+    (other / "path").mkdir(parents=True)
+    (other / "path" / ".writer").touch()
+    subprocess.run(["mount", "--bind", str(other), str(where)], check=True)
+    try:
+        assert persisted(4) == ""
+        assert [each.step for each in stored.steps(str(path))] == [4]
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
 def test_two_jobs_with_one_path(nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path) -> None:
     first, second = vault_of(16 << 20), vault_of(16 << 20)
     run(nursery, first, tmp_path / "path", ["save", 1, [], True], ["wait"])

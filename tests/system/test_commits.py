@@ -10,6 +10,7 @@ from typing import Any
 from dlroverd_train.vault import stored
 
 from tests.system.fleet import SCRIPTS, Fleet, pids, until
+from tests.system.test_checkpoint_memory import vaults
 
 Fleets = Callable[..., Fleet]
 
@@ -86,6 +87,7 @@ def test_a_checkpoint_is_a_fact_of_the_log_whoever_dies_meanwhile(fleet: Fleets)
     look_at_them(here, saving)
     (saving.folder / "finish").touch()
     assert here.until_over(saving.job).state == "succeeded"
+    until(lambda: vaults(here), lambda left: not left)
 
 
 def look_at_them(here: Fleet, saving: Saving) -> None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import logging
 import os
@@ -30,6 +31,7 @@ from transformers.utils import WEIGHTS_NAME
 from dlroverd_train.checkpoint import Checkpointer, CheckpointError, OfRank, Saved
 from dlroverd_train.checkpoint._planning import SCRATCH
 
+_PREFIX = "dlroverd-resume-"
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,7 @@ class FlashCheckpoints(TrainerCallback):  # type: ignore[misc] # transformers is
         self.saved: Saved | None = None
         self._trainer = trainer
         self._folder: str | None = None
+        self._held = -1
         self._own = _Own()
         self._resized = self._waits = False
         trainer.add_callback(self)
@@ -100,10 +103,7 @@ class FlashCheckpoints(TrainerCallback):  # type: ignore[misc] # transformers is
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
         """Save instead of the Trainer."""
         del args
-        if self._folder:
-            if self._trainer.args.local_process_index == 0:
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._clear()
         self._take_over(state, control, parts)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
@@ -124,6 +124,7 @@ class FlashCheckpoints(TrainerCallback):  # type: ignore[misc] # transformers is
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
         """Wait until what was saved is in storage."""
         del args, state, control, parts
+        self._clear()
         for each in self.checkpointer.wait():
             if each.failed:
                 _log.warning("%s", each.failed)
@@ -155,7 +156,10 @@ class FlashCheckpoints(TrainerCallback):  # type: ignore[misc] # transformers is
         """Make this node's folder for what all of its ranks read."""
         folder = ""
         if self._trainer.args.local_process_index == 0:
-            folder = tempfile.mkdtemp(prefix="dlroverd-resume-", dir=SCRATCH)
+            scratch = SCRATCH or tempfile.gettempdir()
+            _clear_left(scratch)
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=scratch)
+            self._held = _held(folder)
             torch.save(self._trainer.model.state_dict(), os.path.join(folder, WEIGHTS_NAME))
             with open(os.path.join(folder, TRAINER_STATE_NAME), "w", encoding="utf-8") as file:
                 file.write(trainer_state)
@@ -164,6 +168,13 @@ class FlashCheckpoints(TrainerCallback):  # type: ignore[misc] # transformers is
         mine, told = os.uname().nodename, [("", "")] * self._trainer.args.world_size
         dist.all_gather_object(told, (mine, folder))
         return next(where for node, where in told if node == mine and where)
+
+    def _clear(self) -> None:
+        """Remove the folder, which every rank has read."""
+        if self._folder and self._held >= 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._held)
+        self._folder, self._held = None, -1
 
 
 class _Own:
@@ -185,6 +196,29 @@ class _Own:
         self.random = state["random"]
         if self.loader is not None and state["loader"] is not None:
             self.loader.load_state_dict(state["loader"])
+
+
+def _held(folder: str) -> int:
+    """Mark a folder as in use until the descriptor that this gives is closed. Raises OSError if it is already."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _clear_left(scratch: str) -> None:
+    """Remove the folders of trainings that were killed before their first step."""
+    for name in os.listdir(scratch):
+        if name.startswith(_PREFIX):
+            try:
+                descriptor = _held(os.path.join(scratch, name))
+            except OSError:  # in use, or another user's
+                continue
+            shutil.rmtree(os.path.join(scratch, name), ignore_errors=True)
+            os.close(descriptor)
 
 
 def _plain(optimizer: Any) -> torch.optim.Optimizer:

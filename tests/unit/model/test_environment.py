@@ -165,3 +165,10 @@ def test_the_run_id_is_the_same_in_every_round() -> None:
 def test_a_local_rank_that_the_node_does_not_run_is_refused() -> None:
     with pytest.raises(ValueError, match="local rank 2 is not below 2"):
         environment(job(), assignment(), 2)
+
+
+def test_a_rank_finds_the_memory_of_its_checkpoints_only_where_there_is_one() -> None:
+    assert "DLROVERD_CHECKPOINT_SOCKET" not in environment(job({"PATH": "/bin"}), assignment())
+    files = dict.fromkeys(("error_file", "progress_file", "notice_file", "events_file"), "/f")
+    env = rank_environment(job(), assignment(), 0, node="n1", checkpoint_socket="/run/7/socket", **files)
+    assert env["DLROVERD_CHECKPOINT_SOCKET"] == "/run/7/socket"

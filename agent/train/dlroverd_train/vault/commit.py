@@ -7,6 +7,7 @@ whoever must agree to it first (under an agent, the daemon's log: `attending.py`
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +24,7 @@ from dlroverd_train.vault.retention import Keep
 from dlroverd_train.vault.streams import sync_folder, write_whole
 
 _POLL = 0.02
+_WRITER = ".writer"
 _STAGING = re.compile(r"\.staging-\d+-([0-9a-f]+)-\d+")
 _LONG = b"\x8a\x08"  # pickle's LONG1 of eight bytes
 MARK = 0x6D61_726B << 32
@@ -61,9 +63,13 @@ class Staged(NamedTuple):
 
     def name(self) -> None:
         """Give it its name: now it is a checkpoint. May be tried again after an OSError."""
-        staging = staging_of(self.save)
-        if os.path.exists(staging):  # else it was renamed, and that could not be made durable
-            os.rename(staging, stored.folder_of(self.save.path, self.save.step))
+        staging, folder = staging_of(self.save), stored.folder_of(self.save.path, self.save.step)
+        if os.path.exists(staging):
+            os.rename(staging, folder)
+        else:  # it was renamed, and that could not be made durable
+            found = stored.read(folder)
+            if not found or found.id != self.save.id:
+                raise FileNotFoundError(errno.ENOENT, "it is gone: is the storage mounted?", staging)
         sync_folder(self.save.path)
 
 
@@ -157,7 +163,7 @@ def hold_path(path: str) -> int:
 
     Raises NotPersistedError if another vault holds it.
     """
-    where = os.path.join(path, ".writer")
+    where = os.path.join(path, _WRITER)
     descriptor = os.open(where, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,6 +193,18 @@ def left_in_staging(path: str, timeline: str) -> list[Staged]:
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return whole
+
+
+def still_held(path: str, descriptor: int) -> bool:
+    """Say whether what holds a path is what is there; not so if its storage is another by now.
+
+    Raises NotPersistedError if it is gone: a mount point without its storage is a folder that must not be filled.
+    """
+    where = os.path.join(path, _WRITER)
+    try:
+        return os.path.samestat(os.stat(where), os.fstat(descriptor))
+    except FileNotFoundError:
+        raise NotPersistedError(f"{where}, which was there, is gone: is the storage mounted?") from None
 
 
 def _word_of(save: Save, node: int) -> str:

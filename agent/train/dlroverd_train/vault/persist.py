@@ -59,7 +59,7 @@ class Persister:
         self._saves: dict[tuple[str, str], _Running] = {}
         self._paths: dict[str, int] = {}
         self._sound: set[str] = set()
-        self._pruning = threading.Lock()
+        self._pruning, self._holding = threading.Lock(), threading.Lock()
         self.changed = threading.Condition()
 
     def busy(self) -> bool:
@@ -179,11 +179,15 @@ class Persister:
 
     def _prepare(self, save: commit.Save, size: int) -> None:
         """See that there is a path that is ours, room in it, and a staging folder."""
-        if not os.path.isdir(save.path):
-            os.makedirs(save.path, exist_ok=True)
-            sync_folder(os.path.dirname(save.path))
-        with self.changed:
-            if not save.node and save.path not in self._paths:
+        with self._holding:
+            held = self._paths.get(save.path)
+            if held is not None and not commit.still_held(save.path, held):
+                os.close(self._paths.pop(save.path))
+                held = None
+            if not os.path.isdir(save.path):
+                os.makedirs(save.path, exist_ok=True)
+                sync_folder(os.path.dirname(save.path))
+            if not save.node and held is None:
                 self._paths[save.path] = commit.hold_path(save.path)
                 for staged in commit.left_in_staging(save.path, save.id.split("-")[0]):
                     threading.Thread(target=self._settle_left, args=(staged,), daemon=True).start()
@@ -197,6 +201,8 @@ class Persister:
 
     def _settle_left(self, staged: commit.Staged) -> None:
         """Finish what a vault that has ended left staged, if somebody knows whether it is a checkpoint."""
+        if (staged.save.path, staged.save.id) in self._saves:
+            return  # our own
         try:
             if not self._agree:
                 raise commit.NotPersistedError("nobody knows whether its run went on without it")

@@ -141,8 +141,8 @@ class Streams:
 
 
 def _yield_to_training() -> None:
-    """Have this thread run where the training leaves a processor free: a tenth of one that is busy, else all of it."""
-    os.nice(5)  # of a thread, on Linux
+    """Leave busy processors to the training, but for a tenth; one that it leaves free is all ours."""
+    os.nice(5)  # of this thread, on Linux, and beside what the vault has
 
 
 def write_whole(where: str, content: bytes) -> None:
