@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _configuration(options)
         log_lines.configure(config.log)
         asyncio.run(serve(config))
+        gc.freeze()  # a large fleet's million objects: Python would look them through for garbage before it ends
     except* (
         ConfigError,
         AddressError,

@@ -3,7 +3,8 @@
 No handler of a signal is installed. One in Python runs only once the main thread is back in the interpreter: TERM would
 no longer end a rank that waits in a collective, and a crash (SEGV, BUS, FPE, ILL) would run the faulting instruction
 for ever. What signal ended a rank, and whether it was sent on purpose, its agent knows without it. faulthandler,
-enabled here unless it is, writes the stacks of all threads to stderr in a crash, and lets the signal do what it does.
+enabled here unless it is, writes the stack of the thread that crashed to stderr, and lets the signal do what it does.
+Of that thread alone: another one may be running, and who walks its stack then dies of that instead.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def watch(say: Say) -> None:
     _watch_threads(say)
     try:
         if not faulthandler.is_enabled():
-            faulthandler.enable()
+            faulthandler.enable(all_threads=False)
     except Exception:  # noqa: BLE001 - stderr is closed, or no file
         return
 

@@ -211,7 +211,7 @@ def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Pa
         looking = asyncio.create_task(watch.run())
         ranks = [rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1)]
         for rank in (0, 1):
-            watch.watch(WORLD.rank(rank), PATTERNS)
+            watch.watch(WORLD.rank(rank), PATTERNS, Held())
         async with asyncio.timeout(20):
             for files, step, known in zip(ranks, (5, 6), (False, True), strict=True):
                 env = {"DLROVERD_PROGRESS_FILE": str(files.progress), "DLROVERD_SAVES_FILE": str(files.saves)}

@@ -169,6 +169,6 @@ def test_a_local_rank_that_the_node_does_not_run_is_refused() -> None:
 
 def test_a_rank_finds_the_memory_of_its_checkpoints_only_where_there_is_one() -> None:
     assert "DLROVERD_CHECKPOINT_SOCKET" not in environment(job({"PATH": "/bin"}), assignment())
-    files = dict.fromkeys(("error_file", "progress_file", "notice_file", "events_file"), "/f")
+    files = dict.fromkeys(("error_file", "progress_file", "notice_file", "events_file", "saves_file"), "/f")
     env = rank_environment(job(), assignment(), 0, node="n1", checkpoint_socket="/run/7/socket", **files)
     assert env["DLROVERD_CHECKPOINT_SOCKET"] == "/run/7/socket"
