@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from dlroverd.model.environment import rank_environment
 from dlroverd.model.ids import RankKey
+from dlroverd.model.job import JobSpec
 from dlroverd.model.world import Assignment, JobDescriptor
 from dlroverd_agent import core
 from dlroverd_agent.devices.grant import device_nodes
@@ -13,6 +14,7 @@ from dlroverd_agent.events.flow import EventFlow
 from dlroverd_agent.launchers.interface import Launcher, LaunchOrder
 from dlroverd_agent.network import interface_towards
 from dlroverd_agent.progress import COUNTER
+from dlroverd_agent.spares.spares import Spares
 
 
 class Starts:
@@ -24,6 +26,7 @@ class Starts:
         self._launcher = launcher
         self._devices = devices
         self._events = events
+        self.spares = Spares(launcher, self._order)
         self._starting: dict[RankKey, asyncio.Task[None]] = {}
 
     def begin(self, action: core.Start) -> "asyncio.Task[None]":
@@ -44,19 +47,16 @@ class Starts:
         try:
             if leading is not None and action.key.rank:
                 await asyncio.wait({leading})
-            order = await self._order(action)
-            try:
-                order = replace(order, device_nodes=await device_nodes(self._devices, action.assignment))
-            except DevicesUnknownError as error:
-                order = replace(order, obstacle=str(error))
+            events_file = await self._events.make(action.key, action.spec.user.uid, action.spec.user.gid)
+            order = await self._order(action.key, action.spec, action.assignment, events_file)
+            order = replace(order, lease_until=action.lease_until, spare=await self.spares.take(order))
             await self._launcher.start(order)
         finally:
             del self._starting[action.key]
 
-    async def _order(self, action: core.Start) -> LaunchOrder:
-        key, spec, assignment = action.key, action.spec, action.assignment
+    async def _order(self, key: RankKey, spec: JobSpec, assignment: Assignment, events_file: str = "") -> LaunchOrder:
         role, files = spec.role(key.role), self._launcher.files(key)
-        return LaunchOrder(
+        order = LaunchOrder(
             key=key,
             argv=role.argv,
             cwd=role.cwd,
@@ -68,7 +68,7 @@ class Starts:
                 error_file=str(files.error),
                 progress_file=str(files.progress),
                 notice_file=str(files.notice),
-                events_file=await self._events.make(key, spec.user.uid, spec.user.gid),
+                events_file=events_file,
                 interface=await _interface(assignment),
                 counter=COUNTER,
             ),
@@ -76,8 +76,11 @@ class Starts:
             gid=spec.user.gid,
             grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
             resources=role.resources,
-            lease_until=action.lease_until,
         )
+        try:
+            return replace(order, device_nodes=await device_nodes(self._devices, assignment))
+        except DevicesUnknownError as error:
+            return replace(order, obstacle=str(error))
 
 
 async def _interface(assignment: Assignment) -> str:

@@ -4,8 +4,24 @@ Names and meaning are those of torch/distributed/elastic/agent/server/local_elas
 what depends on the host is passed in.
 """
 
-from dlroverd.model.job import ProgressFrom
+from collections.abc import Mapping
+
+from dlroverd.model.job import ProgressFrom, RoleSpec
 from dlroverd.model.world import Assignment, JobDescriptor
+
+_OF_ONE_ROUND = frozenset(
+    {
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "TORCHELASTIC_RESTART_COUNT",
+        "TORCHELASTIC_ERROR_FILE",
+        "DLROVERD_ROUND",
+        "DLROVERD_UNIT",
+        "DLROVERD_PROGRESS_FILE",
+        "DLROVERD_NOTICE_FILE",
+        "DLROVERD_EVENTS_FILE",
+    }
+)
 
 
 def rank_environment(
@@ -25,15 +41,17 @@ def rank_environment(
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
     WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
-    world are reached, "" if none is to be named. `counter` is the folder of what counts the steps of a job with
-    `progress: auto` (dlroverd_train/rank_path). Raises KeyError if the job lacks the role.
+    world are reached, "" if none is to be named. `counter` is the folder of what looks on within the rank: counts the
+    steps of a job with `progress: auto`, and notes what is imported for warm spares (dlroverd_train/rank_path). Raises
+    KeyError if the job lacks the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
     spec = job.spec
     round_ = assignment.round
     rank = assignment.first_rank + local_rank
-    own = spec.role(round_.role).env
+    role = spec.role(round_.role)
+    own = role.env
     contract = {
         "RANK": str(rank),
         "LOCAL_RANK": str(local_rank),
@@ -63,11 +81,23 @@ def rank_environment(
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
         "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
-    if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
+    tasks = ["steps"] * (spec.progress is ProgressFrom.AUTO) + ["imports"] * keeps_spares(role)
+    if counter and tasks:  # it takes itself away again before the script begins
         contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
+        contract["DLROVERD_RANK_PATH"] = " ".join(tasks)
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
     return {**_defaults(assignment, interface), **own, **contract}
+
+
+def keeps_spares(role: RoleSpec) -> bool:
+    """Tell whether warm spares are kept for a role. A lease is guarded from before a rank's program: none then."""
+    return role.warm_spares and not role.lease_s
+
+
+def lasting(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what of a rank's environment is the same in the next round of the same world."""
+    return {name: value for name, value in environment.items() if name not in _OF_ONE_ROUND}
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:
