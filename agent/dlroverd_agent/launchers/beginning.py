@@ -57,7 +57,7 @@ def begin_warm(files: RankFiles, order: LaunchOrder, spare: Parked) -> bool:
     try:
         os.close(os.open(files.launch_error, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         os.close(shim.open_output(order.uid, order.gid, os.fspath(files.output)))
-        parking.lift(spare.pid, order.resources.oom_score_adjust)
+        parking.lift(spare.pid, 0, order.resources.oom_score_adjust)
         spare.become(files, order.cwd, order.env)
     except OSError as error:
         _log.warning("a spare cannot be the rank; it is started anew", rank=str(order.key), error=str(error))

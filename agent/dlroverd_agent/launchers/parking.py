@@ -36,13 +36,13 @@ def lower() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO), encoding="ascii")
 
 
-def lift(pid: int, oom_score_adjust: int) -> None:
-    """Undo `lower` for a process with all its threads. OSError: it is not there any more."""
+def lift(pid: int, nice: int, oom_score_adjust: int) -> None:
+    """Undo `lower` for a process with all its threads, to what it would have had. OSError: it is not there now."""
     if os.geteuid() != 0:
         return
     for thread in map(int, os.listdir(f"/proc/{pid}/task")):
         os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, thread, 0)
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
     Path(f"/proc/{pid}/oom_score_adj").write_text(str(oom_score_adjust), encoding="ascii")
 
 
@@ -98,7 +98,8 @@ def _serve(control: socket.socket, channel: socket.socket) -> None:
         os.kill(spare, signal.SIGKILL)
         return
     os.chdir(directory)
-    lift(spare, 0)
+    own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
+    lift(spare, os.getpriority(os.PRIO_PROCESS, 0), max(0, own))
     control.close()
     os.close(ended)
     shim.Shim(socket.socket(fileno=descriptors[0]), parked=(spare, failure)).run()
