@@ -24,7 +24,7 @@ from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.view import JobView
-from tests.system.fleet import SCRIPTS, Fleet, pids, until
+from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until
 from tests.system.launching import Seen
 
 PORTRAIT = str(SCRIPTS / "portrait.py")

@@ -233,7 +233,7 @@ class SystemdLauncher:
 
     def _hear(self, path: str, properties: Mapping[str, Any]) -> None:
         rank = self._by_path.get(path)
-        if rank is not None:
+        if rank is not None and rank.key not in self.parking.keys:  # else it is said of a spare
             rank.service.update(properties)
             rank.heard += 1
             self._weigh(rank)
