@@ -114,9 +114,9 @@ class Agent:
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
         own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run())
-        own = (*own, self._starts.spares.run(self._core))
+        spares = self._starts.spares.run(self._core)
         monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
-        tasks = [asyncio.create_task(each) for each in (*own, *watches, *monitors)]
+        tasks = [asyncio.create_task(each) for each in (*own, spares, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)

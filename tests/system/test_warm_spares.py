@@ -15,16 +15,16 @@ from pathlib import Path
 import psutil
 import pytest
 from dlroverd_agent.launchers.interface import LaunchOrder
-from dlroverd_agent.launchers.parked import Parked
+from dlroverd_agent.launchers.parked import BrokenError, Parked
 from dlroverd_agent.launchers.process import ProcessLauncher
 from dlroverd_agent.progress import COUNTER
-from dlroverd_agent.spares.learnt import learn
+from dlroverd_agent.spares.learnt import Learnt, UnfitError, learn
 
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.view import JobView
-from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until
+from tests.system.fleet import SCRIPTS, Fleet, gang, pids, processes_of, until
 from tests.system.launching import Seen
 
 PORTRAIT = str(SCRIPTS / "portrait.py")
@@ -204,3 +204,86 @@ def test_without_warm_spares_nothing_looks_on(fleet: Callable[..., Fleet], tmp_p
     assert here.until_over(job).state == "succeeded"
     plain = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
     assert here.ctl("logs", str(job)).stdout == plain
+
+
+BREAKS = {
+    "starts a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    "starts a process": "import subprocess\nsubprocess.Popen(['sleep', '60'])",
+    "changes sys.path": "import sys\nsys.path.insert(0, '/elsewhere')",
+    "opens /dev/full": "import os\nkept = os.open('/dev/full', os.O_RDONLY)",
+    "ended": "import os\nos._exit(3)",
+    "SystemExit": "raise SystemExit('no')",
+}
+
+
+def test_what_no_spare_may_have_imported(tmp_path: Path) -> None:
+    """An installed module that does such a thing has the rank start cold; the user's own are never imported."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    installed = tmp_path / "base" / "lib" / version / "site-packages"
+    installed.mkdir(parents=True)
+    own = tmp_path / "own"
+    own.mkdir()
+    mark = tmp_path / "mark"
+    (own / "mine.py").write_text(f"open({str(mark)!r}, 'w')")
+    (tmp_path / "shadowed.py").write_text("")
+    (installed / "shadowed.py").write_text("")
+    (installed / "fails.py").write_text("raise ImportError('not here')")
+    for number, code in enumerate(BREAKS.values()):
+        (installed / f"breaks{number}.py").write_text(code)
+
+    async def run() -> None:
+        bench = Bench(tmp_path / "state")
+        await bench.launcher.recover()
+        env = {"PYTHONUSERBASE": str(tmp_path / "base"), "PYTHONPATH": f"{COUNTER}:{own}"}
+
+        async def outcome(*names: str, home: str = "/") -> str:
+            order = bench.order((sys._base_executable, PORTRAIT, "0"), 1, tmp_path, **env)  # type: ignore[attr-defined]
+            spare = await bench.launcher.parking.park(order)
+            try:
+                await spare.do_imports(home, names)
+            except BrokenError as error:
+                return str(error)
+            finally:
+                await bench.launcher.parking.unpark(order.key, spare)
+            return ""
+
+        for number, words in enumerate(BREAKS):
+            assert words in await outcome(f"breaks{number}")
+        assert await outcome("shadowed", home=str(tmp_path)) == f"{tmp_path} holds another shadowed"
+        assert await outcome("fails", "mine", "shadowed", "no.such.module") == ""
+        assert not mark.exists()
+        await bench.launcher.close()
+
+    asyncio.run(run())
+    until(lambda: list(processes_of(tmp_path)), lambda left: not left)
+
+
+@pytest.mark.parametrize(
+    ("words", "argv", "fit"),
+    [
+        (["/py", "x.py", "1"], ("/py", "x.py", "1"), True),
+        (["/py", "x.py", "1"], ("/bin/sh", "run.sh"), False),
+        (["/real/py", "x.py"], ("/shims/py", "x.py"), False),
+    ],
+)
+def test_a_command_must_be_pythons_alone(tmp_path: Path, words: list[str], argv: tuple[str, ...], fit: bool) -> None:
+    page = tmp_path / "imports"
+    page.write_text("\0".join(["7", str(len(words)), *words, "=0.500", "xml", "xml.dom", "=1.250", "json", ""]))
+    if fit:
+        assert learn(page, 7, argv, "/cwd") == Learnt(names=("xml", "xml.dom", "json"), cpu_s=1.25, home="/cwd")
+        with pytest.raises(UnfitError, match="Python is not its main process"):
+            learn(page, 8, argv, "/cwd")
+    else:
+        with pytest.raises(UnfitError, match="is not Python, nor a script that names it"):
+            learn(page, 7, argv, "/cwd")
+
+
+@pytest.mark.parametrize("text", ["", "7\0", "7\x002\0x\0", "no\x001\0x\0", "7\0-3\0=x\0"])
+def test_a_page_that_makes_no_sense_teaches_nothing(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "imports"
+    page.write_text(text)
+    try:
+        learnt = learn(page, 7, ("/py", "x.py"), "/")
+    except UnfitError:
+        return
+    assert learnt is None or not learnt.names

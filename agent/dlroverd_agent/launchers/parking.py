@@ -100,6 +100,7 @@ def _serve(control: socket.socket, channel: socket.socket) -> None:
     os.chdir(directory)
     own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
     lift(spare, os.getpriority(os.PRIO_PROCESS, 0), max(0, own))
+    control.send(b".")  # now it may begin
     control.close()
     os.close(ended)
     shim.Shim(socket.socket(fileno=descriptors[0]), parked=(spare, failure)).run()

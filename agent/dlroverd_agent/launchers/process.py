@@ -106,7 +106,7 @@ class ProcessLauncher:
             self._bury(rank, record.over(launch_error=str(failed)))
         else:
             self._spawn_task(self._follow(rank, connection))
-            if order.spare is not None:
+            if order.spare is not None and order.spare.channel.fileno() >= 0:
                 self._spawn_task(_let_go(order.spare))
 
     async def stop(self, key: RankKey, evidence_s: float, grace_s: float) -> None:

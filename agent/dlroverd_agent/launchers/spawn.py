@@ -31,6 +31,8 @@ def spawn(files: RankFiles, order: LaunchOrder, record: Record) -> socket.socket
     try:
         connection = connect(files)
         if order.spare is None or not _give_to(order.spare, files, order, listener):
+            if order.spare is not None:
+                order.spare.close()
             shim.replace_file(os.fspath(files.order), json.dumps(order_values(files, order)).encode())
             _run_shim(files, listener)
     except OSError as error:
@@ -118,6 +120,8 @@ def _give_to(spare: Parked, files: RankFiles, order: LaunchOrder, listener: sock
     os.close(shim.open_output(order.uid, order.gid, os.fspath(files.output)))
     try:
         socket.send_fds(spare.control, [os.fsencode(files.directory)], [listener.fileno()])
+        if not spare.control.recv(1):
+            return False
     except OSError:
         return False
     try:

@@ -84,50 +84,48 @@ class Names:
 
 def wait(names: Names) -> None:
     """Be a spare, until this is the rank. Returns then; in every other case the process ends with 127."""
+    told = -1
     try:
-        _Spare(os.environ.pop(_ORDERS)).live(names)
+        spare = _Spare(os.environ.pop(_ORDERS))
+        told = spare.failure
+        while (message := spare.hear())[0] == "import":
+            told = spare.agent
+            spare.answer(*message[1:])
+            told = spare.failure
+        spare.become(names, *message[1:])
     except BaseException as error:  # noqa: BLE001 - also KeyboardInterrupt: the script must not begin
-        _last_words(f"{type(error).__name__}: {error}")
+        try:
+            words = str(error) if isinstance(error, _UnfitError) else f"{type(error).__name__}: {error}"
+            os.write(told, words.encode(errors="replace")[:4096])
+        finally:
+            os._exit(127)
 
 
-_told = -1
-
-
-def _last_words(sentence: str) -> None:
-    if _told >= 0:
-        os.write(_told, sentence.encode(errors="replace")[:4096])
-    os._exit(127)
+class _UnfitError(Exception):
+    """This process cannot become the rank; the message says why."""
 
 
 class _Spare:
-    """A process that waits. `words` are two descriptors: of the agent's messages, and of what is told at the end."""
+    """A process that waits. `words` are two descriptors: the agent's, and where to say why it cannot be the rank."""
 
     def __init__(self, words: str) -> None:
-        global _told
-        self._agent, _told = map(int, words.split())
-        for descriptor in {self._agent, _told}:
+        self.agent, self.failure = map(int, words.split())
+        for descriptor in {self.agent, self.failure}:
             os.set_inheritable(descriptor, False)
         self._path = sys.path[:]
         self._room = _room()
 
-    def live(self, names: Names) -> None:
-        """Do as the agent says."""
-        while True:
-            kind, *rest = self._hear()
-            if kind == "import":
-                began = time.process_time()
-                problem = _import(*rest) or self._problem()
-                if problem:
-                    _last_words(problem)
-                with open("/proc/self/statm", encoding="utf-8") as file:
-                    pages = int(file.read().split()[1])
-                said = f"{time.process_time() - began:.3f} {pages * os.sysconf('SC_PAGE_SIZE')}\n"
-                os.write(self._agent, said.encode())
-            else:
-                self._become(names, *rest)
-                return
+    def answer(self, home: str, *names: str) -> None:
+        """Import, and say at what cost."""
+        began = time.process_time()
+        _import(home, names)
+        self._check()
+        with open("/proc/self/statm", encoding="utf-8") as file:
+            pages = int(file.read().split()[1])
+        said = f"{time.process_time() - began:.3f} {pages * os.sysconf('SC_PAGE_SIZE')}\n"
+        os.write(self.agent, said.encode())
 
-    def _hear(self) -> list[str]:
+    def hear(self) -> list[str]:
         """Wait for a message: its length in bytes, a newline, and texts with NUL between them."""
         length = b""
         while not length.endswith(b"\n"):
@@ -138,34 +136,33 @@ class _Spare:
         return message.decode(errors="surrogateescape").split("\0")
 
     def _read(self, size: int) -> bytes:
-        piece = os.read(self._agent, size)
+        piece = os.read(self.agent, size)
         if not piece:
-            _last_words("the agent died while starting it")
+            raise _UnfitError("the agent died while starting it")
         return piece
 
-    def _problem(self) -> str:
-        """Say what an import did that it would do in vain, or too early; "" if nothing."""
+    def _check(self) -> None:
+        """See that no import did what is of no use to the rank, or comes too early."""
         threading, torch = sys.modules.get("threading"), sys.modules.get("torch")
         if sys.path != self._path:
-            return "an import changes sys.path"
+            raise _UnfitError("an import changes sys.path")
         if threading is not None and threading.active_count() > 1:
-            return "an import starts a thread"
+            raise _UnfitError("an import starts a thread")
         if torch is not None and torch.cuda.is_initialized():
-            return "an import initialises CUDA"
+            raise _UnfitError("an import initialises CUDA")
         for task in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{task}/children", encoding="utf-8") as file:
                 if file.read():
-                    return "an import starts a process"
+                    raise _UnfitError("an import starts a process")
         for name in os.listdir("/proc/self/fd"):
             try:
                 opened = os.readlink(f"/proc/self/fd/{name}")
             except FileNotFoundError:
                 continue  # that of the listing
             if opened.startswith("/dev/") and not opened.startswith(_HARMLESS):
-                return f"an import opens {opened}"
-        return ""
+                raise _UnfitError(f"an import opens {opened}")
 
-    def _become(self, names: Names, output: str, imports: str, cwd: str, *environment: str) -> None:
+    def become(self, names: Names, output: str, imports: str, cwd: str, *environment: str) -> None:
         """Take on what is new in this life, and let go of all that was of the waiting."""
         os.chdir(cwd)
         sys.stdout.flush()
@@ -182,15 +179,15 @@ class _Spare:
             name, _, value = entry.partition("=")
             os.environ[name] = value
         names.to(imports)
-        for descriptor in {self._agent, _told}:
+        for descriptor in {self.agent, self.failure}:
             os.close(descriptor)
 
 
-def _import(home: str, *names: str) -> str:
-    """Import what is installed, of those names; why this is no good, "" if it is. `home` is the script's own folder."""
+def _import(home: str, names: tuple[str, ...]) -> None:
+    """Import what is installed, of those names. `home` is the script's own folder."""
     for top in dict.fromkeys(name.partition(".")[0] for name in names):
         if _is_installed(top) and top not in sys.builtin_module_names and PathFinder.find_spec(top, [home]) is not None:
-            return f"{home} holds another {top}"
+            raise _UnfitError(f"{home} holds another {top}")
     for name in names:
         if name in sys.modules or not _is_installed(name.partition(".")[0]):
             continue
@@ -198,7 +195,6 @@ def _import(home: str, *names: str) -> str:
             __import__(name)
         except Exception:  # noqa: BLE001, S112 - as in the script, which goes on without it or says so itself
             continue
-    return ""
 
 
 def _is_installed(top: str) -> bool:
