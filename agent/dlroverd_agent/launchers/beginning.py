@@ -80,15 +80,19 @@ class UnitParking:
     async def park(self, order: LaunchOrder) -> Parked:
         """Begin a spare; see `Parking.park`."""
         self.keys.add(order.key)
+        begun = False
         try:
             channel = await self._connected(order)
+            channel.setblocking(False)
+            spare = Parked(channel=channel, pid=pid_behind(channel))
+            await spare.send(order_text(order.argv, order.cwd, order.env, order.uid, order.gid))
+            begun = True
+            return spare
         except (TimeoutError, OSError, RefusedError, NoAnswerError) as error:
-            await self._end(order.key)
             raise BrokenError(f"its unit did not begin ({error or 'no answer'})") from error
-        channel.setblocking(False)
-        spare = Parked(channel=channel, pid=pid_behind(channel))
-        await spare.send(order_text(order.argv, order.cwd, order.env, order.uid, order.gid))
-        return spare
+        finally:
+            if not begun:  # also if nobody waits for it any more: the unit must not be in the rank's way
+                await self._end(order.key)
 
     async def unpark(self, key: RankKey, spare: Parked) -> None:
         """End a spare; see `Parking.unpark`."""

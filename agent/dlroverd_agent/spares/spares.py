@@ -102,18 +102,19 @@ class Spares:
             if not keeps_spares(spec.role(assignment.round.role)) or not running.keys() >= set(keys):
                 continue
             for key in keys:
-                await self._consider(running[key], spec, assignment)
+                await self._consider(agent, running[key], spec, assignment)
 
     async def _end(self, known: Collection[RankKey], jobs: Mapping[int, JobSpec]) -> None:
         """End the spares of jobs that are over here, and of rounds that are."""
-        self._unfit = {(job, role) for job, role in self._unfit if job in jobs}
+        there = {*jobs, *(key.job for key in known)}
+        self._unfit = {(job, role) for job, role in self._unfit if job in there}
         self._seen = {key: seen for key, seen in self._seen.items() if key in known}
         newest: dict[object, int] = {}
         for key in known:
             newest[key.gang_key] = max(newest.get(key.gang_key, 0), key.round)
         for key, spare in list(self._spares.items()):
-            over = spare.rank not in known and key.job not in jobs
-            if over or newest.get(key.gang_key, 0) >= key.round:
+            round_ = newest.get(key.gang_key, 0)
+            if key.job not in there or round_ > key.round or (round_ == key.round and key not in known):
                 await self._drop(key, spare)
             elif spare.ready and spare.parked is not None and not spare.parked.alive():
                 self._give_up(spare, "it ended")
@@ -128,7 +129,9 @@ class Spares:
         if spare.parked is not None:
             await self._launcher.parking.unpark(key, spare.parked)
 
-    async def _consider(self, seen: RankObservation, spec: JobSpec, assignment: Assignment) -> None:
+    async def _consider(
+        self, agent: core.AgentCore, seen: RankObservation, spec: JobSpec, assignment: Assignment
+    ) -> None:
         """Begin the spare of a rank once it has imported what it needs, if that is much."""
         key, role = seen.key, spec.role(seen.key.role)
         coming = replace(key, round=key.round + 1)
@@ -148,6 +151,9 @@ class Spares:
         if looks < SETTLED_LOOKS:
             return
         order = await self._order(key, spec, assignment)
+        now = agent.seen(key)
+        if now is None or now.state is not RankState.RUNNING or agent.seen(coming) is not None:
+            return  # it has ended meanwhile, and its next life may have begun
         spare = _Spare(rank=key, order=replace(order, key=coming, env=lasting(order.env)))
         self._spares[coming] = spare
         spare.making = asyncio.create_task(self._make(spare, learnt))
@@ -160,7 +166,7 @@ class Spares:
                 raise BrokenError(f"its imports take {cpu_s:.2f} s of CPU, which a restart can do without a spare")
             spare.ready = True
             _log.info("a spare waits", rank=str(spare.order.key), imports_cpu_s=cpu_s, memory_bytes=spare.memory_bytes)
-        except BrokenError as error:
+        except (BrokenError, OSError) as error:
             self._give_up(spare, str(error))
             if spare.parked is not None:
                 await self._launcher.parking.unpark(spare.order.key, spare.parked)
