@@ -6,7 +6,7 @@ rank in the next round, and fits only the order that it was begun with. Without 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -32,13 +32,18 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True)
 class _Spare:
-    """The spare of `rank`, whose next round it is for; `parked` once it has begun, `ready` once it has all imports."""
+    """The spare of `rank`, whose next round it is for.
+
+    `parked` once it has begun, `ready` once it has all imports, `broken` if it never will. Who ends it holds `ending`.
+    """
 
     rank: RankKey
     order: LaunchOrder
     parked: Parked | None = None
     ready: bool = False
+    broken: bool = False
     memory_bytes: int = 0
+    ending: asyncio.Lock = field(default_factory=asyncio.Lock)
     making: "asyncio.Task[None] | None" = None
 
 
@@ -70,18 +75,17 @@ class Spares:
 
     async def take(self, order: LaunchOrder) -> Parked | None:
         """Give the spare for an order, if there is one that fits it; one that does not is ended."""
-        spare = self._spares.pop(order.key, None)
+        spare = self._spares.get(order.key)
         if spare is None:
             return None
-        if spare.making is not None:
-            spare.making.cancel()
-            await asyncio.wait({spare.making})
         files = self._launcher.files(order.key)
-        if spare.ready and not order.obstacle and _fits(spare.order, order) and fits(files, order.env):
+        fit = spare.ready and not order.obstacle and _fits(spare.order, order) and fits(files, order.env)
+        if fit and not spare.ending.locked():
+            del self._spares[order.key]
             return spare.parked
-        if spare.parked is not None:
-            _log.info("a spare does not fit its rank, which starts cold", rank=str(order.key), ready=spare.ready)
-            await self._launcher.parking.unpark(order.key, spare.parked)
+        why = "its spare was made for another order" if spare.ready else "its spare is not ready"
+        _log.info("a rank starts cold", rank=str(order.key), why=why)
+        await self._drop(order.key, spare)
         return None
 
     def samples(self) -> list[Sample]:
@@ -118,16 +122,20 @@ class Spares:
                 await self._drop(key, spare)
             elif spare.ready and spare.parked is not None and not spare.parked.alive():
                 self._give_up(spare, "it ended")
+            if spare.broken:
                 await self._drop(key, spare)
 
     async def _drop(self, key: RankKey, spare: _Spare) -> None:
-        if self._spares.pop(key, None) is None:
-            return  # a rank has taken it meanwhile
-        if spare.making is not None:
-            spare.making.cancel()
-            await asyncio.wait({spare.making})
-        if spare.parked is not None:
-            await self._launcher.parking.unpark(key, spare.parked)
+        """End a spare; until that is done no rank of its key may start."""
+        async with spare.ending:
+            if self._spares.get(key) is not spare:
+                return
+            if spare.making is not None:
+                spare.making.cancel()
+                await asyncio.wait({spare.making})
+            if spare.parked is not None:
+                await self._launcher.parking.unpark(key, spare.parked)
+            del self._spares[key]
 
     async def _consider(
         self, agent: core.AgentCore, seen: RankObservation, spec: JobSpec, assignment: Assignment
@@ -168,11 +176,9 @@ class Spares:
             _log.info("a spare waits", rank=str(spare.order.key), imports_cpu_s=cpu_s, memory_bytes=spare.memory_bytes)
         except (BrokenError, OSError) as error:
             self._give_up(spare, str(error))
-            if spare.parked is not None:
-                await self._launcher.parking.unpark(spare.order.key, spare.parked)
-            self._spares.pop(spare.order.key, None)
 
     def _give_up(self, spare: _Spare, why: str) -> None:
+        spare.ready, spare.broken = False, True
         self._unfit.add((spare.rank.job, spare.rank.role))
         _log.info("no spares are kept for a role", job=spare.rank.job, role=spare.rank.role, why=why)
 
