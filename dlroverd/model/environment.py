@@ -6,7 +6,7 @@ what depends on the host is passed in.
 
 from collections.abc import Mapping
 
-from dlroverd.model.job import ProgressFrom, RoleSpec
+from dlroverd.model.job import JobSpec, ProgressFrom, RoleSpec
 from dlroverd.model.world import Assignment, JobDescriptor
 
 _OF_ONE_ROUND = frozenset(
@@ -51,7 +51,6 @@ def rank_environment(
     round_ = assignment.round
     rank = assignment.first_rank + local_rank
     role = spec.role(round_.role)
-    own = role.env
     contract = {
         "RANK": str(rank),
         "LOCAL_RANK": str(local_rank),
@@ -81,13 +80,9 @@ def rank_environment(
         "DLROVERD_NOTICE_FILE": notice_file,  # where it reads that, and why, it will be stopped
         "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
-    tasks = ["steps"] * (spec.progress is ProgressFrom.AUTO) + ["imports"] * keeps_spares(role)
-    if counter and tasks:  # it takes itself away again before the script begins
-        contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
-        contract["DLROVERD_RANK_PATH"] = " ".join(tasks)
     if assignment.devices:
         contract["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices)
-    return {**_defaults(assignment, interface), **own, **contract}
+    return {**_defaults(assignment, interface), **role.env, **contract, **_looks_on(spec, role, counter)}
 
 
 def keeps_spares(role: RoleSpec) -> bool:
@@ -98,6 +93,15 @@ def keeps_spares(role: RoleSpec) -> bool:
 def lasting(environment: Mapping[str, str]) -> dict[str, str]:
     """Give what of a rank's environment is the same in the next round of the same world."""
     return {name: value for name, value in environment.items() if name not in _OF_ONE_ROUND}
+
+
+def _looks_on(spec: JobSpec, role: RoleSpec, counter: str) -> dict[str, str]:
+    """Have what looks on within the rank come first; it takes itself away again before the script begins."""
+    tasks = ["steps"] * (spec.progress is ProgressFrom.AUTO) + ["imports"] * keeps_spares(role)
+    if not (counter and tasks):
+        return {}
+    path = ":".join(filter(None, (counter, role.env.get("PYTHONPATH", ""))))
+    return {"PYTHONPATH": path, "DLROVERD_RANK_PATH": " ".join(tasks)}
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:
