@@ -92,10 +92,11 @@ def _serve(control: socket.socket, channel: socket.socket) -> None:
     for descriptor in (ended, control.fileno()):
         events.register(descriptor, select.POLLIN)
     if any(descriptor == ended for descriptor, _ in events.poll()):
+        _end_children()
         return
     directory, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
     if not descriptors:
-        os.kill(spare, signal.SIGKILL)
+        _end_children()
         return
     os.chdir(directory)
     own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
@@ -104,6 +105,18 @@ def _serve(control: socket.socket, channel: socket.socket) -> None:
     control.close()
     os.close(ended)
     shim.Shim(socket.socket(fileno=descriptors[0]), parked=(spare, failure)).run()
+
+
+def _end_children() -> None:
+    """KILL the spare and all that it started, which becomes ours as its parents die, and wait until none is left."""
+    try:
+        while True:
+            with open("/proc/thread-self/children", encoding="ascii") as children:
+                for pid in map(int, children.read().split()):
+                    os.kill(pid, signal.SIGKILL)
+            os.wait()
+    except ChildProcessError:
+        pass
 
 
 def main() -> None:
