@@ -9,19 +9,9 @@ from collections.abc import Mapping
 from dlroverd.model.job import JobSpec, ProgressFrom, RoleSpec
 from dlroverd.model.world import Assignment, JobDescriptor
 
-_OF_ONE_ROUND = frozenset(
-    {
-        "MASTER_ADDR",
-        "MASTER_PORT",
-        "TORCHELASTIC_RESTART_COUNT",
-        "TORCHELASTIC_ERROR_FILE",
-        "DLROVERD_ROUND",
-        "DLROVERD_UNIT",
-        "DLROVERD_PROGRESS_FILE",
-        "DLROVERD_NOTICE_FILE",
-        "DLROVERD_EVENTS_FILE",
-    }
-)
+_OF_ONE_ROUND = {"MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_ERROR_FILE"}
+_OURS = "DLROVERD_"
+_RANK_PATH = "DLROVERD_RANK_PATH"
 
 
 def rank_environment(
@@ -91,8 +81,15 @@ def keeps_spares(role: RoleSpec) -> bool:
 
 
 def lasting(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give what of a rank's environment is the same in the next round of the same world."""
-    return {name: value for name, value in environment.items() if name not in _OF_ONE_ROUND}
+    """Give what of a rank's environment imports may depend on: the same in the next round of the same world.
+
+    What is ours alone is not of it, but for what has to be there before anything is imported.
+    """
+    return {name: value for name, value in environment.items() if name not in _OF_ONE_ROUND and not _is_read_late(name)}
+
+
+def _is_read_late(name: str) -> bool:
+    return name.startswith(_OURS) and name != _RANK_PATH
 
 
 def _looks_on(spec: JobSpec, role: RoleSpec, counter: str) -> dict[str, str]:
@@ -101,7 +98,7 @@ def _looks_on(spec: JobSpec, role: RoleSpec, counter: str) -> dict[str, str]:
     if not (counter and tasks):
         return {}
     path = ":".join(filter(None, (counter, role.env.get("PYTHONPATH", ""))))
-    return {"PYTHONPATH": path, "DLROVERD_RANK_PATH": " ".join(tasks)}
+    return {"PYTHONPATH": path, _RANK_PATH: " ".join(tasks)}
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:

@@ -142,6 +142,15 @@ def test_a_module_and_options_and_a_console_script(tmp_path: Path, console: str)
         assert portrait_of(after) == portrait_of(before)
 
 
+def test_a_spare_says_its_events_where_its_round_does(tmp_path: Path) -> None:
+    """With `progress: auto` an exception that ends the rank is said; what says it is loaded while it still waits."""
+    said = tmp_path / "events"
+    said.touch()
+    env = {"DLROVERD_RANK_PATH": "steps imports", "DLROVERD_EVENTS_FILE": str(said)}
+    run_both(tmp_path, (sys.executable, PORTRAIT, "raise"), tmp_path, **env)
+    assert said.read_text().count("trainer.exception") == 2
+
+
 def test_an_elastic_script_of_torch_is_the_same_and_quick(tmp_path: Path) -> None:
     (cold, before), (warm, after) = run_both(tmp_path, (sys.executable, ELASTIC), tmp_path)
     assert "loss torch.Size([]) 1 1" in before

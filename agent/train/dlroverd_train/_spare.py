@@ -178,6 +178,9 @@ class _Spare:
         for entry in environment:
             name, _, value = entry.partition("=")
             os.environ[name] = value
+        for module in ("_dlroverd_rank.events", "dlroverd_train.events"):
+            if module in sys.modules:  # it looked for its file when it was imported
+                sys.modules[module].to_file(os.environ.get("DLROVERD_EVENTS_FILE", ""))
         names.to(imports)
         for descriptor in {self.agent, self.failure}:
             os.close(descriptor)

@@ -156,7 +156,7 @@ def test_what_lasts_is_what_each_round_has_not_of_its_own() -> None:
     first, next_ = environment(job({"A": "b"}), assignment()), environment(job({"A": "b"}), later_round(assignment()))
     assert first != next_
     assert lasting(first) == lasting(next_)
-    assert {"A", "RANK", "WORLD_SIZE", "DLROVERD_NODE"} <= lasting(first).keys()
+    assert {"A", "RANK", "WORLD_SIZE", "OMP_NUM_THREADS"} <= lasting(first).keys()
 
 
 def later_round(before: Assignment) -> Assignment:
