@@ -1,9 +1,10 @@
 """The rank that benchmarks/recovery.py kills: a small DDP loop on gloo that notes when what happened.
 
-Knows nothing of any launcher but torchrun's environment. Appends JSON lines to the file named in its first
-argument; in its first life rank 1 kills itself after step 20.
+Knows nothing of any launcher but torchrun's environment. Appends JSON lines to the file named in its first argument. In
+its first life rank 1 kills itself, after step 20 and as many seconds as its second argument says; if negative, never.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 BORN = time.time()
 NOTES = sys.argv[1]
 RANK = int(os.environ["RANK"])
+LIVES_S = float(sys.argv[2]) if sys.argv[2:] else 0.0
 LIFE = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
@@ -34,7 +36,8 @@ dist.init_process_group("gloo")
 note("group")
 model = DistributedDataParallel(torch.nn.Linear(64, 64))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-for step in range(1, 41):
+trains_until = time.time() + LIVES_S * (LIFE == 0)
+for step in itertools.count(1):
     optimizer.zero_grad()
     model(torch.randn(8, 64)).sum().backward()
     optimizer.step()
@@ -42,8 +45,10 @@ for step in range(1, 41):
         note("step")
     if RANK == 0:
         print(f"step {step}", flush=True)
-    if step == 20 and LIFE == 0 and RANK == 1 and "--no-kill" not in sys.argv:
+    if step >= 20 and LIFE == 0 and RANK == 1 and LIVES_S >= 0 and time.time() > trains_until:
         note("kill")
         os.kill(os.getpid(), signal.SIGKILL)
+    if step >= 40 and (LIFE or LIVES_S < 0):
+        break
     time.sleep(0.01)
 dist.destroy_process_group()

@@ -90,7 +90,12 @@ class Agent:
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
         self._commits = Commits(self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
-        sources = (devices.samples, StepTimes(self._progress.steps).take, self.events.readings.take)
+        sources = (
+            devices.samples,
+            StepTimes(self._progress.steps).take,
+            self.events.readings.take,
+            self._starts.spares.samples,
+        )
         host = HostMonitor(config.state_dir)
         self.monitors = Monitors(config.monitor_interval, host, self._pids, sources, self._link.send)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -114,8 +119,9 @@ class Agent:
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
         own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run())
+        spares = self._starts.spares.run(self._core)
         monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
-        tasks = [asyncio.create_task(each) for each in (*own, *watches, *monitors)]
+        tasks = [asyncio.create_task(each) for each in (*own, spares, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)

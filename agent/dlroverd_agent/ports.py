@@ -1,7 +1,10 @@
-"""Whether a port of this host can be had for a rank's rendezvous store."""
+"""Whether a port of this host can be had for a rank's rendezvous store, or is served by now."""
 
 import errno
 import socket
+from pathlib import Path
+
+_LISTENS = "0A"  # include/net/tcp_states.h
 
 
 def taken(port: int) -> bool:
@@ -19,4 +22,15 @@ def taken(port: int) -> bool:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             return True
+    return False
+
+
+def served(port: int) -> bool:
+    """Tell whether somebody listens on a port, without touching it. Blocking."""
+    for name in ("tcp", "tcp6"):
+        table = Path("/proc/net", name)
+        for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else ():
+            _, address, _, state, *_ = line.split()
+            if state == _LISTENS and int(address.rpartition(":")[2], 16) == port:
+                return True
     return False

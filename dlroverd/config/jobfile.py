@@ -200,6 +200,12 @@ class RoleFile(WhereFile):
         description="nodes kept for each gang beside its own; one takes the place of a node that is lost",
         examples=["1"],
     )
+    warm_spares: bool = setting(
+        _ROLE.warm_spares,
+        "keep a process for each rank that has imported what the rank has, so that a restart in place is quick "
+        "(docs/warm-spares.md)",
+        example="false",
+    )
     restart_with: list[Text] = setting(["*"], "roles whose restart this one joins; '*' is all", example="[trainer]")
 
     @field_validator("node_unit")

@@ -186,6 +186,7 @@ class _Role:
                 oom_score_adjust=role.resources.oom_score_adjust,
             ),
             lease_s=role.lease if role.fence == "lease" else 0.0,
+            warm_spares=role.warm_spares,
         )
 
     def _refuse(self, key: str, text: str) -> ConfigError:

@@ -4,9 +4,15 @@ Names and meaning are those of torch/distributed/elastic/agent/server/local_elas
 what depends on the host is passed in.
 """
 
+from collections.abc import Mapping
+
 from dlroverd.model.ids import RoundKey
-from dlroverd.model.job import JobSpec, ProgressFrom
+from dlroverd.model.job import JobSpec, ProgressFrom, RoleSpec
 from dlroverd.model.world import Assignment, JobDescriptor
+
+_OF_ONE_ROUND = {"MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_ERROR_FILE"}
+_OURS = "DLROVERD_"
+_RANK_PATH = "DLROVERD_RANK_PATH"
 
 
 def rank_environment(
@@ -28,16 +34,17 @@ def rank_environment(
 
     The job's own environment is the base, the contract wins over it. ROLE_RANK and ROLE_WORLD_SIZE equal RANK and
     WORLD_SIZE: RANK is per gang, and a gang is of one role. `interface` is the one by which the other nodes of the
-    world are reached, "" if none is to be named. `counter` is the folder of what counts the steps of a job with
-    `progress: auto` (dlroverd_train/rank_path). `checkpoint_socket` is that of the job's vault on the node, "" if there
-    is none. Raises KeyError if the job lacks the role.
+    world are reached, "" if none is to be named. `counter` is the folder of what looks on within the rank: counts the
+    steps of a job with `progress: auto`, and notes what is imported for warm spares (dlroverd_train/rank_path).
+    `checkpoint_socket` is that of the job's vault on the node, "" if there is none. Raises KeyError if the job lacks
+    the role.
     """
     if not 0 <= local_rank < assignment.nproc:
         raise ValueError(f"local rank {local_rank} is not below {assignment.nproc}")
     spec = job.spec
     round_ = assignment.round
     rank = assignment.first_rank + local_rank
-    own = spec.role(round_.role).env
+    role = spec.role(round_.role)
     contract = {
         "RANK": str(rank),
         "LOCAL_RANK": str(local_rank),
@@ -58,9 +65,8 @@ def rank_environment(
         "DLROVERD_SAVES_FILE": saves_file,  # where it reads at which steps it is to save
         "DLROVERD_EVENTS_FILE": events_file,  # where it says what it does; "" if that cannot be had
     }
-    if counter and spec.progress is ProgressFrom.AUTO:  # it takes itself away again before the script begins
-        contract["PYTHONPATH"] = ":".join(filter(None, (counter, own.get("PYTHONPATH", ""))))
-    return {**_defaults(assignment, interface), **own, **contract, **_granted(assignment, checkpoint_socket)}
+    granted = {**_granted(assignment, checkpoint_socket), **_looks_on(spec, role, counter)}
+    return {**_defaults(assignment, interface), **role.env, **contract, **granted}
 
 
 def _granted(assignment: Assignment, checkpoint_socket: str) -> dict[str, str]:
@@ -92,6 +98,32 @@ def _whose(round_: RoundKey, rank: int, node: str) -> dict[str, str]:
         "DLROVERD_NODE": node,
         "DLROVERD_UNIT": round_.rank(rank).unit,
     }
+
+
+def keeps_spares(role: RoleSpec) -> bool:
+    """Tell whether warm spares are kept for a role. A lease is guarded from before a rank's program: none then."""
+    return role.warm_spares and not role.lease_s
+
+
+def lasting(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what of a rank's environment imports may depend on: the same in the next round of the same world.
+
+    What is ours alone is not of it, but for what has to be there before anything is imported.
+    """
+    return {name: value for name, value in environment.items() if name not in _OF_ONE_ROUND and not _is_read_late(name)}
+
+
+def _is_read_late(name: str) -> bool:
+    return name.startswith(_OURS) and name != _RANK_PATH
+
+
+def _looks_on(spec: JobSpec, role: RoleSpec, counter: str) -> dict[str, str]:
+    """Have what looks on within the rank come first; it takes itself away again before the script begins."""
+    tasks = ["steps"] * (spec.progress is ProgressFrom.AUTO) + ["imports"] * keeps_spares(role)
+    if not (counter and tasks):
+        return {}
+    path = ":".join(filter(None, (counter, role.env.get("PYTHONPATH", ""))))
+    return {"PYTHONPATH": path, _RANK_PATH: " ".join(tasks)}
 
 
 def _defaults(assignment: Assignment, interface: str) -> dict[str, str]:

@@ -101,7 +101,8 @@ class RoleSpec:
     `restart_with` names the roles whose restart this one joins; `("*",)` is all of them. `lease_s`: its ranks end once
     the daemon has not heard of their node for so long, so that a new world need not wait for the node's return; 0:
     they go on, and the old world is over when its collective group is. `spares` more nodes are
-    kept for it, and run nothing until one of its nodes is lost.
+    kept for it, and run nothing until one of its nodes is lost. `warm_spares`: beside each of its ranks a process waits
+    that has imported what the rank has, for the next round on the same node.
 
     Where it goes: `require` are constraints on a node's labels (`label`, `label=value`, `!label`, `label!=value`,
     `device=PATTERN`), `nodelist` the only nodes it may have ("" of them: any), `exclude` nodes it must not have;
@@ -128,6 +129,7 @@ class RoleSpec:
     apart_from: tuple[str, ...] = ()
     together_with: tuple[str, ...] = ()
     lease_s: float = 0.0
+    warm_spares: bool = True
 
 
 class FailureVerdict(StrEnum):

@@ -127,6 +127,12 @@ ALL: Final = (
         meaning="resident memory of the rank's processes, shared memory included, files' pages not",
         most=_EXBIBYTE,
     ),
+    Metric(
+        name="rank_spare_memory_bytes",
+        subject="rank",
+        meaning="resident memory of the process that waits to be the rank's next life (docs/warm-spares.md)",
+        most=_EXBIBYTE,
+    ),
     Metric(name="rank_step", subject="rank", meaning="the last training step seen", most=2.0**53),
     Metric(name="rank_step_seconds", subject="rank", meaning="how long a step takes", most=1e7),
     Metric(

@@ -24,6 +24,6 @@ def bed() -> Iterator[Bed]:
         bed.down()
 
 
-@pytest.mark.parametrize("part", ["TestContract", "TestUnits"])
+@pytest.mark.parametrize("part", ["launcher_cases.py::TestContract", "launcher_cases.py::TestUnits", "spare_cases.py"])
 def test_the_systemd_launcher(bed: Bed, part: str) -> None:
-    run_inside(bed, "node1", f"launcher_cases.py::{part}")
+    run_inside(bed, "node1", part)

@@ -9,6 +9,7 @@ from dlroverd.model.ids import RankKey
 from dlroverd.model.job import Resources
 from dlroverd.model.world import RankObservation
 from dlroverd_agent.launchers.files import RankFiles
+from dlroverd_agent.launchers.parked import Parked
 
 # What a drill does to a rank. `kill`: its main process gets KILL as if from outside, so its end does not count as
 # requested. `freeze` and `thaw` stop and continue its whole tree, `hang` and `resume` its main process alone.
@@ -37,7 +38,8 @@ class LaunchOrder:
     `grace_s` is the longest that its job gives from TERM to KILL, for when the host stops it (at shutdown).
     `device_nodes`: the accelerators' files in /dev that it may open; None is no allow-list. Only the systemd
     launcher carries these two and `resources` out. `obstacle` says why it cannot be started after all.
-    `lease_until` is when its lease runs out unless it is renewed (`lease.py`); 0 is no lease.
+    `lease_until` is when its lease runs out unless it is renewed (`lease.py`); 0 is no lease. `spare` is what waits to
+    be this rank, parked with an order that differs in nothing but what each round has of its own.
     """
 
     key: RankKey
@@ -51,6 +53,19 @@ class LaunchOrder:
     device_nodes: tuple[str, ...] | None = None
     obstacle: str = ""
     lease_until: float = 0.0
+    spare: Parked | None = None
+
+
+class Parking(Protocol):
+    """Keeps spares: processes that wait to be ranks, as `LaunchOrder.spare`."""
+
+    async def park(self, order: LaunchOrder) -> Parked:
+        """Begin a spare for a rank that is not started yet. BrokenError: it did not begin."""
+        ...
+
+    async def unpark(self, key: RankKey, spare: Parked) -> None:
+        """End the spare that was begun for a rank; returns when the rank can be started without it."""
+        ...
 
 
 class Launcher(Protocol):
@@ -60,6 +75,11 @@ class Launcher(Protocol):
     STARTING, RUNNING, EXITED (the main process; its tree is being killed), GONE (the whole tree, verified).
     The callback may be called before the method that causes the change returns.
     """
+
+    @property
+    def parking(self) -> Parking:
+        """What keeps the spares of its ranks."""
+        ...
 
     def files(self, key: RankKey) -> RankFiles:
         """Say where a rank's files are, whether or not it was ever started."""

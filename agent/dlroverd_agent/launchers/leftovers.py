@@ -9,9 +9,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from dlroverd_agent.launchers import shim
+from dlroverd_agent.launchers import parking, shim
 
 MARKER = "DLROVERD_RANK_DIR"
+_SHIMS = {os.fsencode(os.path.abspath(str(program.__file__))) for program in (shim, parking)}
 
 
 def kill_leftovers(directory: Path) -> list[int]:
@@ -36,7 +37,7 @@ def kill_shim(directory: Path) -> list[int]:
     def is_shim(pid: int) -> bool:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            return os.fsencode(shim.__file__) in words and os.readlink(f"/proc/{pid}/cwd") == os.fspath(directory)
+            return not _SHIMS.isdisjoint(words) and os.readlink(f"/proc/{pid}/cwd") == os.fspath(directory)
         except OSError:
             return False  # ended meanwhile, or a process of another user
 

@@ -45,8 +45,9 @@ from dlroverd_agent.launchers.leftovers import (
     signal_carrier,
     signal_carriers,
 )
+from dlroverd_agent.launchers.parked import Parked
 from dlroverd_agent.launchers.prepare import LaunchError, StartedBeforeError, lock, make_root
-from dlroverd_agent.launchers.spawn import connect, shim_words, spawn
+from dlroverd_agent.launchers.spawn import ShimParking, connect, shim_words, spawn
 
 # How often the leftovers of a rank whose shim was killed are looked for: they cannot be awaited.
 _LOOK_S = 0.01
@@ -81,6 +82,7 @@ class ProcessLauncher:
         self._lock = lock(self._root)
         self._boot_id = boot_id()
         self._on_change = on_change
+        self.parking = ShimParking(self._root)
         self._ranks: dict[RankKey, _Rank] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -104,6 +106,8 @@ class ProcessLauncher:
             self._bury(rank, record.over(launch_error=str(failed)))
         else:
             self._spawn_task(self._follow(rank, connection))
+            if order.spare is not None and order.spare.channel.fileno() >= 0:
+                self._spawn_task(_let_go(order.spare))
 
     async def stop(self, key: RankKey, evidence_s: float, grace_s: float) -> None:
         """Stop a rank; see `Launcher.stop`."""
@@ -250,6 +254,10 @@ class ProcessLauncher:
         except OSError:
             pass  # a full disk: the directory, and what is in it, lead the next agent to the same end
         self._change(rank, record)
+
+
+async def _let_go(spare: Parked) -> None:
+    await spare.last_words()  # its shim tells them
 
 
 async def _until_none(kill: Callable[[Path], list[int]], where: Path) -> None:

@@ -56,9 +56,9 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def open_output(uid: int, gid: int) -> int:
+def open_output(uid: int, gid: int, path: str = OUTPUT) -> int:
     """Open the file of a rank's stdout and stderr, in its directory; it becomes the rank's user's."""
-    output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     if os.geteuid() == 0:
         os.fchown(output, uid, gid)  # so that the rank can open /dev/stderr
     return output
@@ -136,8 +136,10 @@ def become_rank(
 class Shim:
     """One rank from its order to its verified end."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, parked: tuple[int, int] | None = None) -> None:
+        """Serve the rank whose control socket it is; `parked` is its process, if it waits, and its failure pipe."""
         self.listener = listener
+        self.parked = parked
         self.record: dict[str, object] = {}
         self.clients: dict[int, tuple[socket.socket, bytearray]] = {}
         self.poller = select.poll()
@@ -178,23 +180,28 @@ class Shim:
             pass  # forgotten already
 
     def start(self) -> None:
-        """Fork the rank; whether its program could be executed is learnt from the failure pipe."""
+        """Begin the rank; whether its program could be executed is learnt from the failure pipe."""
         with open(RECORD, "rb") as file:
             self.record = json.load(file)
+        started_at = time.time()
+        self.main_pid, self.failure = self.parked or self.fork_rank()
+        self.record.update(pid=self.main_pid, started_at=started_at)
+        self.poller.register(self.failure, select.POLLIN)
+
+    def fork_rank(self) -> tuple[int, int]:
+        """Fork the rank, as its order says; its pid and its failure pipe."""
         with open(ORDER, "rb") as file:
             order = json.load(file)
         os.unlink(ORDER)  # it holds the job's environment
         output = open_output(order["uid"], order["gid"])
-        self.failure, failure = os.pipe2(os.O_CLOEXEC)
+        reader, failure = os.pipe2(os.O_CLOEXEC)
         shim_pid = os.getpid()
-        started_at = time.time()
-        self.main_pid = os.fork()
-        if self.main_pid == 0:
+        pid = os.fork()
+        if pid == 0:
             become_rank(**order, output=output, failure=failure, parent=shim_pid)
         os.close(output)
         os.close(failure)
-        self.record.update(pid=self.main_pid, started_at=started_at)
-        self.poller.register(self.failure, select.POLLIN)
+        return pid, reader
 
     def executed(self) -> None:
         """Read the failure pipe: its end alone means that the rank's program runs."""
@@ -369,10 +376,8 @@ def _describe(pid: int) -> str:
     return f"{name}) {rest.split()[0]}"
 
 
-def main() -> None:
-    """Leave the agent's process tree, then serve the rank."""
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    listener.set_inheritable(False)
+def leave() -> None:
+    """Leave the agent's process tree, and be deaf to signals from then on."""
     # Orphaned on purpose: no agent has a child to collect, and each finds all shims in the same way.
     if os.fork():
         os._exit(0)
@@ -380,6 +385,13 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def main() -> None:
+    """Leave the agent's process tree, then serve the rank."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    listener.set_inheritable(False)
+    leave()
     Shim(listener).run()
 
 

@@ -7,7 +7,6 @@ success. When a rank is GONE its control group is verified empty, and with its p
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -22,7 +21,8 @@ import structlog
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import RankState
 from dlroverd.model.world import RankObservation
-from dlroverd_agent.launchers.bus import CALL_S, NoAnswerError, RefusedError, Systemd, unit_path
+from dlroverd_agent.launchers.beginning import UnitParking, begin_cold, begin_warm
+from dlroverd_agent.launchers.bus import NoAnswerError, RefusedError, Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup, systemd_tree
 from dlroverd_agent.launchers.files import (
     DIED_STARTING,
@@ -34,21 +34,14 @@ from dlroverd_agent.launchers.files import (
     read_record,
     started,
 )
-from dlroverd_agent.launchers.handover import became_rank, hand_over, launch_error
+from dlroverd_agent.launchers.handover import became_rank, launch_error
 from dlroverd_agent.launchers.hearing import until_said
 from dlroverd_agent.launchers.interface import SIGNAL_OF, Disturbance, LauncherUnavailableError, LaunchOrder
 from dlroverd_agent.launchers.old_units import alive, ask, discard, end_older, end_unknown, kill
-from dlroverd_agent.launchers.prepare import (
-    LaunchError,
-    StartedBeforeError,
-    hold,
-    lock,
-    make_root,
-    order_values,
-    prepare,
-)
+from dlroverd_agent.launchers.parked import Parked
+from dlroverd_agent.launchers.prepare import LaunchError, StartedBeforeError, hold, lock, make_root, prepare
 from dlroverd_agent.launchers.shared_memory import clear_left
-from dlroverd_agent.launchers.unit import ServiceState, UnitNames, rank_properties, role_properties
+from dlroverd_agent.launchers.unit import ServiceState, UnitNames
 from dlroverd_agent.launchers.watched_rank import WatchedRank
 
 # How long `recover` waits for the ends of what it finds dead or unknown; what stays is followed on.
@@ -86,6 +79,7 @@ class SystemdLauncher:
         self._boot_id = boot_id()
         self._on_change = on_change
         self._systemd = Systemd(self._hear, self._look_at_all)
+        self.parking = UnitParking(self._systemd, self._names, self._tree, self._root)
         self._ranks: dict[RankKey, WatchedRank] = {}
         self._by_path: dict[str, WatchedRank] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,7 +164,7 @@ class SystemdLauncher:
 
     async def survey(self) -> frozenset[RankKey]:
         """Look what runs here; see `Launcher.survey`."""
-        return await alive(self._systemd, self._names, self._tree)
+        return await alive(self._systemd, self._names, self._tree) - self.parking.keys
 
     async def find_end(self, key: RankKey) -> None:
         """Find out how a rank ended; see `Launcher.find_end`."""
@@ -213,17 +207,14 @@ class SystemdLauncher:
         with listener:  # once it is closed, no program of the unit gets the order any more
             # A world is not to meet the leftovers of another round.
             await end_older(rank.key, rank.group.folder.parent, self._names)
-            slice_ = self._names.role(rank.key)
-            if limits := role_properties(order.resources):
-                await self._systemd.start_unit(slice_, limits)
-            await self._systemd.start_unit(rank.unit, rank_properties(order, os.fspath(rank.files.directory), slice_))
-            text = json.dumps(order_values(rank.files, order)).encode()
-            try:
-                program = await hand_over(listener, text, rank.ended, CALL_S)
-            except TimeoutError:
-                raise LaunchError(
-                    f"its unit did not ask for its order within {CALL_S:.0f} s; see `journalctl -u {rank.unit}`"
-                ) from None
+            if order.spare is not None:
+                if await asyncio.to_thread(begin_warm, rank.files, order, order.spare):
+                    rank.record = replace(rank.record, started_at=time.time())  # its unit began long before
+                    self.parking.keys.discard(rank.key)
+                    self._spawn_task(self._await_spare(rank, order.spare))
+                    return
+                await self.parking.unpark(rank.key, order.spare)
+            program = await begin_cold(self._systemd, self._names, rank, order, listener)
         if program is not None:
             self._spawn_task(self._await_program(rank, program))
 
@@ -232,11 +223,17 @@ class SystemdLauncher:
         rank.executed = await asyncio.to_thread(launch_error, rank.files) == ""
         self._weigh(rank)
 
+    async def _await_spare(self, rank: WatchedRank, spare: Parked) -> None:
+        if why_not := await spare.last_words():
+            await asyncio.to_thread(rank.files.launch_error.write_text, why_not)
+        rank.executed = not why_not
+        await self._look(rank)
+
     # ---- what systemd says
 
     def _hear(self, path: str, properties: Mapping[str, Any]) -> None:
         rank = self._by_path.get(path)
-        if rank is not None:
+        if rank is not None and rank.key not in self.parking.keys:  # else it is said of a spare
             rank.service.update(properties)
             rank.heard += 1
             self._weigh(rank)
@@ -279,7 +276,8 @@ class SystemdLauncher:
     def _runs(self, rank: WatchedRank) -> None:
         if rank.record.state is RankState.STARTING:
             state = ServiceState.of(rank.service)
-            rank.record = replace(rank.record, state=RankState.RUNNING, pid=state.pid, started_at=state.started_at)
+            started_at = rank.record.started_at or state.started_at
+            rank.record = replace(rank.record, state=RankState.RUNNING, pid=state.pid, started_at=started_at)
             self._on_change(rank.observation())
             self._spawn_task(self._save(rank))
 

@@ -15,7 +15,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from dbus_fast import Variant
 
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import Resources
-from dlroverd_agent.launchers import entry
 from dlroverd_agent.launchers.files import key_of
 from dlroverd_agent.launchers.interface import LaunchOrder
 
@@ -85,10 +84,10 @@ class UnitNames:
         return "/".join("-".join(parts[: n + 1]) + ".slice" for n in range(len(parts)))
 
 
-def rank_properties(order: LaunchOrder, directory: str, slice_: str) -> list[Property]:
-    """Say how systemd is to run a rank; `directory` is that of its files."""
+def rank_properties(order: LaunchOrder, words: Sequence[str], directory: str, slice_: str) -> list[Property]:
+    """Say how systemd is to run a rank; `words` are its first program and what it is told, started in `directory`."""
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    program = [sys.executable, "-I", "-S", os.path.abspath(entry.__file__)]
+    program = [sys.executable, "-I", "-S", *words]
     return [
         ("Description", Variant("s", f"dlroverd rank {order.key}")),
         ("Slice", Variant("s", slice_)),

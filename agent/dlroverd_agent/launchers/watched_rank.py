@@ -61,7 +61,7 @@ class WatchedRank:
         record = replace(
             self.record,
             pid=state.pid,
-            started_at=state.started_at,
+            started_at=self.record.started_at or state.started_at,
             exited_at=state.exited_at or time.time(),
             result=state.result,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dlroverd.model.environment import rank_environment
+from dlroverd.model.environment import lasting, rank_environment
 from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import JobSpec, ProgressFrom, RoleSpec, User
 from dlroverd.model.world import Assignment, JobDescriptor
@@ -137,17 +137,38 @@ def test_the_interface_towards_the_others_is_named_where_the_job_does_not() -> N
     assert not {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"} & environment(job(), assignment()).keys()
 
 
-def test_what_counts_steps_comes_first_in_the_path_of_the_jobs_that_ask_for_it() -> None:
-    def python_path(env: dict[str, str], progress: ProgressFrom) -> str | None:
+def test_what_looks_on_comes_first_in_the_path_of_the_jobs_that_ask_for_it() -> None:
+    def looks_on(env: dict[str, str], progress: ProgressFrom, *, warm: bool, lease_s: float = 0.0) -> list[str | None]:
         described = job(env)
-        spec = replace(described.spec, progress=progress)
+        roles = tuple(replace(role, warm_spares=warm, lease_s=lease_s) for role in described.spec.roles)
+        spec = replace(described.spec, progress=progress, roles=roles)
         given = environment(replace(described, spec=spec), assignment(), counter="/agent/counter")
-        return given.get("PYTHONPATH")
+        return [given.get("PYTHONPATH"), given.get("DLROVERD_RANK_PATH")]
 
-    assert python_path({}, ProgressFrom.AUTO) == "/agent/counter"
-    assert python_path({"PYTHONPATH": "/a:/b:"}, ProgressFrom.AUTO) == "/agent/counter:/a:/b:"
-    assert python_path({"PYTHONPATH": "/a"}, ProgressFrom.PATTERN) == "/a"
-    assert python_path({}, ProgressFrom.PATTERN) is None
+    auto, pattern = ProgressFrom.AUTO, ProgressFrom.PATTERN
+    assert looks_on({}, auto, warm=False) == ["/agent/counter", "steps"]
+    assert looks_on({"PYTHONPATH": "/a:/b:"}, auto, warm=True) == ["/agent/counter:/a:/b:", "steps imports"]
+    assert looks_on({"PYTHONPATH": "/a"}, pattern, warm=True) == ["/agent/counter:/a", "imports"]
+    assert looks_on({"PYTHONPATH": "/a"}, pattern, warm=False) == ["/a", None]
+    assert looks_on({}, pattern, warm=True, lease_s=30.0) == [None, None]
+
+
+def test_what_lasts_is_what_each_round_has_not_of_its_own() -> None:
+    first, next_ = environment(job({"A": "b"}), assignment()), environment(job({"A": "b"}), later_round(assignment()))
+    assert first != next_
+    assert lasting(first) == lasting(next_)
+    assert {"A", "RANK", "WORLD_SIZE", "OMP_NUM_THREADS"} <= lasting(first).keys()
+
+
+def later_round(before: Assignment) -> Assignment:
+    """The same world again: all that a restart in place changes."""
+    return replace(
+        before,
+        round=replace(before.round, round=before.round.round + 1),
+        master_addr="10.0.0.9",
+        master_port=before.master_port + 1,
+        restart_count=before.restart_count + 1,
+    )
 
 
 def test_every_local_rank_sees_all_granted_devices_in_one_order() -> None:

@@ -1,0 +1,1 @@
+"""Warm spares: beside each rank a process that has imported what it has, for its next round (docs/warm-spares.md)."""
