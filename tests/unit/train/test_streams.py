@@ -55,6 +55,13 @@ def test_a_file_is_what_memory_holds(ranges: list[tuple[int, int]], folder: Path
     assert max((length for length, _ in pieces), default=0) <= streams.PIECE
 
 
+def test_memory_that_begins_within_a_page_is_written_all_the_same(tmp_path: Path) -> None:
+    memory = memoryview(mmap.mmap(-1, SIZE))
+    memory[:] = random.Random(2).randbytes(SIZE)
+    streams.Streams(4).write(str(tmp_path / "file"), memory[1:], [(0, SIZE - 1)])
+    assert (tmp_path / "file").read_bytes() == memory[1:]
+
+
 def test_a_file_that_is_there_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("as it was")
     with pytest.raises(FileExistsError):

@@ -20,7 +20,7 @@ PIECE = 8 << 20
 """Bytes that get a checksum together, and are written by one stream at a stretch."""
 
 BLOCK = 4096
-"""Bytes that memory and file offset of a direct write must be multiples of: enough for every device in use."""
+"""Bytes that memory and file offset of a direct write must be multiples of, for nearly every device."""
 
 Piece = tuple[int, int]  # bytes, CRC-32
 
@@ -82,7 +82,11 @@ class _File:
         """Write one piece. Only what begins and ends with a block, in memory and in the file, goes directly."""
         done = 0
         if self._direct >= 0 and not (part.at % BLOCK or part.start % BLOCK):
-            done = self._write_to(self._direct, piece[: part.length // BLOCK * BLOCK], part.at)
+            try:
+                done = self._write_to(self._direct, piece[: part.length // BLOCK * BLOCK], part.at)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a device with larger blocks
+                    raise
         if done < part.length:
             self._write_to(self._buffered, piece[done:], part.at + done)
             os.posix_fadvise(self._buffered, part.at + done, part.length - done, os.POSIX_FADV_DONTNEED)
@@ -115,7 +119,7 @@ class Streams:
     def write(self, where: str, memory: memoryview, ranges: Sequence[tuple[int, int]]) -> list[Piece]:
         """Make a file of ranges of memory, durable when this returns. Raises OSError; then what is there is no file.
 
-        `memory` begins with a page.
+        Memory that does not begin with a page is written by way of the page cache.
         """
         parts = parts_of(ranges)
         file = _File(where, sum(part.length for part in parts))
