@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from itertools import groupby
 from typing import Any
 
+from dlroverd.core.indexes import add, enrol, tally
 from dlroverd.core.records import (
     Domain,
     FindingRecord,
@@ -135,13 +136,13 @@ class State:
         elif table is self.grants:
             self._index_grant(key, old, value)
         elif table is self.spares:
-            _member(self.gang_spares, key[1], key[0], present=value is not None)
+            enrol(self.gang_spares, key[1], key[0], present=value is not None)
             self._use(key, (value.slots if value else 0) - (old.slots if old else 0))
         elif table is self.tombstones:
-            _member(self.node_tombstones, key[0], key[1], present=value is not None)
-            _member(self.gang_tombstones, key[1], key[0], present=value is not None)
+            enrol(self.node_tombstones, key[0], key[1], present=value is not None)
+            enrol(self.gang_tombstones, key[1], key[0], present=value is not None)
         elif table is self.gangs:
-            _member(self.job_gangs, key.job, key, present=value is not None)
+            enrol(self.job_gangs, key.job, key, present=value is not None)
             self._push("gangs", key, old, value)
         elif table is self.jobs:
             self._index_job(key, old, value)
@@ -155,12 +156,12 @@ class State:
             self._push_hold(key, old, value)
         elif table is self.domains:
             for domain in {*(old or ()), *(value or ())}:
-                _member(self.in_domain, domain, key, present=domain in (value or ()))
+                enrol(self.in_domain, domain, key, present=domain in (value or ()))
             self._describe(key)
         elif table is self.commits:
             places = {each.place for each in value or ()}
             for place in {each.place for each in old or ()} | places:
-                _member(self.saves_at, place, key, present=place in places)
+                enrol(self.saves_at, place, key, present=place in places)
         elif table is self.outages:
             self._push("outages", key, old, value)
         elif table is self.reputations:
@@ -178,9 +179,9 @@ class State:
             self.ranks[rank.key] = rank
         for ranks, sign in ((old, -1), (new, 1)):
             for state, count in Counter(rank.state for rank in ranks).items():
-                _count(self.tally, gang, state, sign * count)
+                tally(self.tally, gang, state, sign * count)
             for node, count in Counter(rank.node for rank in ranks if rank.state is not RankState.GONE).items():
-                _count(self.left, gang, node, sign * count)
+                tally(self.left, gang, node, sign * count)
 
     def put_moved(self, ranks: Iterable[tuple[RankRecord, RankRecord]]) -> None:
         """Put what known ranks, each still on its node, have become; alike moves in a row are counted once."""
@@ -192,9 +193,9 @@ class State:
                 moved.append((old.key.gang_key, old.node, old.state, new.state))
         for (gang, node, before, after), alike in groupby(moved):
             count = sum(1 for _ in alike)
-            _count(self.tally, gang, before, -count)
-            _count(self.tally, gang, after, count)
-            _count(self.left, gang, node, count * ((before is RankState.GONE) - (after is RankState.GONE)))
+            tally(self.tally, gang, before, -count)
+            tally(self.tally, gang, after, count)
+            tally(self.left, gang, node, count * ((before is RankState.GONE) - (after is RankState.GONE)))
 
     def begin(self) -> None:
         """Start remembering changes, so that `rollback` can take them back."""
@@ -272,28 +273,28 @@ class State:
         gang = key.gang_key
         for rank, more in ((old, -1), (new, 1)):
             if rank is not None:
-                _count(self.tally, gang, rank.state, more)
+                tally(self.tally, gang, rank.state, more)
                 if rank.state is not RankState.GONE:
-                    _count(self.left, gang, rank.node, more)
+                    tally(self.left, gang, rank.node, more)
 
     def _index_grant(self, key: NodeGang, old: GrantRecord | None, new: GrantRecord | None) -> None:
         node, gang = key
-        _member(self.node_gangs, node, gang, present=new is not None)
+        enrol(self.node_gangs, node, gang, present=new is not None)
         asked = [grant is not None and not grant.released and grant.check is None for grant in (old, new)]
-        _add(self.unchecked, gang, asked[1] - asked[0])
+        add(self.unchecked, gang, asked[1] - asked[0])
         check = new.check if new is not None else None
-        _member(self.unfit, gang, node, present=check is not None and bool(check.problem or check.mismatch))
+        enrol(self.unfit, gang, node, present=check is not None and bool(check.problem or check.mismatch))
         self._use(key, (new.slots if new else 0) - (old.slots if old else 0))
 
     def _use(self, key: NodeGang, more: int) -> None:
         node, job = key[0], self.jobs[key[1].job]
         before = self.job_slots[job.id]
-        _add(self.used, node, more)
-        _add(self.job_slots, job.id, more)
+        add(self.used, node, more)
+        add(self.job_slots, job.id, more)
         begins = bool(self.job_slots[job.id]) - bool(before)
         for whose in (("user", job.spec.user.name), ("project", job.spec.project)):
-            _add(self.slots_of, whose, more)
-            _add(self.jobs_of, whose, begins)
+            add(self.slots_of, whose, more)
+            add(self.jobs_of, whose, begins)
         self._index_node(node)
 
     def _index_node(self, node: str) -> None:
@@ -334,7 +335,7 @@ class State:
     def _index_askers(self, node: str, old: NodeRecord | None, new: NodeRecord | None) -> None:
         before, after = (each.askers if each is not None else () for each in (old, new))
         for asker in {*before, *after}:
-            _member(self.asked, asker, node, present=asker in after)
+            enrol(self.asked, asker, node, present=asker in after)
 
     def _index_size(self, old: NodeRecord | None, new: NodeRecord | None) -> None:
         if old is not None:
@@ -382,29 +383,3 @@ class State:
             return node.hold_deadline if node is not None else None
         record = getattr(self, table).get(key)
         return record.deadline if record is not None else None
-
-
-def _add(counter: Counter[Any], key: Any, more: int) -> None:
-    if count := counter[key] + more:
-        counter[key] = count
-    else:
-        counter.pop(key, None)
-
-
-def _count(index: dict[Any, Counter[Any]], key: Any, what: Any, more: int) -> None:
-    counter = index.get(key)
-    if counter is None:
-        counter = index[key] = Counter()
-    _add(counter, what, more)
-    if not counter:
-        del index[key]
-
-
-def _member(index: dict[Any, set[Any]], key: Any, member: Any, *, present: bool) -> None:
-    members = index.setdefault(key, set())
-    if present:
-        members.add(member)
-    else:
-        members.discard(member)
-    if not members:
-        del index[key]
