@@ -71,6 +71,36 @@ def test_a_save_is_named_once_the_agent_says_so(
     assert [name for name, _ in offers[3]["files"]] == ["__0_0.distcp"]
 
 
+def test_a_save_of_an_old_round_is_that_of_the_round_that_went_on_from_it(
+    nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    vault, path = vault_of(16 << 20, "--attended"), tmp_path / "path"
+
+    async def attend() -> dict[str, Any]:
+        attendant = Attendant(vault.socket)
+        rank = saving(nursery, vault, path, 1)
+        old = await first_offer(attendant)
+        rank.kill()
+        following = nursery.bear(
+            "script", vault, path=str(path), orders=[["load", []], ["wait"]], more={**WORLD, "DLROVERD_ROUND": "4"}
+        )
+        assert (await asyncio.to_thread(following.hear))["persisting"]
+        verdict = {"op": "verdict", "path": old["path"], "save": old["save"]}
+        await attendant.call({**verdict, "refusal": "round 3 is over"})
+        while (new := await first_offer(attendant))["world"] == old["world"]:
+            pass
+        await attendant.call({**verdict, "refusal": ""})
+        await attendant.close()
+        assert outcomes(following) == [""]
+        return new
+
+    new = asyncio.run(attend())
+    assert new["world"] == ["7", "trainer", "0", "4"]
+    (found,) = stored.steps(str(path))
+    assert (found.step, found.made_by, stored.verify(found)) == (1, new["world"], [])
+    assert new["manifest"] == stored.digest(found.folder)
+
+
 def test_only_the_agent_decides(vault_of: Callable[..., Vault]) -> None:
     attended, alone = vault_of(4 << 20, "--attended"), vault_of(4 << 20)
     rank = client.Vault(attended.socket, "s", 0, 0)
@@ -191,4 +221,4 @@ def test_a_load_tells_what_it_passed_over(nursery: Nursery, vault_of: Callable[.
     assert (ended["n"], ended["s"], ended["sp"]) == ("trainer.load_ckpt", "warning", begun["sp"])
     (sentence,) = ended["b"].pop("passed_over")
     assert sentence.startswith(f"step 2 of {path}/step-2: ")
-    assert ended["b"] == {"step": 1, "source": f"{path}/step-1", "attempts": 2}
+    assert ended["b"] == {"step": 1, "source": f"{path}/step-1", "attempts": 2, "persisting": False}

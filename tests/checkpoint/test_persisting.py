@@ -91,6 +91,50 @@ def test_a_restart_during_a_slow_persist_persists_the_frozen_step(
     assert ranks[0].hear() == {"numbers": [7.0]}
 
 
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_what_memory_alone_holds_is_persisted_beside_the_restart(
+    kind: str, nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    vaults, path = [vault_of(16 << 20), vault_of(16 << 20)], tmp_path / "path"
+    ranks = nursery.bear_all("trainer", vaults, tmp_path, path=str(path), kind=kind)
+    while ranks[1].hear_until("saved")["saved"] < 4:
+        pass
+    for rank in ranks:
+        rank.kill()
+    assert not path.exists()
+
+    ranks = nursery.bear_all("loader", vaults, tmp_path, path=str(path), kind=kind)
+    said = [rank.hear() for rank in ranks]
+    assert [(each["source"], each["persisting"], each["why"]) for each in said] == [("memory", True, "")] * 2
+    step = said[0]["loaded"]
+    until(lambda: stored.steps(str(path)))
+    (found,) = stored.steps(str(path))
+    assert (found.step, stored.missing(found), stored.verify(found)) == (step, [], [])
+    stock = nursery.bear_all("stock_loader", vaults[:1], tmp_path, checkpoint=found.folder, kind=kind)
+    assert stock[0].hear() == {"numbers": [float(step)]}
+
+    # It is there: nothing is asked for again. Fewer ranks have another layout, and persist what they save themselves.
+    for those in (vaults, vaults[:1]):
+        again = [rank.hear() for rank in nursery.bear_all("loader", those, tmp_path, path=str(path), kind=kind)]
+        assert {(each["loaded"], each["persisting"], each["why"]) for each in again} == {(step, False, "")}
+
+
+def test_what_could_not_be_persisted_is_tried_again_after_a_restart(
+    nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
+) -> None:
+    vault, path = vault_of(16 << 20), tmp_path / "path"
+    path.write_text("in the way")
+    said = run(nursery, vault, path, ["save", 7, [], True], ["wait"])
+    assert "step 7 was not persisted" in said[1]["persisted"][0]["failed"]
+    said = run(nursery, vault, path, ["load", []], ["wait"])
+    assert said[0]["persisting"]
+    assert "step 7 was not persisted" in said[1]["persisted"][0]["failed"]
+    path.unlink()
+    said = run(nursery, vault, path, ["load", []], ["wait"])
+    assert (said[0]["step"], said[0]["persisting"]) == (7, True)
+    assert said[1]["persisted"][0]["folder"] == str(path / "step-7")
+
+
 def test_every_slot_busy_is_waited_for_or_skipped(
     nursery: Nursery, vault_of: Callable[..., Vault], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """A job with checkpoint memory: ranks and agents die, its steps stay; the job ends, and nothing of it does."""
 
+import json
 import os
 import re
 import signal
@@ -64,5 +65,9 @@ def test_ranks_go_on_from_memory(fleet: Callable[..., Fleet], tmp_path: Path) ->
     assert (step, source, whole) == other
     assert (source, whole) == ("memory", "True")
     assert step >= before
+    (committed,) = one.client.events(names=["checkpoint_committed"])  # beside the restart: no rank had asked for it
+    body = json.loads(committed.body)
+    assert (body["step"], body["round"]["round"]) == (step, 2)
+    assert [each.name for each in (tmp_path / "path").glob("step-*")] == [f"step-{step}"]
     until(lambda: vaults(one), lambda left: not left)
     assert (one.root / "n1.log").read_text().count("checkpoint memory is set aside") == 1

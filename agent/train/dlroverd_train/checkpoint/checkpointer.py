@@ -17,8 +17,8 @@ from torch.distributed.checkpoint.stateful import Stateful
 from dlroverd_train import events
 from dlroverd_train.checkpoint import _planning, _slots
 from dlroverd_train.checkpoint._meeting import AbsentError, Meeting
-from dlroverd_train.checkpoint._reading import parts_in
-from dlroverd_train.checkpoint.restoring import Loaded, Restorer, Unloadable
+from dlroverd_train.checkpoint._reading import Save, parts_in
+from dlroverd_train.checkpoint.restoring import Loaded, Place, Restorer, Unloadable
 from dlroverd_train.vault.client import UnavailableError, Vault, find, free_memory
 from dlroverd_train.vault.retention import Keep, wrong_with
 
@@ -155,8 +155,9 @@ class Checkpointer:
         with events.load_ckpt(path=self.path) as telling:  # what rank 0 says is so for all
             step = self._load(state)
             assert self.last_load  # noqa: S101 - a load that returns sets it
-            _, source, attempts, passed_over = self.last_load
+            _, source, attempts, passed_over, persisting, _ = self.last_load
             body = {"step": step, "source": source, "attempts": attempts, "passed_over": passed_over}
+            body["persisting"] = persisting
             telling.end(body, severity="warning" if passed_over else "info")
             return step
 
@@ -169,9 +170,13 @@ class Checkpointer:
             parts = parts_in(arenas)
             restorer = Restorer(self._meeting, self._loads, self._patience, self._threads)
             self.last_load, save = restorer.load(state, parts, self.path)
+            place = restorer.alone(save, parts.get(save, []), self.path, self._where()) if save else None
         except (UnavailableError, AbsentError, Unloadable) as error:
             raise CheckpointError(str(error)) from error
         self._restored = {(part.at, part.slot) for part in parts.get(save, ())} if save else set()
+        if save and place:
+            why = self._ask(save, place, None)
+            self.last_load = self.last_load._replace(persisting=not why, why=why)
         return self.last_load.step
 
     def wait(self, timeout: float | None = None) -> list[Persisted]:
@@ -231,9 +236,8 @@ class Checkpointer:
                 return False  # rank 0 has ended: nobody makes a new plan any more
         self._meeting.tell(wanted, b"")
         within = min(self._patience, _TURN) if self._agreed else self._patience
-        where = f"{_boot()} {self._vault.path} {self._vault.pid}"
         try:
-            self._agreed = _planning.agree(self._meeting, self._generation + 1, planner, where, within)
+            self._agreed = _planning.agree(self._meeting, self._generation + 1, planner, self._where(), within)
         except _planning.PlanError as error:
             self._generation += 1
             raise CheckpointError(str(error)) from error
@@ -306,18 +310,24 @@ class Checkpointer:
                 pass  # the next save sees that the vault has ended
 
     def _persist(self, arena: _slots.Arena, slot: int, step: int, metric: float | None) -> str:
-        save = f"{self._meeting.token.hex()[:8]}-{self._sequence}"
-        agreed = arena.agreed
+        save = Save(step, self._meeting.token.hex(), self._sequence, "", self._meeting.world)
+        return self._ask(save, Place(arena.at, slot, arena.agreed.node, arena.agreed.nodes), metric)
+
+    def _ask(self, save: Save, place: Place, metric: float | None) -> str:
+        """Have the vault persist a save; say why it does not."""
+        name = f"{save.timeline[:8]}-{save.sequence}"
         try:
             self._vault.ask(
-                "persist", path=self.path, step=step, save=save, at=arena.at, slot=slot, node=agreed.node,
-                nodes=agreed.nodes, bandwidth=self._bandwidth, keep=self._keep,
-                metric=None if metric is None or math.isnan(metric) else float(metric),
+                "persist", path=self.path, step=save.step, save=name, **place._asdict(), bandwidth=self._bandwidth,
+                keep=self._keep, metric=None if metric is None or math.isnan(metric) else float(metric),
             )  # fmt: skip
         except UnavailableError as error:
             return str(error)
-        self._asked.append((step, save))
+        self._asked.append((save.step, name))
         return ""
+
+    def _where(self) -> str:
+        return f"{_boot()} {self._vault.path} {self._vault.pid}"
 
 
 def _run() -> str:

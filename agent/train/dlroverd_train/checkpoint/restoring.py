@@ -24,6 +24,19 @@ class Loaded(NamedTuple):
     attempts: int
     passed_over: list[str]
     """Why newer ones were not loaded, a sentence each."""
+    persisting: bool = False
+    """It was in memory alone, and the vault is bringing it to storage; `wait` tells what becomes of that."""
+    why: str = ""
+    """Why the vault is not, though it was in memory alone; empty if all is well."""
+
+
+class Place(NamedTuple):
+    """Where this rank's part of a save is, and which of the nodes that hold the others its node is."""
+
+    at: int
+    slot: int
+    node: int
+    nodes: int
 
 
 class Unloadable(Exception):  # noqa: N818 - says what is the case
@@ -60,6 +73,20 @@ class Restorer:
         if passed_over:
             raise Unloadable(f"none of {attempts} checkpoints of {path} could be loaded: {'; '.join(passed_over)}")
         return Loaded(None, "", 0, []), None
+
+    def alone(self, save: Save, parts: Sequence[Part], path: str, where: str) -> Place | None:
+        """Say where this rank's part is of a step that was loaded from memory and is nowhere else.
+
+        `where` names this rank's vault among all nodes'. None for all ranks if storage has the step, or if one of them
+        is not where its part is: they have another layout by now, and persist what they save next. Raises AbsentError.
+        """
+        same = save.world == self._meeting.world
+        mine = next((part for part in parts if part.rank == self._meeting.rank and same), None)
+        told = self._say([where, mine is not None, self._meeting.rank == 0 and _has(path, save.step)])
+        if mine is None or any(there or not here for _, here, there in told):
+            return None
+        nodes = list(dict.fromkeys(each for each, _, _ in told))
+        return Place(mine.at, mine.slot, nodes.index(where), len(nodes))
 
     def _sources(self, parts: dict[Save, list[Part]], path: str) -> Iterator[Source]:
         mine = [[*save, sorted({part.rank for part in found})] for save, found in parts.items()]
@@ -106,3 +133,10 @@ class Restorer:
         self._rounds += 1
         name = f"load/{self._number}/{self._rounds}"
         return [json.loads(each) for each in self._meeting.exchange(name, json.dumps(value).encode(), self._within)]
+
+
+def _has(path: str, step: int) -> bool:
+    try:
+        return any(each.step == step for each in stored.steps(path))
+    except OSError:
+        return False  # storage is away: that is said when it is to be written

@@ -57,6 +57,11 @@ class Staged(NamedTuple):
     files: list[dict[str, Any]]
     manifest: bytes
 
+    def taken_over(self, made_by: list[str] | None) -> Staged:
+        """Give it to other ranks, which have gone on from it. Raises OSError."""
+        save = self.save._replace(made_by=made_by)
+        return Staged(save, self.files, _write_manifest(save, self.files))
+
     def make_room(self) -> None:
         """Move what is no checkpoint out of the way. Raises NotPersistedError if there is one under that name."""
         _make_room(self.save, stored.folder_of(self.save.path, self.save.step))
@@ -116,15 +121,17 @@ def commit(save: Save, template: bytes, patience: float, settle: Settle = at_onc
     write_whole(os.path.join(staging, stored.METADATA), metadata)
     about = {"name": stored.METADATA, "size": len(metadata), "pieces": [[len(metadata), zlib.crc32(metadata)]]}
     listed = [{"name": file["name"], "size": file["size"], "pieces": file["pieces"]} for file in files]
-    manifest = stored.manifest_of(
-        save.step, save.id, save.world, [*listed, about], metric=save.metric, made_by=save.made_by
-    )
-    write_whole(os.path.join(staging, stored.MANIFEST), manifest)
     for node in range(save.nodes):
         os.unlink(_word_of(save, node))
-    sync_folder(staging)
-    settle(Staged(save, [*listed, about], manifest))
+    settle(Staged(save, [*listed, about], _write_manifest(save, [*listed, about])))
     return folder
+
+
+def _write_manifest(save: Save, files: list[dict[str, Any]]) -> bytes:
+    manifest = stored.manifest_of(save.step, save.id, save.world, files, metric=save.metric, made_by=save.made_by)
+    write_whole(os.path.join(staging_of(save), stored.MANIFEST), manifest)
+    sync_folder(staging_of(save))
+    return manifest
 
 
 def committed_elsewhere(save: Save, patience: float) -> str:

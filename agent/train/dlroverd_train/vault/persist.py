@@ -7,6 +7,7 @@ import shutil
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from dlroverd_train.vault import commit, layout, retention
@@ -67,13 +68,20 @@ class Persister:
         return any(not each.over for each in list(self._saves.values()))
 
     def ask(self, save: commit.Save, part: Part) -> None:
-        """Freeze a rank's slot and begin to write it. Raises NotPersistedError if the slot does not hold the step."""
+        """Freeze a rank's slot and begin to write it. Raises NotPersistedError if the slot does not hold the step.
+
+        Ranks that go on from a save after a restart ask for it again: it is theirs now. What is being written goes on,
+        what had failed is begun anew.
+        """
         with self.changed:
             running = self._saves.get((save.path, save.id)) or _Running(save)
-            if running.failed or running.over or part.rank in running.parts:
-                raise commit.NotPersistedError(
-                    running.failed or f"rank {part.rank} has asked for step {save.step} before"
-                )
+            if running.over and running.failed:
+                running = _Running(save)
+            if running.failed:
+                raise commit.NotPersistedError(running.failed)
+            if part.rank in running.parts:
+                running.save = running.save._replace(made_by=save.made_by)
+                return
             entry = _freeze(part, save.step)
             self._saves[save.path, save.id] = running
             running.parts[part.rank] = part
@@ -138,8 +146,22 @@ class Persister:
             running.folder = commit.committed_elsewhere(running.save, PATIENCE)
         else:
             template = next(part.template for part in running.parts.values() if part.template)
-            running.folder = commit.commit(running.save, template, PATIENCE, self._agree or commit.at_once)
+            settle = partial(self._agreed, running) if self._agree else commit.at_once
+            running.folder = commit.commit(running.save, template, PATIENCE, settle)
             running.pruned = self._prune(running.save)
+
+    def _agreed(self, running: _Running, staged: commit.Staged) -> None:
+        """Have a save named, as that of the ranks that have asked for it last. Raises NotPersistedError."""
+        assert self._agree  # noqa: S101 - looked at before
+        while True:
+            try:
+                self._agree(staged)
+                return
+            except commit.NotPersistedError:
+                made_by = running.save.made_by
+                if staged.save.made_by == made_by:
+                    raise
+                staged = staged.taken_over(made_by)  # while its word was under way
 
     def _prune(self, save: commit.Save) -> retention.Pruned:
         if not save.keep:
