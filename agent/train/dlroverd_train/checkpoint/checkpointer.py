@@ -170,7 +170,9 @@ class Checkpointer:
             parts = parts_in(arenas)
             restorer = Restorer(self._meeting, self._loads, self._patience, self._threads)
             self.last_load, save = restorer.load(state, parts, self.path)
-            place = restorer.alone(save, parts.get(save, []), self.path, self._where()) if save else None
+            place = None
+            if save and save.timeline != self._meeting.token.hex():  # of these ranks before a restart
+                place = restorer.alone(save, parts.get(save, []), self.path, self._where())
         except (UnavailableError, AbsentError, Unloadable) as error:
             raise CheckpointError(str(error)) from error
         self._restored = {(part.at, part.slot) for part in parts.get(save, ())} if save else set()
@@ -323,7 +325,8 @@ class Checkpointer:
             )  # fmt: skip
         except UnavailableError as error:
             return str(error)
-        self._asked.append((save.step, name))
+        if (save.step, name) not in self._asked:
+            self._asked.append((save.step, name))
         return ""
 
     def _where(self) -> str:
