@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlroverd.model import (
+    cadence,
+    checkpoint,
     difference,
     explain,
     fault,
@@ -53,7 +55,22 @@ def wire_messages() -> dict[str, type[Message]]:
 def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
     known = wire_messages()
     for module in (
-        *(difference, explain, fault, ids, job, node, node_view, placement, spooled, telemetry, view, world),
+        *(
+            cadence,
+            checkpoint,
+            difference,
+            explain,
+            fault,
+            ids,
+            job,
+            node,
+            node_view,
+            placement,
+            spooled,
+            telemetry,
+            view,
+            world,
+        ),
         *(messages, inputs, code, peer_service),
     ):
         for name, cls in vars(module).items():

@@ -66,7 +66,8 @@ class Attendant:
                 await streams[1].wait_closed()
 
     async def _attend(self) -> None:
-        self._streams = await asyncio.open_unix_connection(self.path)
+        with frames.short_name(self.path) as name:
+            self._streams = await asyncio.open_unix_connection(name)
         try:
             await self._exchange({"op": "attend", "version": VERSION})
         except VaultRefusedError:

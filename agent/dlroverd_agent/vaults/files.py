@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Self
 
 import dlroverd_train
+from dlroverd_train.vault import frames
 
 from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.launchers.shim import replace_file
 
 _PROGRAM = str(Path(dlroverd_train.__file__).with_name("vault") / "__main__.py")
-_LONGEST = 107  # bytes of a unix socket's name (sockaddr_un)
 _CONNECT_S = 1.0
 _PEER = struct.Struct("iII")
 
@@ -66,8 +66,6 @@ class VaultFiles:
 
     def make(self, order: Order) -> None:
         """Make place for a vault that is about to start. VaultError if it cannot be had, or was not cleared."""
-        if len(os.fsencode(self.socket)) > _LONGEST:
-            raise VaultError(f"{self.socket} is too long for a socket's name: set a shorter `run_dir`")
         try:
             replace_file(os.fspath(self.record), json.dumps({"boot": boot_id(), "order": asdict(order)}).encode())
             self.folder.mkdir(mode=0o700)
@@ -95,7 +93,8 @@ class VaultFiles:
         """Give the pid of the vault, if it listens. OSError if it does not, or someone else does."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_CONNECT_S)
-            connection.connect(os.fspath(self.socket))
+            with frames.short_name(os.fspath(self.socket)) as name:
+                connection.connect(name)
             pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         if uid != order.uid:
             raise PermissionError(f"{self.socket} is served by uid {uid}, not {order.uid}")

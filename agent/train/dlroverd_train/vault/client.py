@@ -31,7 +31,8 @@ class Vault:
         self.path = path
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._connection.connect(path)
+            with frames.short_name(path) as name:
+                self._connection.connect(name)
             hello = {"session": session, "rank": rank, "local": local, "world": _world()}
             answer, descriptors = self._exchange({"op": "attach", "version": VERSION, **hello})
         except (OSError, UnavailableError) as error:
@@ -115,7 +116,8 @@ def free_memory() -> int:
 def _listens(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            connection.connect(path)
+            with frames.short_name(path) as name:
+                connection.connect(name)
         except OSError:
             return False
         return True

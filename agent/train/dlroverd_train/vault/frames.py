@@ -7,7 +7,8 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 LIMIT = 1 << 20
@@ -23,6 +24,16 @@ _MOST_DESCRIPTORS = 4
 
 class GoneError(ConnectionError):
     """The other end has closed the connection, said something that is no message, or stalled in the middle of one."""
+
+
+@contextmanager
+def short_name(path: str) -> Iterator[str]:
+    """Give a name of a socket that fits into an address (107 bytes), however long that of its folder is."""
+    folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+    finally:
+        os.close(folder)
 
 
 def packed(message: Message) -> bytes:

@@ -306,7 +306,8 @@ def _listener(folder: str, path: str) -> socket.socket:
     except FileNotFoundError:
         pass
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    with frames.short_name(path) as name:
+        listener.bind(name)
     listener.listen(64)
     return listener
 
