@@ -67,6 +67,13 @@ class Submitter:
         )
 
 
+def pythons(venv: str, own: str) -> list[str]:
+    """Name the interpreters that may be meant where none is named: of a virtual environment, `Submitter.python`."""
+    if venv:
+        return [os.path.join(venv, "bin", "python")]
+    return [own] if own else ["python3", "python"]
+
+
 def _own_training_python() -> str:
     """Give this process's interpreter if it is that of a virtual environment to train with."""
     return sys.executable if sys.prefix != sys.base_prefix and find_spec("torch") is not None else ""
@@ -240,9 +247,7 @@ class _Role:
     def _python(self, cwd: str, env: Mapping[str, str]) -> str:
         if self.role.python:
             return self._program("python", self.role.python, cwd, env)
-        venv = env.get("VIRTUAL_ENV")
-        own = [self.submitter.python] if self.submitter.python else ["python3", "python"]
-        candidates = [os.path.join(venv, "bin", "python")] if venv else own
+        candidates = pythons(env.get("VIRTUAL_ENV", ""), self.submitter.python)
         for candidate in candidates:
             if found := _executable(candidate, cwd, env):
                 return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlroverd_train.vault import stored
+from safetensors.torch import load_file
 
 from tests.system.fleet import SCRIPTS, Fleet, pids, until
 from tests.system.test_checkpoint_memory import vaults
@@ -110,6 +111,18 @@ def look_at_them(here: Fleet, saving: Saving) -> None:
     assert "add --yes" in here.ctl("ckpt", "prune", path, "--keep-last", "1", code=2).stderr
     assert here.ctl("ckpt", "prune", path, "--keep-last", "1", "--yes").stdout.startswith("removed 1 checkpoint of")
     assert sorted(each.name for each in saving.path.glob("step-*")) == ["step-2", "step-3"]
+
+    out = here.root / "exported"
+    where = f"{out}/model.safetensors\n"
+    assert here.ctl("ckpt", "export", path, "--safetensors", str(out), "--step", "2").stdout == where
+    assert load_file(out / "model.safetensors")["weights"].tolist() == [2.0] * 1000
+    for words, sentence in (
+        (("--step", "9"), f"{path} has no checkpoint of step 9; see"),
+        (("--step", "2"), f"{out} is there already: name a folder that is not."),
+        (("--python", "/usr/bin/env"), "/usr/bin/env: "),
+        (("--python", "/nowhere"), "/nowhere: No such file or directory; name an interpreter with --python."),
+    ):
+        assert sentence in here.ctl("ckpt", "export", path, "--safetensors", str(out), *words, code=1).stderr
     assert "has nothing to remove" in here.ctl("ckpt", "prune", path).stderr
     assert "is no folder on this host" in here.ctl("ckpt", "list", "/nowhere/at/all", code=1).stderr
     assert "has no checkpoint of step 9" in here.ctl("ckpt", "verify", path, "--step", "9", code=1).stderr

@@ -2,4 +2,6 @@
 
 from dlroverd.cli.groups import noun
 
-command = noun("ckpt", ("list", "verify", "prune"), "See checkpoints, find damaged ones, and remove old ones.")
+command = noun(
+    "ckpt", ("list", "verify", "export", "prune"), "See checkpoints, find damaged ones, and remove old ones."
+)
