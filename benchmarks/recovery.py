@@ -75,7 +75,8 @@ def restarted(command: list[str], environment: dict[str, str], lives_s: float = 
         seen = notes_of(words, folder, environment | {"XDG_STATE_HOME": folder}, lives_s + GIVE_UP_S)
         life = max(life for life, _ in seen)
         if life != 1:
-            raise HungError(f"it took {life} restarts")
+            output = Path(folder, "output").read_text(errors="replace")
+            raise HungError(f"it took {life} restarts: {output[-2000:]}")
         return parts_of(seen, life)
 
 
@@ -156,7 +157,7 @@ def taken(
         try:
             samples[kind].append(take())
         except HungError as error:
-            print(f"{name}, run {run}: {kind} did not recover: {str(error)[-300:]}", file=sys.stderr)
+            print(f"{name}, run {run}: {kind} did not recover: {str(error)[-2000:]}", file=sys.stderr)
         else:
             print(f"{name}, run {run}: {kind} {sum(samples[kind][-1].values()):.2f} s", file=sys.stderr)
     for kind, those in samples.items():
