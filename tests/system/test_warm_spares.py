@@ -128,6 +128,7 @@ def test_a_script_cannot_tell(tmp_path: Path, what: str) -> None:
         assert "usage: portrait.py [-h] what" in after
         assert after == before
         return
+    # A portrait is JSON, of which these are lists.
     early = set(portrait_of(after)["modules"]) - set(portrait_of(before)["modules"])  # type: ignore[call-overload]
     assert not early or what == "children"  # what it imports only later is there sooner
     assert {**portrait_of(after), "modules": ()} == {**portrait_of(before), "modules": ()}
@@ -154,6 +155,7 @@ def test_a_spare_says_its_events_where_its_round_does(tmp_path: Path) -> None:
 def test_an_elastic_script_of_torch_is_the_same_and_quick(tmp_path: Path) -> None:
     (cold, before), (warm, after) = run_both(tmp_path, (sys.executable, ELASTIC), tmp_path)
     assert "loss torch.Size([]) 1 1" in before
+    # A text without it is a failure here too.
     cpu = [float(re.search(r"cpu ([\d.]+)", text)[1]) for text in (before, after)]  # type: ignore[index]
     assert cpu[1] < cpu[0]
     varies = r"cpu [\d.]+|[WE]\d{4} [\d:.]+ \d+"
@@ -245,7 +247,7 @@ def test_what_no_spare_may_have_imported(tmp_path: Path) -> None:
         await bench.launcher.recover()
         env = {"PYTHONUSERBASE": str(tmp_path / "base"), "PYTHONPATH": f"{COUNTER}:{own}"}
 
-        python = sys._base_executable  # type: ignore[attr-defined]
+        python = sys._base_executable  # type: ignore[attr-defined] # typeshed leaves it out
 
         async def outcome(round_: int, *names: str, home: str = "/") -> str:
             order = bench.order((python, PORTRAIT, "0"), round_, tmp_path, **env)

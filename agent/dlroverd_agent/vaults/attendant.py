@@ -53,8 +53,8 @@ class Attendant:
             except (OSError, EOFError, ValueError) as error:
                 await self.close()
                 raise VaultGoneError(f"no vault speaks at {self.path}: {error}") from error
-            except BaseException:
-                await self.close()  # half a message may be under way
+            except BaseException:  # cancelled: half a message may be under way
+                await self.close()
                 raise
 
     async def close(self) -> None:

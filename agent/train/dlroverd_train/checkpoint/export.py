@@ -47,7 +47,7 @@ def export(step: str, out: str, part: str = "", *, file_size: int = FILE_SIZE) -
     """
     try:
         from safetensors import SafetensorError  # noqa: PLC0415 - an extra of the package
-        from safetensors.torch import save_file  # noqa: PLC0415
+        from safetensors.torch import save_file  # noqa: PLC0415 - as said
     except ImportError as error:
         raise ExportError("safetensors is not installed here: pip install safetensors") from error
     if os.path.lexists(out):
