@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from dlroverd.model.checkpoint import Commit
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
@@ -26,7 +27,15 @@ from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
+from dlroverd.protocol.messages import (
+    JOB_LOGS_REPLY,
+    CheckRequest,
+    DaemonInfo,
+    DrillRequest,
+    HoldRequest,
+    LogFailed,
+    LogSource,
+)
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
@@ -227,6 +236,11 @@ class Client:
             request_id=_new_id(), nodes=nodes, owner=owner, kind=kind.value if kind else "", undo=undo
         )
         self._once(self._stub.ReleaseNodes, request)
+
+    def check(self, nodes: Iterable[str], level: CheckLevel = CheckLevel.INSTANT) -> int:
+        """Have nodes run their checks; gives the number of the checkup, which `node` then tells of."""
+        wanted = CheckRequest(request_id=_new_id(), nodes=tuple(nodes), level=level)
+        return int(self._once(self._stub.CheckNodes, to_proto(wanted, pb.CheckNodesRequest)).checkup)
 
     def pause_automation(self, reason: str) -> None:
         """Stop what automation does by itself; jobs are restarted as ever."""

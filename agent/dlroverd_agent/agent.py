@@ -27,6 +27,7 @@ from dlroverd.protocol import notify
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import __version__, core, retention
+from dlroverd_agent.checkups.checkups import Checkups
 from dlroverd_agent.devices.monitor import DeviceMonitor
 from dlroverd_agent.drills import Drills
 from dlroverd_agent.events.flow import EventFlow
@@ -89,6 +90,7 @@ class Agent:
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
         self._commits = Commits(self._feed)
+        self._checkups = Checkups(config, self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
         sources = (
             devices.samples,
@@ -136,6 +138,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
             await self._commits.close()
+            await self._checkups.close()
             await self._peers.close()
             await self._vaults.close()
             await self._launcher.close()
@@ -177,6 +180,7 @@ class Agent:
         notify.status("connected")
         self._progress.beat_s = welcome.beat_interval_s
         self._session_log = welcome.log_id
+        self._checkups.clock_off_s, self._checkups.address = self._link.clock_off_s, hello.facts.address
         known = welcome.log_id == self._core.followed.log_id
         self._feed(core.Connected(hello.observed.version, asked_at=self._greeted_at if known else 0.0))
         self._progress.repeat()
@@ -317,6 +321,8 @@ class Agent:
                     self._begin(self._end_left(action.key))
                 case core.SurveyAgain():
                     self._surveys.again()
+                case core.MakeCheckups():
+                    self._checkups.make(action.checkups, self._core.observed().devices, busy=bool(self._pids()))
                 case core.TellVault():
                     self._begin(self._commits.tell(action.verdict))
                 case core.CarryOut():

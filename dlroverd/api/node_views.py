@@ -1,13 +1,16 @@
 """What clients are shown of one node, and of automation. Pure; computes nothing that the core has not decided."""
 
+from collections.abc import Iterator
+
 from dlroverd.api.readings import reading_views
 from dlroverd.api.views import node_view
 from dlroverd.core import brakes, out_of_use
-from dlroverd.core.records import NodeRecord, ReputationRecord
+from dlroverd.core.records import CheckupRecord, NodeRecord, ReputationRecord
 from dlroverd.core.state import State
 from dlroverd.model.limits import AutomationLimits
 from dlroverd.model.node_view import (
     AutomationView,
+    CheckupView,
     DeviceView,
     EvidenceView,
     FindingView,
@@ -48,6 +51,7 @@ def node_detail(
     """Give one node with all that is known of it."""
     jobs = {uuid: key.job for key in state.node_gangs.get(node.id, ()) for uuid in state.grants[node.id, key].devices}
     seen = {device.uuid: device for device in node.devices}
+    checks = state.checkups.get(node.id)
     known = [(each, state.reputations.get(each)) for each in out_of_use.subjects(node)]
     return NodeDetail(
         node=node_view(state, sessions, node),
@@ -73,7 +77,32 @@ def node_detail(
         reputations=tuple(_reputation(subject, record) for subject, record in known if record is not None),
         differences=node.differences,
         readings=reading_views(telemetry, node.id, "", now),
+        checks=checks.results if checks is not None else (),
+        checkups=tuple(_checkups(checks)) if checks is not None else (),
     )
+
+
+def _checkups(record: CheckupRecord) -> Iterator[CheckupView]:
+    for run in record.runs:
+        yield CheckupView(
+            id=run.id,
+            level=run.level.value,
+            cause=run.cause.value,
+            state=run.state.value,
+            sentence=run.sentence,
+            at=run.at,
+            actor=run.actor,
+        )
+    if record.checkup is not None:
+        yield CheckupView(
+            id=record.checkup.id,
+            level=record.checkup.level.value,
+            cause=record.cause.value,
+            state="",
+            sentence="it goes on",
+            at=record.asked_at,
+            actor=record.actor,
+        )
 
 
 def _reputation(subject: Subject, record: ReputationRecord) -> ReputationView:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
-from dlroverd.model.input import HoldNodes, OrderDrill
+from dlroverd.model.input import AskCheckup, HoldNodes, OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import DrillRequest, HoldRequest
+from dlroverd.protocol.messages import CheckRequest, DrillRequest, HoldRequest
 
 # Names become parts of unit and file names, 255 bytes at most.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -65,6 +65,13 @@ def drill(wanted: DrillRequest, actor: str) -> OrderDrill:
         node=wanted.node if of_node else "",
         for_s=wanted.for_s,
     )
+
+
+def checkup(wanted: CheckRequest, actor: str) -> AskCheckup:
+    """Give what the core is asked; CallError(INVALID) where no node is named."""
+    if not wanted.nodes:
+        raise CallError(Reason.INVALID, "The check names no node; name one.")
+    return AskCheckup(request_id=wanted.request_id, nodes=wanted.nodes, level=wanted.level, actor=actor)
 
 
 def hold(wanted: HoldRequest, actor: str) -> HoldNodes:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
+from dlroverd.config.checks import ChecksConfig
 from dlroverd.config.durations import format_duration
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.scheduling import SchedulingConfig
@@ -241,6 +242,9 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    checks: ChecksConfig = setting(
+        ChecksConfig(), "when nodes are checked by themselves (see docs/checks.md)", example="{interval: 1h}"
+    )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
         1024**3,
@@ -266,6 +270,7 @@ class DaemonConfig(Section):
             preempt_cooldown_s=self.scheduling.preempt_cooldown,
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
+            checks=self.checks.to_model(),
         )
 
     @model_validator(mode="after")

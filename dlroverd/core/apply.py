@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
+from dlroverd.core.folds import checkpoints, checkups, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -61,6 +61,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.CheckpointCommitted: checkpoints.checkpoint_committed,
     ev.CheckpointRefused: checkpoints.checkpoint_refused,
     ev.VerdictsGiven: checkpoints.verdicts_given,
+    ev.CheckupAsked: checkups.checkup_asked,
+    ev.CheckupEnded: checkups.checkup_ended,
+    ev.CheckupPutOff: checkups.checkup_put_off,
     ev.JobScaled: plans.job_scaled,
     ev.RoomSeen: plans.room_seen,
     ev.RoomAsked: plans.room_asked,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.core.interval import Hazard
 from dlroverd.model.cadence import Cadence
+from dlroverd.model.checkup import CheckResult, Checkup, CheckupCause, CheckupRun
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.hold import Hold
@@ -18,6 +19,8 @@ NodeGang = tuple[str, GangKey]
 JobIncident = tuple[int, int]
 # A kind (switch, rack, pdu, mount ...) and the name of one.
 Domain = tuple[str, str]
+# What like nodes have in common, and the name of a figure.
+Norm = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +253,24 @@ class FindingRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupRecord:
+    """What a node's checks found: the newest `results`, and the last of its checkups, `runs`.
+
+    `checkup` is one that it is to make, asked for at `asked_at` because of `cause`; None: it has ended. At `deadline`
+    an open one is given up, and a next one begun; 0: none is.
+    """
+
+    checkup: Checkup | None = None
+    cause: CheckupCause = CheckupCause.JOINED
+    actor: str = ""
+    request_id: str = ""
+    asked_at: float = 0.0
+    deadline: float = 0.0
+    results: tuple[CheckResult, ...] = ()
+    runs: tuple[CheckupRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolRecord:
     """Up to which `sequence` a node's spool is in the log. A node has one: it sends the next when this is in."""
 
@@ -279,6 +300,7 @@ class Meta:
     next_job: int = 1
     next_question: int = 1
     next_drill: int = 1
+    next_checkup: int = 1
     capacity: int = 0
     storage_low: bool = False
     pack_by: tuple[str, ...] = ()

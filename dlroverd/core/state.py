@@ -13,6 +13,7 @@ from typing import Any
 
 from dlroverd.core.indexes import add, enrol, tally
 from dlroverd.core.records import (
+    CheckupRecord,
     Domain,
     FindingRecord,
     GangRecord,
@@ -22,6 +23,7 @@ from dlroverd.core.records import (
     Meta,
     NodeGang,
     NodeRecord,
+    Norm,
     OutageRecord,
     RankRecord,
     ReputationRecord,
@@ -64,6 +66,8 @@ class State:
         self.ledgers: dict[int, Ledger] = {}
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
+        self.checkups: dict[str, CheckupRecord] = {}
+        self.norms: dict[Norm, tuple[tuple[str, float], ...]] = {}
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
@@ -113,6 +117,8 @@ class State:
         "ledgers",
         "reputations",
         "findings",
+        "checkups",
+        "norms",
         "spools",
         "commits",
         "verdicts",
@@ -168,6 +174,8 @@ class State:
             self._push("reputations", key, old, value)
         elif table is self.findings:
             self._push("findings", key, old, value)
+        elif table is self.checkups:
+            self._push("checkups", key, old, value)
 
     def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
         """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""

@@ -13,6 +13,11 @@ from dlroverd.model.checkpoint_event import (
     CheckpointRefused as CheckpointRefused,
     VerdictsGiven as VerdictsGiven,
 )
+from dlroverd.model.checkup_event import (
+    CheckupAsked as CheckupAsked,
+    CheckupEnded as CheckupEnded,
+    CheckupPutOff as CheckupPutOff,
+)
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -377,6 +382,9 @@ Event = (
     | CheckpointCommitted
     | CheckpointRefused
     | VerdictsGiven
+    | CheckupAsked
+    | CheckupEnded
+    | CheckupPutOff
     | JobScaled
     | RoomSeen
     | RoomAsked

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from dlroverd.model.cadence import CadenceView
+from dlroverd.model.checkup import CheckResult
 from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView
+from dlroverd.model.node_view import CheckupView, DeviceView, HoldView, ReadingView, ReputationView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -266,6 +267,8 @@ class NodeDetail:
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
     readings: tuple[ReadingView, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    checkups: tuple[CheckupView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

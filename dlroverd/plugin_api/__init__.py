@@ -4,6 +4,7 @@ A plugin is a module behind an entry point of the group `dlroverd.plugins`. It s
 implements hooks marked with `hookimpl`, which hand objects to the host. Must not import anything but the model.
 """
 
+from dlroverd.model.checkup import CheckLevel, CheckState, Figure, Meeting
 from dlroverd.model.free_index import FreeIndex
 from dlroverd.model.place import place
 from dlroverd.model.placement import (
@@ -22,6 +23,7 @@ from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
 from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
+from dlroverd.plugin_api.node_check import CheckContext, CheckedJob, CheckVerdict, NodeCheck
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import EventsRefused, Sink
 
@@ -30,16 +32,24 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "CheckContext",
+    "CheckLevel",
+    "CheckState",
+    "CheckVerdict",
+    "CheckedJob",
     "DeviceProcess",
     "DeviceReading",
     "Devices",
     "EventView",
     "EventsRefused",
+    "Figure",
     "FreeIndex",
     "FreeNode",
     "GangPlacement",
     "GangRequest",
+    "Meeting",
     "NoFit",
+    "NodeCheck",
     "Placement",
     "PlacementRequest",
     "PlacementView",

@@ -96,6 +96,8 @@ _ROWS: Final[dict[str, _Shape]] = {
     "ledgers": _Shape(tuple[int, Ledger]),
     "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
     "findings": _Shape(tuple[str, records.FindingRecord]),
+    "checkups": _Shape(tuple[str, records.CheckupRecord]),
+    "norms": _Shape(tuple[records.Norm, tuple[tuple[str, float], ...]]),
     "spools": _Shape(tuple[str, records.SpoolRecord]),
     "commits": _Shape(tuple[int, tuple[Commit, ...]]),
     "verdicts": _Shape(tuple[str, tuple[Verdict, ...]]),

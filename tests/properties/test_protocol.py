@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dlroverd.model import (
     cadence,
     checkpoint,
+    checkup,
     difference,
     explain,
     fault,
@@ -58,6 +59,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
         *(
             cadence,
             checkpoint,
+            checkup,
             difference,
             explain,
             fault,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dlroverd.core import out_of_use
-from dlroverd.core.passes import checks, leases, liveness
+from dlroverd.core.passes import checks, checkups, leases, liveness
 from dlroverd.core.records import GangRecord, GrantRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
@@ -113,6 +113,7 @@ def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, aft
             network=gang.network if proven and not checking else "",
         )
     )
+    checkups.give_way(turn, nodes, key.job)
     turn.emit(ev.GangMoved(gang=key, on="formed", to=GangState.STARTING, reason=reason, deadline=deadline))
     turn.touched_jobs.add(key.job)
 

@@ -1,0 +1,40 @@
+"""The facts of the log that are about checkups of nodes."""
+
+from dataclasses import dataclass
+
+from dlroverd.model.checkup import CheckResult, CheckState, Checkup, CheckupCause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupAsked:
+    """A node is to run its checks; what it has not told by `deadline` is not known."""
+
+    node: str
+    checkup: Checkup
+    cause: CheckupCause
+    deadline: float
+    actor: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupEnded:
+    """A node has told what its checks found, or, with no results, `reason` says why that is not known.
+
+    `next_at` is when it is looked at again.
+    """
+
+    node: str
+    id: int
+    state: CheckState
+    results: tuple[CheckResult, ...]
+    reason: str
+    next_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupPutOff:
+    """A node that was to check itself was in use: it does so later."""
+
+    node: str
+    next_at: float
