@@ -253,7 +253,7 @@ def test_an_older_log_is_brought_up_and_keeps_its_records(tmp_path: Path) -> Non
     log = made(tmp_path / "state")
     newer_version(log)
     with closing(sqlite3.connect(log)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("SELECT count(*), count(checksum) FROM record").fetchone() == (3, 0)
 
 
