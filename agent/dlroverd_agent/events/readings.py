@@ -83,9 +83,11 @@ class Readings:
             known = self._ranks.setdefault(rank, _Rank())
             if told.name == STEP:
                 known.step(told)
-            elif told.kind is EventKind.GAUGE and told.name.startswith("user."):
-                if told.value is not None and (told.name in known.gauges or len(known.gauges) < _MOST_GAUGES):
-                    known.gauges[told.name] = told.value
+                return
+            if told.value is None or told.kind is not EventKind.GAUGE or not told.name.startswith("user."):
+                return
+            if told.name in known.gauges or len(known.gauges) < _MOST_GAUGES:
+                known.gauges[told.name] = told.value
 
     def end(self, rank: RankKey) -> None:
         """Drop a rank that is gone once its last readings are taken."""
