@@ -172,6 +172,7 @@ def test_mutations_carry_a_request_id() -> None:
         "ResumeAutomation",
         "ConfirmDown",
         "OrderDrill",
+        "CheckNodes",
         "ReplaySink",
     }
     service = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]
