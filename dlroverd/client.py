@@ -27,7 +27,7 @@ from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
-<<<<<<< HEAD
+from dlroverd.protocol.identity import ShowIdentity
 from dlroverd.protocol.messages import (
     JOB_LOGS_REPLY,
     CheckRequest,
@@ -37,10 +37,6 @@ from dlroverd.protocol.messages import (
     LogFailed,
     LogSource,
 )
-=======
-from dlroverd.protocol.identity import ShowIdentity
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
->>>>>>> main
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
