@@ -236,7 +236,7 @@ class ControlService(ControlServiceServicer):
     async def CheckNodes(self, request: pb.CheckNodesRequest, context: Context) -> pb.CheckNodesReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        number = await self._runtime.ask(specs.checkup(from_proto(request, CheckRequest), self._actor))
+        number = await self._runtime.ask(specs.checkup(from_proto(request, CheckRequest), caller().name))
         return pb.CheckNodesReply(checkup=number)
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> AsyncIterator[pb.EventView]:
