@@ -52,6 +52,7 @@ _CONTROL: Final = {
     "ConfirmDown": Rule(O),
     "HoldNodes": Rule(O),
     "ReleaseNodes": Rule(O),
+    "CheckNodes": Rule(O),
     "PauseAutomation": Rule(O),
     "ResumeAutomation": Rule(O),
     "ReplaySink": Rule(O),
