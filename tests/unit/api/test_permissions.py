@@ -25,7 +25,7 @@ OWN_VIEWS = ("JobLogs",)
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
-    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "PauseAutomation", "ResumeAutomation"),
+    *("AdoptNode", "ConfirmDown", "HoldNodes", "CheckNodes", "ReleaseNodes", "PauseAutomation", "ResumeAutomation"),
     "ReplaySink",
 )
 MAY = {
