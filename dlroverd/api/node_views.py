@@ -78,11 +78,11 @@ def node_detail(
         differences=node.differences,
         readings=reading_views(telemetry, node.id, "", now),
         checks=checks.results if checks is not None else (),
-        checkups=tuple(_checkups(checks)) if checks is not None else (),
+        checkups=tuple(_checkups(state, node.id, checks)) if checks is not None else (),
     )
 
 
-def _checkups(record: CheckupRecord) -> Iterator[CheckupView]:
+def _checkups(state: State, node: str, record: CheckupRecord) -> Iterator[CheckupView]:
     for run in record.runs:
         yield CheckupView(
             id=run.id,
@@ -93,7 +93,18 @@ def _checkups(record: CheckupRecord) -> Iterator[CheckupView]:
             at=run.at,
             actor=run.actor,
         )
-    if record.checkup is not None:
+    for number, match in state.matches.items():
+        if node in match.nodes and (record.checkup is None or record.checkup.id != number):
+            yield CheckupView(
+                id=number,
+                level="light",
+                cause=match.cause.value,
+                state="",
+                sentence=f"round {len(match.rounds)} of meeting {len(match.nodes) - 1} others goes on",
+                at=record.asked_at,
+                actor=match.actor,
+            )
+    if record.checkup is not None and record.checkup.meeting is None:
         yield CheckupView(
             id=record.checkup.id,
             level=record.checkup.level.value,

@@ -138,7 +138,7 @@ class AgentConfig(Section):
         example="nvidia",
     )
     checks: list[str] = setting(
-        ["instant_checks"],
+        ["instant_checks", "light_checks"],
         "the plugins whose node checks are made here (docs/checks.md); an empty list makes none",
         example="[instant_checks, acme_checks]",
     )

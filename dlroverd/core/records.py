@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.core.interval import Hazard
 from dlroverd.model.cadence import Cadence
-from dlroverd.model.checkup import CheckResult, Checkup, CheckupCause, CheckupRun
+from dlroverd.model.checkup import CheckResult, Checkup, CheckupCause, CheckupRun, MatchRound
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.hold import Hold
@@ -261,7 +261,7 @@ class CheckupRecord:
     """What a node's checks found: the newest `results`, and the last of its checkups, `runs`.
 
     `checkup` is one that it is to make, asked for at `asked_at` because of `cause`; None: it has ended. At `deadline`
-    an open one is given up, and a next one begun; 0: none is.
+    an open one is given up, and a next one begun because of `next_cause`; 0: none is.
     """
 
     checkup: Checkup | None = None
@@ -270,8 +270,20 @@ class CheckupRecord:
     request_id: str = ""
     asked_at: float = 0.0
     deadline: float = 0.0
+    next_cause: CheckupCause = CheckupCause.IDLE
     results: tuple[CheckResult, ...] = ()
     runs: tuple[CheckupRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRecord:
+    """Nodes that meet each other in groups, for `job` if it is not 0, and what came of the rounds so far."""
+
+    nodes: tuple[str, ...]
+    cause: CheckupCause
+    actor: str
+    job: int = 0
+    rounds: tuple[MatchRound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

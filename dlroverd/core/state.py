@@ -20,6 +20,7 @@ from dlroverd.core.records import (
     GrantRecord,
     JobIncident,
     JobRecord,
+    MatchRecord,
     Meta,
     NodeGang,
     NodeRecord,
@@ -67,6 +68,7 @@ class State:
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
         self.checkups: dict[str, CheckupRecord] = {}
+        self.matches: dict[int, MatchRecord] = {}
         self.norms: dict[Norm, tuple[tuple[str, float], ...]] = {}
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
@@ -118,6 +120,7 @@ class State:
         "reputations",
         "findings",
         "checkups",
+        "matches",
         "norms",
         "spools",
         "commits",

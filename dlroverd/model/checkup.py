@@ -77,6 +77,14 @@ class Meeting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRound:
+    """Who met whom, and how many seconds it took each: less than 0 if it failed, 0 or nothing if it was not heard."""
+
+    groups: tuple[tuple[str, ...], ...]
+    times: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
     """A checkup that a node is to make; `job` is the job whose folders and interpreter are looked at, 0 for none.
 
@@ -108,6 +116,19 @@ class CheckupRun:
     sentence: str
     at: float
     actor: str = ""
+
+
+# What the rounds of a match say of a node is kept as that of a check of this name.
+COLLECTIVE = "collective"
+# The figure by which a check that takes several nodes tells how long it took.
+MET_SECONDS = "met_seconds"
+
+
+def met(results: tuple[CheckResult, ...]) -> float:
+    """Say how long a meeting took a node, as `MatchRound.times` has it."""
+    if any(each.state is CheckState.BAD for each in results):
+        return -1.0
+    return max((each.value for one in results for each in one.figures if each.name == MET_SECONDS), default=0.0)
 
 
 def worst(results: tuple[CheckResult, ...]) -> CheckState:

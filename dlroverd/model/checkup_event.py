@@ -34,7 +34,37 @@ class CheckupEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckupPutOff:
-    """A node that was to check itself was in use: it does so later."""
+    """A node is to check itself at `next_at`: it was in use when it was to, or a job has failed there (`cause`)."""
 
     node: str
     next_at: float
+    cause: CheckupCause = CheckupCause.IDLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchBegan:
+    """Nodes that are being checked are to meet each other in groups, once each has made its own checks."""
+
+    match: int
+    nodes: tuple[str, ...]
+    cause: CheckupCause
+    actor: str
+    job: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRoundBegan:
+    """The next round of a match: the nodes of each group run a benchmark together."""
+
+    match: int
+    groups: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchEnded:
+    """What the rounds of a match say of each of its nodes: which are bad, slow or badly joined, and which are well."""
+
+    match: int
+    nodes: tuple[str, ...]
+    results: tuple[CheckResult, ...]
+    reason: str

@@ -17,6 +17,9 @@ from dlroverd.model.checkup_event import (
     CheckupAsked as CheckupAsked,
     CheckupEnded as CheckupEnded,
     CheckupPutOff as CheckupPutOff,
+    MatchBegan as MatchBegan,
+    MatchEnded as MatchEnded,
+    MatchRoundBegan as MatchRoundBegan,
 )
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
@@ -297,6 +300,9 @@ Event = (
     | CheckupAsked
     | CheckupEnded
     | CheckupPutOff
+    | MatchBegan
+    | MatchRoundBegan
+    | MatchEnded
     | JobScaled
     | RoomSeen
     | RoomAsked

@@ -97,6 +97,7 @@ _ROWS: Final[dict[str, _Shape]] = {
     "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
     "findings": _Shape(tuple[str, records.FindingRecord]),
     "checkups": _Shape(tuple[str, records.CheckupRecord]),
+    "matches": _Shape(tuple[int, records.MatchRecord]),
     "norms": _Shape(tuple[records.Norm, tuple[tuple[str, float], ...]]),
     "spools": _Shape(tuple[str, records.SpoolRecord]),
     "commits": _Shape(tuple[int, tuple[Commit, ...]]),

@@ -66,8 +66,8 @@ def _ended(client: "Client", node: str, number: int) -> "tuple[NodeDetail, Check
     """Wait until a node has made a checkup; the daemon ends it in time, whatever the node does."""
     while True:
         detail = client.node(node)
-        runs = [each for each in detail.checkups if each.id == number]
-        if not runs or runs[-1].state:
-            run = runs[-1] if runs else detail.checkups[-1]
-            return detail, run
+        runs = [each for each in detail.checkups if each.id >= number]
+        if all(each.state for each in runs):
+            order = ("bad", "unknown", "ok")
+            return detail, min(runs or detail.checkups, key=lambda each: order.index(each.state))
         time.sleep(_LOOK_S)

@@ -5,16 +5,17 @@ condemns nobody. A node that does not pass goes out of use as far as automation'
 checkup that it passes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-from dlroverd.core import norms, out_of_use
-from dlroverd.core.passes import holds, reputation
+from dlroverd.core import norms, out_of_use, pairing
+from dlroverd.core.passes import holds, matches, reputation
 from dlroverd.core.records import CheckupRecord, NodeRecord
 from dlroverd.core.turn import Turn
 from dlroverd.model import event as ev
 from dlroverd.model.checkup import (
+    COLLECTIVE,
     CheckLevel,
     CheckResult,
     CheckState,
@@ -29,6 +30,8 @@ from dlroverd.model.node import NodeState
 
 # A figure that stands out is measured once more, so soon, before it counts.
 _AGAIN_S = 60.0
+# A restart takes seconds, in which it has the host to itself.
+_AFTER_FAILURE_S = 30.0
 
 
 def possible(node: NodeRecord) -> bool:
@@ -38,7 +41,7 @@ def possible(node: NodeRecord) -> bool:
 
 def ask(
     turn: Turn,
-    nodes: Iterable[str],
+    nodes: Sequence[str],
     level: CheckLevel,
     cause: CheckupCause,
     *,
@@ -62,6 +65,8 @@ def ask(
                 request_id=request_id,
             )
         )
+    if level is not CheckLevel.INSTANT and len(nodes) > 1:
+        matches.begin(turn, number, tuple(nodes), cause=cause, actor=actor, job=job)
     return number
 
 
@@ -72,12 +77,23 @@ def by_itself(turn: Turn, node: str, cause: CheckupCause) -> None:
         ask(turn, [node], CheckLevel.INSTANT, cause)
 
 
+def after_failure(turn: Turn, node: str) -> None:
+    """Have a node on which a job failed look at itself, once the job has had time to start anew."""
+    known = turn.state.checkups.get(node)
+    if known is not None and known.checkup is None and possible(turn.state.nodes[node]):
+        at = turn.now + _AFTER_FAILURE_S
+        turn.emit(ev.CheckupPutOff(node=node, next_at=at, cause=CheckupCause.FAILURE))
+
+
 def take(turn: Turn, node: str, seen: tuple[CheckupSeen, ...]) -> None:
     """Take what a node found, if it is asked for that."""
     known = turn.state.checkups.get(node)
     if known is None or known.checkup is None:
         return
     for each in seen:
+        if each.id == known.checkup.id and known.checkup.meeting is not None:
+            _end(turn, node, each.results, summary(each.results))
+            return
         if each.id == known.checkup.id:
             results = tuple(_judged(turn, node, result, known) for result in each.results)
             _end(turn, node, results, summary(results) if results else "it has no checks of that level")
@@ -121,36 +137,63 @@ def due(turn: Turn, node: str) -> None:
     known, record = turn.state.checkups[node], turn.state.nodes[node]
     if known.checkup is not None:
         _end(turn, node, (), f"node {node} has not told what it found within {turn.now - known.asked_at:.0f} s")
+    elif possible(record) and known.next_cause is CheckupCause.FAILURE:
+        ask(turn, [node], CheckLevel.INSTANT, CheckupCause.FAILURE)
     elif possible(record) and not turn.state.node_gangs.get(node):
         held = out_of_use.held_for_checks(turn.state, record)
         deep = any(each.level is CheckLevel.LIGHT and each.state is not CheckState.OK for each in known.results)
         level = CheckLevel.LIGHT if deep else CheckLevel.INSTANT
-        ask(turn, [node], level, CheckupCause.HELD if held else CheckupCause.IDLE)
+        ask(turn, [node, *_others(turn, node)], level, CheckupCause.HELD if held else CheckupCause.IDLE)
     elif next_at := _next_at(turn, node, ()):
         turn.emit(ev.CheckupPutOff(node=node, next_at=next_at))
 
 
+def _others(turn: Turn, node: str) -> list[str]:
+    """Name nodes that run nothing for one to meet, if it is said to be bad with others; else none."""
+    known = turn.state.checkups[node]
+    if not any(each.check == COLLECTIVE and each.state is CheckState.BAD for each in known.results):
+        return []
+    found: list[str] = []
+    for name in sorted(turn.state.usable - {node}):
+        record = turn.state.checkups.get(name)
+        if possible(turn.state.nodes[name]) and name not in turn.state.node_gangs and record and not record.checkup:
+            found.append(name)
+        if len(found) == pairing.LEAST_NODES - 1:
+            return found
+    return []
+
+
 def _end(turn: Turn, node: str, results: tuple[CheckResult, ...], reason: str) -> None:
     known = turn.state.checkups[node]
-    if known.checkup is None:
+    made = known.checkup
+    if made is None:
         return
-    job = known.checkup.job
     turn.emit(
         ev.CheckupEnded(
             node=node,
-            id=known.checkup.id,
+            id=made.id,
             state=worst(results),
             results=results,
             reason=reason,
             next_at=_next_at(turn, node, results),
         )
     )
-    if results:
-        reputation.looked_at(turn, node)
-        _put_back(turn, node)
-    if job:
+    told = [node] if results and made.meeting is None else []
+    told += matches.go_on(turn, made.id if made.meeting is None else made.meeting.match)
+    for each in told:
+        reputation.looked_at(turn, each)
+        _put_back(turn, each)
+    if made.job:
         for key in sorted(turn.state.node_gangs.get(node, ())):
             turn.touch(key)
+
+
+def pending(turn: Turn, nodes: Iterable[str], job: int) -> bool:
+    """Whether a job waits for the checks of its nodes."""
+    open_ = [known.checkup for node in nodes if (known := turn.state.checkups.get(node)) is not None]
+    return any(each is not None and each.job == job for each in open_) or any(
+        match.job == job for match in turn.state.matches.values()
+    )
 
 
 def _next_at(turn: Turn, node: str, results: tuple[CheckResult, ...]) -> float:

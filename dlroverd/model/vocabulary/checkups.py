@@ -4,7 +4,7 @@ from dlroverd.model import event as ev
 from dlroverd.model.spooled import EventKind, Severity
 from dlroverd.model.vocabulary.schema import fact, where
 
-_CHECKUP = "node/{node}/checkup/{id}"
+_CHECKUP, _MATCH = "node/{node}/checkup/{id}", "match/{match}"
 
 SCHEMAS = (
     fact(
@@ -21,5 +21,19 @@ SCHEMAS = (
         span=_CHECKUP,
         says={"state": "ok, bad or unknown"},
     ),
-    fact(ev.CheckupPutOff, severity=Severity.DEBUG),
+    fact(ev.CheckupPutOff, severity=Severity.DEBUG, cause="cause", says={"cause": "idle or failure"}),
+    fact(
+        ev.MatchBegan,
+        kind=EventKind.BEGIN,
+        span=_MATCH,
+        cause="cause",
+        says={"cause": "why: asked, job or held", "job": "the job they meet for, 0 for none"},
+    ),
+    fact(ev.MatchRoundBegan, parent=_MATCH, says={"groups": "the nodes that meet"}),
+    fact(
+        ev.MatchEnded,
+        kind=EventKind.END,
+        span=_MATCH,
+        says={"results": "what was found of each node, in their order"},
+    ),
 )
