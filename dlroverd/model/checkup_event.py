@@ -34,7 +34,8 @@ class CheckupEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckupPutOff:
-    """A node that was to check itself was in use: it does so later."""
+    """A node is to check itself at `next_at`: it was in use when it was to, or a job has failed there (`cause`)."""
 
     node: str
     next_at: float
+    cause: CheckupCause = CheckupCause.IDLE

@@ -21,5 +21,5 @@ SCHEMAS = (
         span=_CHECKUP,
         says={"state": "ok, bad or unknown"},
     ),
-    fact(ev.CheckupPutOff, severity=Severity.DEBUG),
+    fact(ev.CheckupPutOff, severity=Severity.DEBUG, cause="cause", says={"cause": "idle or failure"}),
 )
