@@ -15,7 +15,7 @@ DLROVERD_API = 1
 
 _COMPUTE_S, _MEET_S = 180.0, 120.0
 # How long the nodes of a group wait for each other.
-_WAIT_S = 60.0
+_WAIT_S = 40.0
 
 
 def compute(context: CheckContext) -> CheckVerdict:
