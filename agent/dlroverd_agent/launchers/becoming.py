@@ -41,6 +41,12 @@ def _guard(lease_until: float) -> None:
     lease.guard(lease_until)
 
 
+def _change_user(uid: int, gid: int) -> None:
+    os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+    os.setgid(gid)
+    os.setuid(uid)
+
+
 def become_rank(
     argv: list[str],
     cwd: str,
@@ -79,9 +85,7 @@ def become_rank(
         if (uid, gid) != (os.geteuid(), os.getegid()):
             step = f"it cannot run as uid {uid}, gid {gid} (the agent runs as uid {os.geteuid()})"
             remedy = "create that user there, as on the other nodes, and run the agent as root"
-            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
-            os.setgid(gid)
-            os.setuid(uid)
+            _change_user(uid, gid)
         if parent:
             # After the change of user, which clears it; the second look closes the gap before it was set.
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -9,20 +9,24 @@ import errno
 import os
 import stat
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST_BYTES = 64 * 1024
+# Systemd's, each beside one of the same name for encrypted ones.
 STORES = ("/etc/credstore", "/run/credstore")
-ENCRYPTED = ("/etc/credstore.encrypted", "/run/credstore.encrypted")
 _DECRYPT_S = 10.0
 
 # A name in the environment, the path of a file or "", the name of a credential or "".
 Reference = Iterable[tuple[str, str, str]]
 
 
-def of_host(secrets: Reference, user: str) -> dict[str, str]:
+def of_host(secrets: Reference, user: str, stores: Sequence[str] = STORES) -> dict[str, str]:
     """Read those that are credentials, as root. ValueError says in one sentence which cannot be had, and why."""
-    return {name: _text(name, _credential(name, credential, user)) for name, _, credential in secrets if credential}
+    return {
+        name: _text(name, _credential(name, f"dlroverd.{user}.{credential}", stores))
+        for name, _, credential in secrets
+        if credential
+    }
 
 
 def of_user(secrets: Reference) -> dict[str, str]:
@@ -54,16 +58,15 @@ def _file(name: str, path: str) -> bytes:
     return content
 
 
-def _credential(name: str, credential: str, user: str) -> bytes:
-    """Read what an administrator left for a user under `dlroverd.USER.NAME`, in one of systemd's stores."""
-    entry = f"dlroverd.{user}.{credential}"
-    for store in STORES:
-        if os.path.lexists(os.path.join(store, entry)):
-            return _file(name, os.path.join(store, entry))
-    for store in ENCRYPTED:
-        if os.path.lexists(os.path.join(store, entry)):
-            return _decrypted(name, os.path.join(store, entry))
-    raise ValueError(f"secret {name} needs the credential {entry}, which is in neither of {', '.join(STORES)}")
+def _credential(name: str, entry: str, stores: Sequence[str]) -> bytes:
+    """Read what an administrator left for a user in one of the stores."""
+    for store in stores:
+        plain, encrypted = os.path.join(store, entry), os.path.join(f"{store}.encrypted", entry)
+        if os.path.lexists(plain):
+            return _file(name, plain)
+        if os.path.lexists(encrypted):
+            return _decrypted(name, encrypted)
+    raise ValueError(f"secret {name} needs the credential {entry}, which is in none of {', '.join(stores)}")
 
 
 def _decrypted(name: str, path: str) -> bytes:

@@ -7,14 +7,6 @@ import pytest
 from dlroverd_agent.launchers import secret_values
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a credential store."""
-    monkeypatch.setattr(secret_values, "STORES", (str(tmp_path / "none"), str(tmp_path)))
-    monkeypatch.setattr(secret_values, "ENCRYPTED", (str(tmp_path / "encrypted"),))
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("content", "value"), [(b"abc", "abc"), (b"abc\n", "abc"), (b"a\nb\r\n", "a\nb"), (b"", ""), (b"\xff", "\udcff")]
 )
@@ -40,16 +32,16 @@ def test_what_is_no_secret_is_refused(tmp_path: Path) -> None:
         assert str(refused.value).startswith("secret TOKEN")
 
 
-def test_a_credential_is_of_one_user(store: Path) -> None:
-    (store / "dlroverd.ann.wandb").write_text("hers")
-    wanted = [("KEY", "", "wandb"), ("OTHER", "/a/file", "")]
-    assert secret_values.of_host(wanted, "ann") == {"KEY": "hers"}
+def test_a_credential_is_of_one_user(tmp_path: Path) -> None:
+    (tmp_path / "dlroverd.ann.wandb").write_text("hers")
+    wanted, stores = [("KEY", "", "wandb"), ("OTHER", "/a/file", "")], (str(tmp_path / "none"), str(tmp_path))
+    assert secret_values.of_host(wanted, "ann", stores) == {"KEY": "hers"}
     with pytest.raises(ValueError, match=r"needs the credential dlroverd\.bob\.wandb"):
-        secret_values.of_host(wanted, "bob")
+        secret_values.of_host(wanted, "bob", stores)
 
 
-def test_an_encrypted_credential_that_cannot_be_had_is_named(store: Path) -> None:
-    (store / "encrypted").mkdir()
-    (store / "encrypted" / "dlroverd.ann.wandb").write_text("not encrypted")
+def test_an_encrypted_credential_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store.encrypted").mkdir()
+    (tmp_path / "store.encrypted" / "dlroverd.ann.wandb").write_text("not encrypted")
     with pytest.raises(ValueError, match=r"cannot be decrypted from .*wandb by systemd-creds"):
-        secret_values.of_host([("KEY", "", "wandb")], "ann")
+        secret_values.of_host([("KEY", "", "wandb")], "ann", (str(tmp_path / "store"),))
