@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -170,7 +171,7 @@ def _settings(config: DaemonConfig) -> Settings:
     return Settings(
         output_dir=Path(config.state_dir) / "output",
         output_bytes=config.output_limit,
-        limits=config.core_limits(),
+        limits=replace(config.core_limits(), root_jobs=_takes_root(config)),
         scheduler=config.scheduler,
         letters_dir=Path(config.state_dir) / "dead-letters",
         sinks=[_sink(sink) for sink in config.sinks],
@@ -180,6 +181,10 @@ def _settings(config: DaemonConfig) -> Settings:
         telemetry_bytes=config.telemetry_limit,
         keep_for_sinks=config.store.keep_for_sinks,
     )
+
+
+def _takes_root(config: DaemonConfig) -> bool:
+    return os.geteuid() == 0 if config.allow_root is None else config.allow_root
 
 
 def _sink(config: SinkConfig) -> SinkSettings:
