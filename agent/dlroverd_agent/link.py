@@ -5,10 +5,9 @@ older, since every message says all there is: a slow daemon costs no memory here
 """
 
 import asyncio
-import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
@@ -24,7 +23,6 @@ from dlroverd.protocol.errors import CallError, Reason, from_rpc
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
     DAEMON_MESSAGE,
-    LOG_PIECE,
     Ack,
     AgentMessage,
     Beat,
@@ -32,13 +30,14 @@ from dlroverd.protocol.messages import (
     DaemonMessage,
     Heard,
     Hello,
-    LogPiece,
     LogRequest,
+    StackRequest,
     Welcome,
 )
 from dlroverd.protocol.v1 import agent_service_pb2
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.version import agree
+from dlroverd_agent.answers import Sources, answer
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
@@ -60,7 +59,7 @@ _Call: TypeAlias = "grpc.aio.StreamStreamCall[agent_service_pb2.AgentMessage, ag
 _log = structlog.get_logger()
 
 
-class Peer(Protocol):
+class Peer(Sources, Protocol):
     """Who speaks through the link. Nothing in it may block."""
 
     async def hello(self, address: str) -> Hello:
@@ -81,10 +80,6 @@ class Peer(Protocol):
 
     def parted(self) -> None:
         """A session that had been welcomed ended."""
-        ...
-
-    def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
-        """Give the output that is asked for."""
         ...
 
 
@@ -306,38 +301,12 @@ class Link:
             match message := await _next(call):
                 case Desired() | Ack() | Heard():
                     self._peer.received(message)
-                case LogRequest():
-                    push = asyncio.create_task(self._push(stub, message))
+                case LogRequest() | StackRequest():
+                    push = asyncio.create_task(answer(stub, self._peer, message))
                     pushes.add(push)
                     push.add_done_callback(pushes.discard)
                 case Welcome() | None:
                     pass  # doubled, or of a newer daemon
-
-    async def _push(self, stub: AgentServiceStub, request: LogRequest) -> None:
-        """Answer one request for output, until it is complete or nobody reads it any more."""
-        call = stub.PushLogs()
-
-        async def write() -> None:
-            try:
-                async with contextlib.aclosing(self._peer.logs(request)) as pieces:
-                    async for piece in pieces:
-                        await call.write(LOG_PIECE.wrap(piece))
-                await call.done_writing()
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                pass  # the daemon ended the call: nobody reads any more
-
-        writing = asyncio.create_task(write())
-        ending = asyncio.create_task(call.code())
-        try:
-            await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                code = await ending
-                _log.debug("output sent", stream=request.stream_id, end=code.name)
-        finally:
-            writing.cancel()
-            ending.cancel()
-            call.cancel()
-            await asyncio.gather(writing, ending, return_exceptions=True)
 
 
 def _is_away(error: Exception) -> bool:

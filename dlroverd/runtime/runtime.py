@@ -34,6 +34,7 @@ from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed, SinkSettings
+from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
 from dlroverd.store.interface import Store, StoreFull
 
@@ -96,6 +97,7 @@ class Runtime:
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()
+        self.stacks = StackRequests(self.state, self.sessions)
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)

@@ -28,6 +28,7 @@ from dlroverd.model import (
     node_view,
     placement,
     spooled,
+    stacks,
     telemetry,
     view,
     world,
@@ -67,6 +68,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             node_view,
             placement,
             spooled,
+            stacks,
             telemetry,
             view,
             world,
@@ -176,7 +178,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

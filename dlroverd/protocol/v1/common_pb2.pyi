@@ -476,3 +476,57 @@ class Difference(_message.Message):
     mended: str
     at: float
     def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., what: _Optional[str] = ..., mended: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
+class RankStack(_message.Message):
+    __slots__ = ("key", "node", "problem", "processes")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    key: RankKey
+    node: str
+    problem: str
+    processes: _containers.RepeatedCompositeFieldContainer[ProcessStack]
+    def __init__(self, key: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., problem: _Optional[str] = ..., processes: _Optional[_Iterable[_Union[ProcessStack, _Mapping]]] = ...) -> None: ...
+
+class ProcessStack(_message.Message):
+    __slots__ = ("pid", "state", "wchan", "problem", "looks", "threads")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WCHAN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    state: str
+    wchan: str
+    problem: str
+    looks: int
+    threads: _containers.RepeatedCompositeFieldContainer[ThreadStack]
+    def __init__(self, pid: _Optional[int] = ..., state: _Optional[str] = ..., wchan: _Optional[str] = ..., problem: _Optional[str] = ..., looks: _Optional[int] = ..., threads: _Optional[_Iterable[_Union[ThreadStack, _Mapping]]] = ...) -> None: ...
+
+class ThreadStack(_message.Message):
+    __slots__ = ("tid", "name", "cpu_ratio", "moved", "frames")
+    TID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CPU_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    tid: int
+    name: str
+    cpu_ratio: float
+    moved: int
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    def __init__(self, tid: _Optional[int] = ..., name: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., moved: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("function", "file", "line", "native")
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FIELD_NUMBER: _ClassVar[int]
+    function: str
+    file: str
+    line: int
+    native: bool
+    def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., native: _Optional[bool] = ...) -> None: ...

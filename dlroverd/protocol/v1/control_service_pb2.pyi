@@ -32,6 +32,18 @@ DRAIN_MODE_FINISH: DrainMode
 DRAIN_MODE_AT_CHECKPOINT: DrainMode
 DRAIN_MODE_NOW: DrainMode
 
+class JobStacksRequest(_message.Message):
+    __slots__ = ("job", "role", "gang", "ranks")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    role: str
+    gang: int
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., ranks: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class DryRunRequest(_message.Message):
     __slots__ = ("spec",)
     SPEC_FIELD_NUMBER: _ClassVar[int]
