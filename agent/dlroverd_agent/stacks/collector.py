@@ -16,6 +16,7 @@ from dlroverd.protocol.messages import StackRequest, Stacks
 # Beyond the looks themselves: Python's start, and py-spy reading a large library on a busy host.
 MARGIN_S = 8.0
 _MOST_LOOKS, _MOST_APART_S = 10, 10.0
+_KILL_S = 1.0
 _MOST_BYTES = 4 * 1024**2
 _LINE = TypeAdapter(tuple[str, tuple[ProcessStack, ...]])
 
@@ -85,12 +86,14 @@ class StackCollector:
                 name, processes = _LINE.validate_json(line)
                 found[name] = processes
         finally:
-            _end(child)
+            await _end(child)
 
 
-def _end(child: asyncio.subprocess.Process) -> None:
+async def _end(child: asyncio.subprocess.Process) -> None:
     """Kill the child with what it started. One that is stuck in the kernel is left to itself: it holds nothing."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
+        async with asyncio.timeout(_KILL_S):
+            await child.wait()
+    except (ProcessLookupError, TimeoutError):
         pass
