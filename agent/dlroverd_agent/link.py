@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import grpc.aio
 import structlog
 
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.ids import GangKey
 from dlroverd.model.world import Desired, Observed, Progress
 from dlroverd.protocol import channel
@@ -98,7 +99,7 @@ class Link:
         self._peer = peer
         self._tls = tls
         self._push_beside = push
-        self._outbox: dict[type | GangKey, AgentMessage] = {}
+        self._outbox: dict[tuple[type, GangKey | None], AgentMessage] = {}
         self._filled = asyncio.Event()
         self._again = asyncio.Event()
         self._leaving = False
@@ -109,7 +110,7 @@ class Link:
 
     def send(self, message: AgentMessage) -> None:
         """Send a message in this session, in place of an older one of its kind that still waits."""
-        key = message.round.gang_key if isinstance(message, Progress) else type(message)
+        key = (type(message), message.round.gang_key if isinstance(message, Progress | GangPhase) else None)
         self._outbox[key] = message
         self._filled.set()
 
@@ -291,7 +292,7 @@ class Link:
     def _take(self, *, reports: bool) -> AgentMessage | None:
         """Take the next message to be sent; a report only if it may go already, or is among the last words."""
         for key in self._outbox:
-            if reports or self._leaving or key is not Observed:
+            if reports or self._leaving or key[0] is not Observed:
                 return self._outbox.pop(key)
         return None
 

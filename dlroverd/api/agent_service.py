@@ -10,6 +10,7 @@ import grpc.aio
 from dlroverd import __version__
 from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.api.readings import received
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
@@ -89,6 +90,9 @@ class AgentService(AgentServiceServicer):
                     case Progress() as progress:
                         known.steps.take(session.node, progress)
                         self._runtime.telemetry.stepped(progress, self._runtime.clock.now())
+                        self._runtime.hangs.stepped(progress)
+                    case GangPhase() as phase:
+                        self._runtime.hangs.entered(session.node, phase)
                     case Bye() as bye:
                         known.leave(session, bye.away_s)
             session.end(None)

@@ -7,6 +7,7 @@ from typing import Any
 import grpc.aio
 
 from dlroverd.api import specs
+from dlroverd.api.hangs import with_hangs
 from dlroverd.api.node_views import automation_view, node_detail, node_views
 from dlroverd.api.readings import with_readings
 from dlroverd.api.views import job_view
@@ -70,7 +71,9 @@ class ControlService(ControlServiceServicer):
         def at(state: State) -> JobView | None:
             view = job(state)
             telemetry, now = self._runtime.telemetry, self._runtime.clock.now()
-            return with_readings(view, state, telemetry, now) if view is not None else None
+            if view is None:
+                return None
+            return with_hangs(with_readings(view, state, telemetry, now), self._runtime.hangs)
 
         detail = await self._runtime.loop.look(at)
         if detail is None:

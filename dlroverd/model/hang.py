@@ -1,6 +1,5 @@
 """Hangs: what a gang is at, how long it may make no step meanwhile, and what was found when it made none for longer."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,10 +63,10 @@ class HangLimits:
     """
 
     stage: AutomationStage = AutomationStage.ADVISE
-    floors_s: Mapping[str, float] = field(
+    floors_s: dict[str, float] = field(
         default_factory=lambda: {Phase.STEP: 15.0, **dict.fromkeys((*PATIENCE[1:],), 60.0)}
     )
-    ceilings_s: Mapping[str, float] = field(
+    ceilings_s: dict[str, float] = field(
         default_factory=lambda: {
             Phase.STEP: 1800.0,
             Phase.INIT: 1800.0,

@@ -6,6 +6,7 @@ What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
 from dataclasses import dataclass, field
 from typing import get_args
 
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import NodeFacts
@@ -177,7 +178,7 @@ class DaemonInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
+AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry | GangPhase
 DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard | StackRequest
 LogPiece = LogOpen | LogChunk | LogFailed
 JobLogsReply = LogChunk | LogFailed

@@ -63,20 +63,22 @@ EVENT_KIND_END: EventKind
 EVENT_KIND_GAUGE: EventKind
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "observed", "beat", "progress", "bye", "telemetry")
+    __slots__ = ("hello", "observed", "beat", "progress", "bye", "telemetry", "gang_phase")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     BEAT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BYE_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    GANG_PHASE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     observed: Observed
     beat: Beat
     progress: Progress
     bye: Bye
     telemetry: Telemetry
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ...) -> None: ...
+    gang_phase: GangPhase
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., gang_phase: _Optional[_Union[GangPhase, _Mapping]] = ...) -> None: ...
 
 class DaemonMessage(_message.Message):
     __slots__ = ("welcome", "desired", "ack", "log_request", "heard", "stack_request")
@@ -253,18 +255,30 @@ class Beat(_message.Message):
     def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ..., asked_at: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("round", "step", "at", "checkpoint", "asks")
+    __slots__ = ("round", "step", "at", "checkpoint", "asks", "moved_at")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     ASKS_FIELD_NUMBER: _ClassVar[int]
+    MOVED_AT_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     step: int
     at: float
     checkpoint: int
     asks: bool
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ...) -> None: ...
+    moved_at: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ..., moved_at: _Optional[float] = ...) -> None: ...
+
+class GangPhase(_message.Message):
+    __slots__ = ("round", "phase", "since")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    phase: str
+    since: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., phase: _Optional[str] = ..., since: _Optional[float] = ...) -> None: ...
 
 class Bye(_message.Message):
     __slots__ = ("away_s",)

@@ -241,7 +241,7 @@ class Resources(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes", "hang", "hang_budgets")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +267,8 @@ class JobSpec(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HANG_FIELD_NUMBER: _ClassVar[int]
+    HANG_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     name: str
     user: User
     roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
@@ -292,7 +294,17 @@ class JobSpec(_message.Message):
     progress: ProgressFrom
     checkpoint_interval_s: float
     checkpoint_memory_bytes: int
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ...) -> None: ...
+    hang: str
+    hang_budgets: _containers.RepeatedCompositeFieldContainer[PhaseBudget]
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ..., hang: _Optional[str] = ..., hang_budgets: _Optional[_Iterable[_Union[PhaseBudget, _Mapping]]] = ...) -> None: ...
+
+class PhaseBudget(_message.Message):
+    __slots__ = ("phase", "seconds")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    phase: str
+    seconds: float
+    def __init__(self, phase: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class FailureRule(_message.Message):
     __slots__ = ("verdict", "exit_codes", "signals", "exceptions", "outputs", "kinds", "free")

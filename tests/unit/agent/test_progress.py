@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dlroverd_agent.launchers.files import RankFiles
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN
-from dlroverd.model.world import Held, Progress
+from dlroverd.model.world import Held
 
 PATTERNS = Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 WORLD = GangKey(1, "trainer", 0).at(1)
@@ -181,7 +182,7 @@ def test_checkpoints_are_found_on_the_page_or_else_in_the_output(files: RankFile
 
 def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
@@ -205,7 +206,7 @@ def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_pat
 
 def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
@@ -226,7 +227,7 @@ def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Pa
 
 def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
