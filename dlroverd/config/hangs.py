@@ -26,6 +26,11 @@ def _ceiling(phase: Phase, what: str, example: str) -> float:
     return found
 
 
+def _given(what: str, example: str) -> float:
+    found: float = limit(0.0, f"how long it may {what}; 0s has that learnt", fires=_FIRES, example=example)
+    return found
+
+
 class HangsConfig(Section):
     """How long a gang may make no step, which is learnt between floors and ceilings, and what follows a hang."""
 
@@ -83,12 +88,12 @@ class HangFile(Section):
         "else as the daemon's configuration says",
         example="act",
     )
-    step: Duration = setting(0.0, "how long it may make no step; 0 has that learnt", example="2m")
-    first_step: Duration = setting(0.0, "how long its first step may take; 0 has that learnt", example="20m")
-    init: Duration = setting(0.0, "how long it may start, or load; 0 has that learnt", example="10m")
-    checkpoint: Duration = setting(0.0, "how long it may save; 0 has that learnt", example="10m")
-    evaluate: Duration = setting(0.0, "how long it may evaluate; 0 has that learnt", example="1h")
-    idle: Duration = setting(0.0, "how long it may be idle; 0 has that learnt", example="24h")
+    step: Duration = _given("make no step", "2m")
+    first_step: Duration = _given("take to its first step", "20m")
+    init: Duration = _given("start, or load", "10m")
+    checkpoint: Duration = _given("save", "10m")
+    evaluate: Duration = _given("evaluate", "1h")
+    idle: Duration = _given("be idle", "24h")
 
     def budgets(self) -> tuple[PhaseBudget, ...]:
         """Give the budgets that are not to be learnt."""

@@ -7,7 +7,7 @@ from dlroverd.model.hang_verdict import judge
 from dlroverd.model.ids import RankKey
 from dlroverd.model.stacks import Frame, ProcessStack, RankStack, ThreadStack
 
-BUDGETS = dict.fromkeys(Phase, 60.0)
+BUDGETS: dict[str, float] = dict.fromkeys(Phase, 60.0)
 MAIN = ("<module> train.py:90", "main train.py:40")
 BACKWARD = (*MAIN, "Tensor.backward torch/_tensor.py:623", "_engine_run_backward torch/autograd/graph.py:979")
 BARRIER = (*MAIN[:1], "main train.py:55", "barrier torch/distributed/distributed_c10d.py:5000")
