@@ -9,9 +9,9 @@ import grpc.aio
 import structlog
 
 from dlroverd.protocol.convert import to_proto
+from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd.protocol.messages import LOG_PIECE, LogPiece, LogRequest, StackRequest, Stacks
 from dlroverd.protocol.v1 import agent_service_pb2
-from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 
 _log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Sources(Protocol):
         ...
 
 
-async def answer(stub: AgentServiceStub, sources: Sources, request: LogRequest | StackRequest) -> None:
+async def answer(stub: IdentifiedStub, sources: Sources, request: LogRequest | StackRequest) -> None:
     """Answer one request, until the answer is complete or nobody reads it any more."""
     if isinstance(request, LogRequest):
         await _push_logs(stub, sources, request)
@@ -36,15 +36,16 @@ async def answer(stub: AgentServiceStub, sources: Sources, request: LogRequest |
         await _push_stacks(stub, sources, request)
 
 
-async def _push_stacks(stub: AgentServiceStub, sources: Sources, request: StackRequest) -> None:
+async def _push_stacks(stub: IdentifiedStub, sources: Sources, request: StackRequest) -> None:
     try:
-        await stub.PushStacks(to_proto(await sources.stacks(request), agent_service_pb2.Stacks))
+        stacks = to_proto(await sources.stacks(request), agent_service_pb2.Stacks)
+        await stub.PushStacks(stacks, metadata=await stub.proof())
     except grpc.aio.AioRpcError as error:
         _log.debug("stacks were not taken", id=request.id, error=error.details())
 
 
-async def _push_logs(stub: AgentServiceStub, sources: Sources, request: LogRequest) -> None:
-    call = stub.PushLogs()
+async def _push_logs(stub: IdentifiedStub, sources: Sources, request: LogRequest) -> None:
+    call = stub.PushLogs(metadata=await stub.proof())
 
     async def write() -> None:
         try:
