@@ -35,6 +35,7 @@ class _World:
     """What one world was seen at, on the monotonic clock. `at` is its last sign of life, `since` that of its phase.
 
     `phases` is what its nodes say. `shown` is a phase that its stacks showed; nothing is suspected before `next_at`.
+    `dismissed`: it was suspected, and worked. `went_on`: there was a sign of life since it was looked at last.
     """
 
     round: int
@@ -46,6 +47,7 @@ class _World:
     shown: str = ""
     next_at: float = 0.0
     dismissed: bool = False
+    went_on: bool = False
 
     @property
     def phase(self) -> str:
@@ -82,7 +84,10 @@ class HangWatch:
         world = self._world(progress.round.gang_key, progress.round.round)
         if world is _NONE or (progress.step <= world.step and progress.moved_at <= world.moved_at):
             return
-        self._alive(progress.round.gang_key, world, self._clock())
+        suspicion = self._state.gangs[progress.round.gang_key].suspicion
+        # What a new daemon is told first may be of before the suspicion.
+        if world.step >= 0 or suspicion is None or progress.step > suspicion.step:
+            self._alive(progress.round.gang_key, world, self._clock())
         world.step, world.moved_at = max(world.step, progress.step), max(world.moved_at, progress.moved_at)
 
     def entered(self, node: str, told: GangPhase) -> None:
@@ -138,13 +143,14 @@ class HangWatch:
     def _look_at(self, gang: GangRecord, world: _World, now: float) -> None:
         round_, suspicion = gang.key.at(gang.round), gang.suspicion
         if suspicion is not None:
-            if world.at > self._suspected_at(world, now, suspicion.since):
+            if world.went_on:
                 self._inbox.offer(Entry(inp.GangMovedOn(round=round_, step=world.step)))
             elif suspicion.verdict is None and gang.key not in self._looking:
                 task = asyncio.create_task(self._judge(gang, world), name=f"stacks of {gang.key}")
                 self._looking[gang.key] = task
                 task.add_done_callback(lambda _: self._looking.pop(gang.key, None))
             return
+        world.went_on = False
         quiet_s, most = now - world.at, self._budget(gang.key, world.phase)
         if quiet_s > most.seconds and now >= world.next_at:
             self._inbox.offer(
@@ -158,10 +164,6 @@ class HangWatch:
                     )
                 )
             )
-
-    def _suspected_at(self, world: _World, now: float, since: float) -> float:
-        """Give when a suspicion began, on the monotonic clock; a daemon that began later saw no step since."""
-        return now - max(0.0, self._state.m.now - since) if world.step >= 0 or world.phases else world.at
 
     async def _judge(self, gang: GangRecord, world: _World) -> None:
         """Have the stacks looked at, and tell the core what they say, unless the gang went on meanwhile."""
@@ -187,7 +189,7 @@ class HangWatch:
             history.took(world.phase, now - world.at)
             if world.dismissed and world.phase == Phase.STEP:
                 history.pauses.append(now - world.at)
-        world.at, world.shown, world.next_at, world.dismissed = now, "", 0.0, False
+        world.at, world.shown, world.next_at, world.dismissed, world.went_on = now, "", 0.0, False, True
 
     def _budget(self, key: GangKey, phase: str) -> Budget:
         given = {each.phase: each.seconds for each in self._state.jobs[key.job].spec.hang_budgets}
