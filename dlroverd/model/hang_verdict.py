@@ -34,7 +34,7 @@ def judge(stacks: Sequence[RankStack], quiet_s: float, budgets: Mapping[str, flo
         return _of_others(others, waiting, len(stacks), lambda phase: quiet_s <= budgets.get(phase, 0.0), parts)
     if absent and waiting:
         return _found(absent, len(stacks), 0.6, parts, waiting)
-    if absent:
+    if not waiting:
         return _no_hang("no rank could be looked at", "", parts)
     return _all_wait(waiting, parts)
 

@@ -54,7 +54,9 @@ class World:
             id="n1", state=NodeState.READY, reason="", since=0.0, deadline=0.0, boot_id="b", facts=FACTS, log_id="log"
         )
         self.state.put(self.state.nodes, "n1", node)
-        gang = GangRecord(key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0, nodes=("n1",))
+        gang = GangRecord(
+            key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0, nodes=("n1",), world_size=1
+        )
         self.state.put(self.state.gangs, KEY, gang)
         rank = RankRecord(key=KEY.at(2).rank(0), local_rank=0, node="n1", state=RankState.RUNNING)
         self.state.put_world(KEY, [], [rank])
