@@ -71,7 +71,7 @@ class Outcome:
 class Lane:
     """One job, and the trials made with it, one after the other."""
 
-    def __init__(self, fleet: Fleet, stage: str, number: int) -> None:
+    def __init__(self, fleet: Fleet, stage: str, number: int, floor: str) -> None:
         """Submit the job."""
         self.stage = stage
         self.client = Client(fleet.address, timeout_s=60.0)
@@ -86,7 +86,8 @@ class Lane:
             "nproc_per_node": 2,
             "max_restarts": 100_000,
             "no_progress_restarts": 0,
-            "hangs": {"stage": stage},
+            # Given, not learnt: after one pause that was no hang the next would not even be suspected.
+            "hangs": {"stage": stage, "step": floor},
         }
         file.write_text(json.dumps(content))
         self.job = int(fleet.ctl("submit", "--parsable", "-f", str(file)).stdout)
@@ -218,7 +219,7 @@ def run(options: argparse.Namespace, hangs: list[str], pauses: list[str]) -> dic
 
         try:
             shares = share(options.lanes, len(observed), len(acted))
-            lanes = [Lane(fleet, stage, number) for number, stage in enumerate(shares)]
+            lanes = [Lane(fleet, stage, number, options.floor) for number, stage in enumerate(shares)]
             threads = [
                 threading.Thread(target=work, args=(lane, observed if lane.stage == "observe" else acted))
                 for lane in lanes

@@ -32,13 +32,15 @@ _AGAIN = 2.0
 
 @dataclass(slots=True)
 class _World:
-    """What one world was seen at, on the monotonic clock. `at` is its last sign of life, `since` that of its phase.
+    """What one world was seen at, on the monotonic clock, since `began`. `at` is its last sign of life.
 
-    `phases` is what its nodes say. `shown` is a phase that its stacks showed; nothing is suspected before `next_at`.
+    `phases` is what its nodes say, which is so `since`. `shown` is a phase that its stacks showed. Nothing is suspected
+    before `next_at`.
     `dismissed`: it was suspected, and worked. `went_on`: there was a sign of life since it was looked at last.
     """
 
     round: int
+    began: float
     at: float
     step: int = -1
     moved_at: float = 0.0
@@ -52,10 +54,14 @@ class _World:
     @property
     def phase(self) -> str:
         """What it is at, as far as that is told or seen."""
-        told = max(self.phases.values(), key=PATIENCE.index, default=Phase.STEP)
         if self.shown:
             return self.shown
-        return Phase.FIRST_STEP if told == Phase.STEP and self.step < 0 else told
+        return Phase.FIRST_STEP if self.told == Phase.STEP and self.step < 0 else self.told
+
+    @property
+    def told(self) -> str:
+        """What its ranks say that it is at."""
+        return max(self.phases.values(), key=PATIENCE.index, default=Phase.STEP)
 
 
 class HangWatch:
@@ -87,7 +93,9 @@ class HangWatch:
         suspicion = self._state.gangs[progress.round.gang_key].suspicion
         # What a new daemon is told first may be of before the suspicion.
         if world.step >= 0 or suspicion is None or progress.step > suspicion.step:
-            self._alive(progress.round.gang_key, world, self._clock())
+            now = self._clock()
+            self._learn(progress.round.gang_key, world, now)
+            self._alive(world, now)
         world.step, world.moved_at = max(world.step, progress.step), max(world.moved_at, progress.moved_at)
 
     def entered(self, node: str, told: GangPhase) -> None:
@@ -95,8 +103,14 @@ class HangWatch:
         world = self._world(told.round.gang_key, told.round.round)
         if world is _NONE or told.phase not in PATIENCE:
             return
-        self._alive(told.round.gang_key, world, self._clock())
+        now, before = self._clock(), world.told
         world.phases[node] = told.phase
+        if world.told == before:
+            return
+        if before != Phase.STEP and not self._hangs(told.round.gang_key):
+            self._history(told.round.gang_key).took(before, now - world.since)
+        world.since = now
+        self._alive(world, now)
 
     def forget(self, job: int) -> None:
         """Drop what is known of a job that left the state."""
@@ -181,15 +195,29 @@ class HangWatch:
             world.next_at = world.at + _AGAIN * (now - world.at)
         self._inbox.offer(Entry(inp.HangFound(round=gang.key.at(gang.round), verdict=verdict)))
 
-    def _alive(self, key: GangKey, world: _World, now: float) -> None:
-        """Take a sign of life: what lay before it is learnt from, unless it was a hang."""
-        gang, history = self._state.gangs[key], self._histories.setdefault(key, History())
-        hung = gang.suspicion is not None and gang.suspicion.verdict is not None
-        if not hung and not self._unseen(gang):
-            history.took(world.phase, now - world.at)
-            if world.dismissed and world.phase == Phase.STEP:
-                history.pauses.append(now - world.at)
+    def _learn(self, key: GangKey, world: _World, now: float) -> None:
+        """Learn from how long a step took, unless that was a hang, or cannot be told."""
+        gang, history = self._state.gangs[key], self._history(key)
+        if self._hangs(key) or self._unseen(gang) or world.told != Phase.STEP:
+            return
+        if world.step < 0:
+            history.took(Phase.FIRST_STEP, now - world.began)
+            return
+        history.took(world.phase, now - world.at)
+        if world.dismissed and not world.shown:
+            history.pauses.append(now - world.at)
+
+    def _alive(self, world: _World, now: float) -> None:
+        """Take a sign of life."""
         world.at, world.shown, world.next_at, world.dismissed, world.went_on = now, "", 0.0, False, True
+
+    def _hangs(self, key: GangKey) -> bool:
+        """Whether a gang was found to hang: how long that takes says nothing of what it was at."""
+        suspicion = self._state.gangs[key].suspicion
+        return suspicion is not None and suspicion.verdict is not None
+
+    def _history(self, key: GangKey) -> History:
+        return self._histories.setdefault(key, History())
 
     def _budget(self, key: GangKey, phase: str) -> Budget:
         given = {each.phase: each.seconds for each in self._state.jobs[key.job].spec.hang_budgets}
@@ -202,7 +230,7 @@ class HangWatch:
             return _NONE
         world = self._worlds.get(key)
         if world is None or world.round != round_:
-            world = self._worlds[key] = _World(round_, self._clock())
+            world = self._worlds[key] = _World(round_, self._clock(), self._clock())
         return world
 
     def _running(self) -> Iterator[GangRecord]:
@@ -223,4 +251,4 @@ class HangWatch:
         return f"node {silent[0]} is {self._state.nodes[silent[0]].state.value}" if silent else ""
 
 
-_NONE = _World(round=0, at=0.0)
+_NONE = _World(round=0, began=0.0, at=0.0)

@@ -204,3 +204,33 @@ def test_a_hang_is_not_learnt_from(world: World) -> None:
     world.now += 600.0
     world.train(1)
     assert world.budget(Phase.STEP) == 15.0
+
+
+def test_how_long_a_phase_takes_is_learnt_from_its_beginning_to_its_end(world: World) -> None:
+    world.train(20)
+    for _ in range(2):
+        world.watch.entered("n1", GangPhase(round=KEY.at(2), phase="evaluate", since=1.0))
+        world.train(1)  # of before it, told late
+        world.now += 99.0
+        world.watch.entered("n1", GangPhase(round=KEY.at(2), phase="step", since=1.0))
+        world.train(1)
+    assert world.budget(Phase.EVALUATE) == 400.0
+    assert world.budget(Phase.STEP) == 15.0
+
+
+def test_what_the_stacks_of_a_suspect_show_has_its_own_time(world: World) -> None:
+    world.train(20)
+    known = world.watch._worlds[KEY]  # as its stacks would have it
+    known.shown, known.dismissed = "checkpoint", True
+    assert not world.wait(600.0)
+    world.train(1)
+    assert world.budget(Phase.STEP) == 15.0
+
+
+def test_how_long_a_first_step_takes_is_learnt_over_rounds(world: World) -> None:
+    for round_ in (3, 4):
+        world.change(round=round_)
+        world.wait(0.0)
+        world.now += 50.0
+        world.watch.stepped(Progress(round=KEY.at(round_), step=1, at=world.now))
+    assert world.budget(Phase.FIRST_STEP) == 200.0
