@@ -70,17 +70,17 @@ def skip(other: Any) -> None:
     dist.all_reduce(torch.ones(4), group=other)
 
 
-def save_checkpoint(model: torch.nn.Module, for_s: float) -> None:
-    until = time.monotonic() + for_s
-    while time.monotonic() < until:
+def save_checkpoint(model: torch.nn.Module, told: dict[str, Any]) -> None:
+    until = time.monotonic() + told["for_s"]
+    while time.monotonic() < until and not is_over(told):
         torch.save(model.state_dict(), FOLDER / "checkpoint.pt")
         time.sleep(0.05)
 
 
-def evaluate(model: torch.nn.Module, for_s: float) -> None:
-    until = time.monotonic() + for_s
+def evaluate(model: torch.nn.Module, told: dict[str, Any]) -> None:
+    until = time.monotonic() + told["for_s"]
     with torch.no_grad():
-        while time.monotonic() < until:
+        while time.monotonic() < until and not is_over(told):
             model(torch.randn(256, 64))
             time.sleep(0.01)
 
@@ -111,15 +111,15 @@ def follow(told: dict[str, Any], model: Any, other: Any, step: int) -> None:
         case "skip":
             skip(other)
         case "save":
-            save_checkpoint(model.module, for_s)
+            save_checkpoint(model.module, told)
         case "save_told":
             with events.save(step):
-                save_checkpoint(model.module, for_s)
+                save_checkpoint(model.module, told)
         case "evaluate":
-            evaluate(model.module, for_s)
+            evaluate(model.module, told)
         case "evaluate_told":
             with events.evaluate():
-                evaluate(model.module, for_s)
+                evaluate(model.module, told)
         case "idle_told":
             with phase("idle"):
                 time.sleep(for_s)
