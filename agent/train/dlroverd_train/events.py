@@ -64,7 +64,7 @@ class Span:
         self.id = f"{_process.prefix}-{next(_process.spans):x}"
         _inside.set(self)
         # What was before it comes back at its end: spans of two threads that overlap are not worth more care.
-        self._phase = enter(OF_SPANS[name]) if name in OF_SPANS else ""
+        self._phase = enter(OF_SPANS[name]) if isinstance(name, str) and name in OF_SPANS else ""
         _say(self._head, f',"k":"b"{self._ids()}', body)
 
     def end(self, body: dict[str, Any] | None = None, *, severity: str = "info") -> None:
