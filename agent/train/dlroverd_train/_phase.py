@@ -34,7 +34,7 @@ class phase:  # noqa: N801 - reads as a statement: `with phase("evaluate"):`
 
     def __init__(self, name: str) -> None:
         """Nothing is said before the statement begins."""
-        self._name = name if name in PHASES else ""
+        self._name = name if isinstance(name, str) and name in PHASES else ""
         if not self._name:
             _complain(name)
 
