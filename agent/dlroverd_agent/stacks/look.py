@@ -53,8 +53,8 @@ def compared(pid: int, looks: Sequence[Look]) -> ProcessStack:
     states = {each.state for each in looks}
     return ProcessStack(
         pid=pid,
-        # A process that sleeps is seen running now and then, and one that works waits for a page.
-        state=last.state if len(states) == 1 or last.state in ("T", "t", "") else "S" if "S" in states else "R",
+        # One that waits is seen running now and then, and one that works waiting: only what is always so counts.
+        state=last.state if len(states) == 1 or last.state in ("T", "t", "Z", "X", "") else "S",
         wchan=last.wchan,
         problem=last.problem if last.problem and (not threads or not last.state) else "",
         looks=sum(bool(each.threads) for each in looks),
@@ -171,18 +171,23 @@ def _threads(pid: int, dumped: list[dict[str, Any]]) -> tuple[ThreadStack, ...]:
 def _thread(said: dict[str, Any]) -> ThreadStack:
     return ThreadStack(
         tid=int(said["os_thread_id"] or 0),
-        name=str(said["thread_name"] or "")[:_MOST_TEXT],
+        name=_text(str(said["thread_name"] or ""))[:_MOST_TEXT],
         frames=tuple(_frame(each) for each in said["frames"][:_MOST_FRAMES]),
     )
 
 
 def _frame(said: dict[str, Any]) -> Frame:
     return Frame(
-        function=str(said["name"])[:_MOST_TEXT],
-        file=str(said["short_filename"] or said["filename"])[-_MOST_TEXT:],
+        function=_text(str(said["name"]))[:_MOST_TEXT],
+        file=_text(str(said["short_filename"] or said["filename"]))[-_MOST_TEXT:],
         line=int(said["line"] or 0),
         native=said["module"] is not None,
     )
+
+
+def _text(name: str) -> str:
+    """Give a name that a user chose as it may be shown on a terminal."""
+    return name if name.isprintable() else "".join(char if char.isprintable() else "?" for char in name)
 
 
 def _said(stderr: bytes) -> str:

@@ -49,6 +49,16 @@ def test_a_process_that_is_stopped_is_read_as_it_is(sleeper: "subprocess.Popen[b
     assert _frames(seen) == ["nap", "<module>"]
 
 
+def test_names_that_a_user_chose_hold_nothing_that_a_terminal_obeys() -> None:
+    script = "import sys, time\nexec(compile('print(flush=True)\\ntime.sleep(1000)', 'a\\x1b[2Jb.py', 'exec'))"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seen = until(lambda: look(process.pid, native=False), lambda each: bool(each.threads))
+        process.kill()
+    assert seen.threads[0].frames[0].file == "a?[2Jb.py"
+
+
 def test_a_process_that_has_ended_is_a_sentence() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
