@@ -30,6 +30,8 @@ def judge(stacks: Sequence[RankStack], quiet_s: float, budgets: Mapping[str, flo
     sure = [each for each in others if each[1].kind in _SURE_KINDS]
     if sure:
         return _found(sure, len(stacks), 0.99, parts, waiting)
+    if others and absent and not waiting:
+        return _no_hang(f"only {len(others)} of {len(stacks)} ranks could be looked at", "", parts)
     if others:
         return _of_others(others, waiting, len(stacks), lambda phase: quiet_s <= budgets.get(phase, 0.0), parts)
     if absent and waiting:

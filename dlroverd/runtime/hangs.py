@@ -28,6 +28,8 @@ from dlroverd.runtime.stacks import StackRequests
 LOOK_S = 1.0
 # A suspicion that turned out to be none is looked into again after as long once more.
 _AGAIN = 2.0
+# One that could not be judged, as ranks could not be looked at, sooner.
+_SOON_S = 10.0
 
 
 @dataclass(slots=True)
@@ -192,7 +194,7 @@ class HangWatch:
         verdict = judge(stacks, now - world.at, budgets)
         if not verdict.hung:
             world.dismissed, world.shown = True, verdict.phase
-            world.next_at = world.at + _AGAIN * (now - world.at)
+            world.next_at = now + _SOON_S if verdict.absent else world.at + _AGAIN * (now - world.at)
         self._inbox.offer(Entry(inp.HangFound(round=gang.key.at(gang.round), verdict=verdict)))
 
     def _learn(self, key: GangKey, world: _World, now: float) -> None:

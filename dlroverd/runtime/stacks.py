@@ -18,9 +18,9 @@ from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import StackRequest, Stacks
 from dlroverd.runtime.sessions import Session, Sessions
 
-# Three looks in two seconds tell what stands from what moves; agents give themselves 8 s more.
+# Three looks in two seconds tell what stands from what moves; agents give themselves 14 s more.
 LOOKS, APART_S = 3, 1.0
-ANSWER_S = 15.0
+ANSWER_S = 20.0
 
 
 class StackRequests:

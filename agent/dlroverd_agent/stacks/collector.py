@@ -14,7 +14,7 @@ from dlroverd.model.stacks import ProcessStack, RankStack
 from dlroverd.protocol.messages import StackRequest, Stacks
 
 # Beyond the looks themselves: Python's start, and py-spy reading a large library on a busy host.
-MARGIN_S = 8.0
+MARGIN_S = 14.0
 _MOST_LOOKS, _MOST_APART_S = 10, 10.0
 _KILL_S = 1.0
 _MOST_BYTES = 4 * 1024**2

@@ -51,6 +51,10 @@ class AgentServiceStub:
     """The answer to one StackRequest, on a call of its own, since it is large. Returns at once. not_found: nobody waits for
     `id` (any more); the agent drops it. An agent that does not know the request sends none, and its ranks are absent.
     """
+    Measure: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.MeasureRequest, _agent_service_pb2.MeasureReply]
+    """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
+    whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
+    """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -110,6 +114,16 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_agent_service_pb2.PushStacksReply]:
         """The answer to one StackRequest, on a call of its own, since it is large. Returns at once. not_found: nobody waits for
         `id` (any more); the agent drops it. An agent that does not know the request sends none, and its ranks are absent.
+        """
+
+    @_abc_1.abstractmethod
+    def Measure(
+        self,
+        request: _agent_service_pb2.MeasureRequest,
+        context: _aio.ServicerContext[_agent_service_pb2.MeasureRequest, _abc.Awaitable[_agent_service_pb2.MeasureReply]],
+    ) -> _abc.Awaitable[_agent_service_pb2.MeasureReply]:
+        """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
+        whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
         """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _aio.Server) -> None: ...

@@ -121,6 +121,13 @@ def test_a_rank_of_which_nothing_is_known_is_named_with_less_confidence() -> Non
     assert "node n2 is not connected" in verdict.sentence
 
 
+def test_nothing_is_concluded_where_most_ranks_could_not_be_looked_at() -> None:
+    late = [RankStack(key=RankKey(1, "trainer", 0, 1, number), node="n1", problem="late") for number in (0, 1, 3)]
+    verdict = judge([*late, rank(2, SPIN, "R")], 20.0, BUDGETS)
+    assert (verdict.hung, verdict.absent) == (False, (0, 1, 3))
+    assert verdict.sentence == "only 1 of 4 ranks could be looked at"
+
+
 def test_a_rank_that_ended_meanwhile_is_no_hang() -> None:
     verdict = judge([*OTHERS, rank(2, (), state="", problem="it has ended")], 20.0, BUDGETS)
     assert (verdict.hung, verdict.sentence) == (False, "a rank has ended meanwhile")
