@@ -143,6 +143,11 @@ class Runtime:
                 for task in background:
                     task.cancel()
 
+    def decide_by(self, limits: Limits) -> None:
+        """Have other limits count from the next turn on; how silence and audits are timed stays as it began."""
+        self.limits = self.loop.limits = limits
+        self._questions.limits = limits
+
     def stop(self) -> None:
         """Have `run` return soon; whatever ranks run goes on."""
         self.loop.stop()
