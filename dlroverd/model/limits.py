@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.hang import HangLimits
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
 
@@ -82,3 +83,4 @@ class Limits:
     root_jobs: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
+    hangs: HangLimits = field(default_factory=HangLimits)
