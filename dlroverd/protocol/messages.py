@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from dlroverd.model.checkup import CheckLevel
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.node import NodeFacts
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.telemetry import Telemetry
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, DrillKind, Held, Observed, Progress
@@ -103,6 +105,24 @@ class LogRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StackRequest:
+    """Stacks that the daemon wants of a node, by a PushStacks call that names `id`."""
+
+    id: str
+    ranks: tuple[RankKey, ...]
+    looks: int
+    apart_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stacks:
+    """The answer to one."""
+
+    id: str
+    ranks: tuple[RankStack, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogOpen:
     """The first piece of a PushLogs call."""
 
@@ -168,8 +188,8 @@ class DaemonInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
-DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
+AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry | GangPhase
+DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard | StackRequest
 LogPiece = LogOpen | LogChunk | LogFailed
 JobLogsReply = LogChunk | LogFailed
 

@@ -23,12 +23,14 @@ from dlroverd.model import (
     difference,
     explain,
     fault,
+    hang,
     ids,
     job,
     node,
     node_view,
     placement,
     spooled,
+    stacks,
     telemetry,
     view,
     world,
@@ -63,12 +65,14 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             difference,
             explain,
             fault,
+            hang,
             ids,
             job,
             node,
             node_view,
             placement,
             spooled,
+            stacks,
             telemetry,
             view,
             world,
@@ -179,7 +183,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:
