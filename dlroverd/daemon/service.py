@@ -15,6 +15,7 @@ from dlroverd import __version__
 from dlroverd.api.authorisation import LocalCallers
 from dlroverd.api.identity_socket import serve_identities
 from dlroverd.api.server import build
+from dlroverd.api.vouched import NetworkCallers
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
 from dlroverd.config.sinks import SinkConfig
@@ -67,8 +68,9 @@ async def serve(config: DaemonConfig) -> None:
         _take_lineage(runtime, store)
         _take_topology(runtime, topology)
         tls = config.tls.files() if config.tls else None
-        callers = await _know_callers(runtime, config, undo)
-        for server in build(runtime, config.listen, tls, _informer(runtime, config), callers):
+        local, network = await _know_callers(runtime, config, undo)
+        informer = _informer(runtime, config)
+        for server in build(runtime, config.listen, tls, informer, callers=local, network_callers=network):
             await server.start()
             undo.push_async_callback(server.stop, _GOODBYE_S)
         for address in filter(sockets.is_open, _local(config)):
@@ -94,7 +96,9 @@ def _local(config: DaemonConfig) -> list[str]:
     return [address for address in config.listen if not is_tcp(address)]
 
 
-async def _know_callers(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> LocalCallers:
+async def _know_callers(
+    runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack
+) -> tuple[LocalCallers, NetworkCallers]:
     """Tell local callers who they are, and let them in as that.
 
     Where all sockets are in folders of the daemon's user alone, who calls without a token is that user, or root.
@@ -107,7 +111,7 @@ async def _know_callers(runtime: Runtime, config: DaemonConfig, undo: AsyncExitS
         undo.callback(server.close)
     shared = any(map(sockets.is_open, addresses))
     alone = None if shared else identities.caller(os.geteuid(), os.getegid())
-    return LocalCallers(identities, runtime.owner_of, alone)
+    return LocalCallers(identities, runtime.owner_of, alone), NetworkCallers(identities, runtime.owner_of)
 
 
 async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> None:
