@@ -1,44 +1,65 @@
-"""Who calls over the network: an agent by its certificate, or a user of a login host whose certificate vouches."""
+"""Who calls by the certificate of a login host, which vouches for its users."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc.aio
 
+from dlroverd.api import standing
 from dlroverd.api.authorisation import LocalCallers
 from dlroverd.model.roles import Caller, Role
-from dlroverd.protocol.channel import LOGIN_MARK, peer_host, peer_name
+from dlroverd.model.trust import CertificateKind
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.vouching import METADATA_KEY, vouched
+from dlroverd.runtime.runtime import Runtime
 from dlroverd.trust.identity import Identities
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_AGENTS = "/dlroverd.protocol.v1.AgentService/"
+_OF_USERS = "/dlroverd.protocol.v1.ControlService/"
 
 
 class NetworkCallers(LocalCallers):
-    """Lets agents call what is theirs, and login hosts the rest, for their users.
+    """Lets in users of login hosts, to what their roles allow; what hosts call for themselves is none of its business.
 
     A login host's word makes nobody more than a user of the fleet: whoever is root there can be any of its users.
     """
 
-    def __init__(self, identities: Identities, owner_of: Callable[[int], int | None]) -> None:
+    def __init__(self, identities: Identities, runtime: Runtime) -> None:
         """Take the roles of users from `identities`."""
-        super().__init__(identities, owner_of, None)
+        super().__init__(identities, runtime.owner_of, None)
+        self._runtime = runtime
+
+    def _streaming(
+        self, behaviour: Callable[..., AsyncIterator[Any]], method: str
+    ) -> Callable[..., AsyncIterator[Any]]:
+        """A stream ends with the standing of its host's certificate."""
+        let_in = super()._streaming(behaviour, method)
+        if not method.startswith(_OF_USERS):
+            return behaviour
+
+        @functools.wraps(behaviour)
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            seen = standing.shown(context)
+            async for reply in let_in(request, context):
+                standing.check(self._runtime.state, seen)
+                yield reply
+
+        return call
 
     def _let_in(self, method: str, request: Any, context: Context) -> None:
-        if not method.startswith(_AGENTS):
+        if method.startswith(_OF_USERS):
             super()._let_in(method, request, context)
-        elif _is_login(context):
-            raise CallError(Reason.FORBIDDEN, f"{peer_name(context)} is a login host, and no node: it has no agent.")
 
     def _known(self, context: Context) -> Caller:
-        if not _is_login(context):
+        seen = standing.shown(context)
+        standing.check(self._runtime.state, seen)
+        if seen.kind is not CertificateKind.LOGIN:
             raise CallError(
                 Reason.FORBIDDEN,
-                f"The certificate of the caller at {peer_host(context)} is a node's, which has no users: call on the "
-                "daemon's host, or make this host a login host (`dlroverctl setup login`).",
+                f"{seen.name} is a node, which has no users: call on the daemon's host, or on a login host "
+                "(`dlroverctl setup login`).",
             )
         found = dict(context.invocation_metadata() or ()).get(METADATA_KEY, "")
         user = vouched(found if isinstance(found, str) else found.decode("ascii", "replace"))
@@ -47,13 +68,7 @@ class NetworkCallers(LocalCallers):
         if user.uid <= 0:
             raise CallError(
                 Reason.FORBIDDEN,
-                f"Root of the login host {peer_name(context)} is nobody to the fleet: call as a user, or on the "
-                "daemon's host.",
+                f"Root of the login host {seen.name} is nobody to the fleet: call as a user, or on the daemon's host.",
             )
-        known = self._identities.of(user.name, user.gids)
-        return Caller(uid=user.uid, name=user.name, role=min(known, Role.USER), gids=user.gids, via=peer_name(context))
-
-
-def _is_login(context: Context) -> bool:
-    names = context.auth_context().get("x509_subject_alternative_name", ())
-    return LOGIN_MARK.encode() in names
+        role = min(self._identities.of(user.name, user.gids), Role.USER)
+        return Caller(uid=user.uid, name=user.name, role=role, gids=user.gids, via=seen.name)

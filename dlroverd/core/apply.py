@@ -7,9 +7,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, restored, spools, worlds
+from dlroverd.core.folds import (
+    checkpoints,
+    holds,
+    jobs,
+    ledgers,
+    nodes,
+    plans,
+    reputation,
+    restored,
+    spools,
+    trust,
+    worlds,
+)
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model import trust_event
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -97,4 +110,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobFound: restored.job_found,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
     ev.EventForwarded: spools.event_forwarded,
+    trust_event.TokenCreated: trust.token_created,
+    trust_event.TokenRevoked: trust.token_revoked,
+    trust_event.TokenForgotten: trust.token_forgotten,
+    trust_event.HostEnrolled: trust.host_enrolled,
+    trust_event.CertificatesRevoked: trust.certificates_revoked,
 }

@@ -68,6 +68,7 @@ from dlroverd.model.restore_event import (
     LogRestored as LogRestored,
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
+from dlroverd.model.trust_event import TrustEvent
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
@@ -393,4 +394,5 @@ Event = (
     | JobFound
     | StorageSpaceChanged
     | EventForwarded
+    | TrustEvent
 )
