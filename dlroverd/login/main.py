@@ -17,6 +17,7 @@ from dlroverd.config.document import ConfigError
 from dlroverd.config.login import DEFAULT_PATH, LoginConfig, load_login_config
 from dlroverd.daemon import sockets
 from dlroverd.login.relay import Relay
+from dlroverd.login.renewal import keep_renewed
 from dlroverd.model.roles import Role
 from dlroverd.protocol import notify
 from dlroverd.protocol.channel import AddressError, listen, new_server
@@ -67,6 +68,7 @@ async def serve(config: LoginConfig) -> None:
         await server.start()
         undo.push_async_callback(server.stop, _GOODBYE_S)
         sockets.let_all_call(config.listen)
+        undo.callback(asyncio.create_task(keep_renewed(config, relay.redial), name="renewal").cancel)
         _log.info("ready", daemon=config.daemon, listen=config.listen, version=__version__)
         notify.ready(f"calls {config.daemon} for the users of this host")
         await stop.wait()

@@ -23,8 +23,13 @@ class Relay(grpc.GenericRpcHandler):
     def __init__(self, address: str, tls: TlsFiles, identities: Identities) -> None:
         """Connect at the first call."""
         self._address = address
+        self._tls = tls
         self._identities = identities
         self._daemon = connect(address, tls, DAEMON_NAME)
+
+    def redial(self) -> None:
+        """Show the certificate that is in the files now from the next call on; those under way go on."""
+        self._daemon = connect(self._address, self._tls, DAEMON_NAME)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Give what serves a method: on the wire a single answer is a stream of one."""
@@ -39,7 +44,8 @@ class Relay(grpc.GenericRpcHandler):
             except CallError as error:
                 await abort(context, error)
             user = Vouched(uid=caller.uid, name=caller.name, gids=caller.gids)
-            call: Any = self._daemon.unary_stream(method)
+            daemon = self._daemon  # which `redial` may replace, and the last reference to one ends its calls
+            call: Any = daemon.unary_stream(method)
             try:
                 async for reply in call(request, metadata=(vouch(user),), timeout=context.time_remaining()):
                     yield reply
