@@ -50,7 +50,7 @@ class Installed(Fleet):
 
     def type(self, host: str, command: str) -> str:
         """Type a command on a host, where the packages are; gives all that it writes."""
-        return self.exec(host, "sh", "-ec", f"cd {self.shared}; {command} 2>&1")
+        return self.exec(host, "sh", "-ec", f"cd {self.shared}; {{ {command}; }} 2>&1")
 
     def call(self) -> None:
         """Connect to the daemon, which runs by now."""
