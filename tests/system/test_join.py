@@ -110,6 +110,11 @@ async def until_term(files: TlsFiles, met: Callable[[Term], bool]) -> Term:
     return await asyncio.to_thread(fleet.until, lambda: term_of(files.certificate), met)
 
 
+def after(old: Term) -> Callable[[Term], bool]:
+    """Tell a term that ends later."""
+    return lambda term: term.ends_at > old.ends_at
+
+
 def test_hosts_join_by_a_token_and_each_that_may_not_is_told_why(site: Site) -> None:
     async def test() -> None:
         elsewhere = Authority.create(site.root / "other.pem", site.root / "other.key")
@@ -178,6 +183,8 @@ def test_who_is_shut_out_is_out_at_once_and_after_a_restart_and_comes_back_by_a_
                 await asyncio.to_thread(client.revoke_certificates, "n1", "it was stolen")
                 await agent.says("(it was stolen): to have this host in the fleet, let it join with a new token")
                 await until_nodes(daemon, lambda views: [view.state for view in views] == ["unreachable"])
+                (note,) = client.nodes()[0].notes
+                assert note.endswith("(it was stolen); it may join again by a new token")
             await daemon.stop()
             await daemon.start()
             shut_out = ScriptedAgent("n1", 2, idle)
@@ -227,7 +234,7 @@ def test_certificates_renew_themselves_under_a_job_and_no_stream_ends(site: Site
                     await until(client, job, lambda view: view.state == "running")
                     first = own = await asyncio.to_thread(term_of, files.certificate)
                     for _ in range(2):
-                        own = await until_term(files, lambda term, old=own.ends_at: bool(term.ends_at > old))
+                        own = await until_term(files, after(own))
                     assert time.time() > first.ends_at
                     # The session is older than the certificate that it was opened with was good for; a new one can be
                     # opened, and the daemon's own certificate was renewed as well.
