@@ -145,7 +145,8 @@ class AgentService(AgentServiceServicer):
         certificate = shown(context)
         standing.check_node(self._runtime.state, certificate)
         if certificate.name:
-            self._runtime.certificates[certificate.name] = certificate.ends_at
+            terms = self._runtime.sessions.certificates
+            terms.shown(certificate.name, certificate.begins_at, certificate.ends_at)
         return certificate
 
 

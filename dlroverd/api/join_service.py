@@ -78,7 +78,9 @@ class JoinService(JoinServiceServicer):
                 f"{self._lives.renewal_grace / 86400:g} (renewal_grace): let the host join with a new token.",
             )
         reply = await self._issue(seen, request.request, self._known(seen))
-        self._runtime.certificates[holder(seen.kind, seen.name)] = time.time() + self._lives.certificate_life
+        now = time.time()
+        renewed = holder(seen.kind, seen.name)
+        self._runtime.sessions.certificates.shown(renewed, now, now + self._lives.certificate_life)
         return reply
 
     async def _issue(self, seen: standing.Shown, request: str, known: Certified) -> pb.JoinReply:

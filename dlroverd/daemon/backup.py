@@ -82,7 +82,7 @@ def back_up(target: Path, config_path: str | None) -> tuple[Path, Manifest]:
 
 def _files(config: DaemonConfig, config_path: str | None, state_dir: Path) -> Iterator[tuple[Path, str, bool]]:
     """Name what belongs to the daemon beside its log: each with the path that it is restored to."""
-    tls = (config.tls.ca, config.tls.certificate, config.tls.key) if config.tls else ()
+    tls = (config.tls.ca, config.tls.certificate, config.tls.key, config.tls.ca_key or "") if config.tls else ()
     for path in dict.fromkeys((config_path or DEFAULT_PATH, config.topology or "", *tls)):
         if path and (file := Path(path).absolute()).is_file():
             yield file, str(file), False

@@ -94,8 +94,6 @@ class Runtime:
         )
         self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
-        # When the certificates end that hosts showed last, by `model.trust.holder`: those of files are in no log.
-        self.certificates: dict[str, float] = {}
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()

@@ -12,21 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 
 from dlroverd.model.trust import CertificateKind
+from dlroverd.protocol import channel
 from dlroverd.protocol.channel import TlsFiles
 from dlroverd.protocol.errors import CallError
+from dlroverd.protocol.v1 import trust_service_pb2
+from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
+from dlroverd.protocol.v1.trust_service_pb2_grpc import JoinServiceStub
 from dlroverd.trust import joining
 from dlroverd.trust.authority import Authority
 from dlroverd.trust.join_token import Token
 from dlroverd.trust.renewal import Term, term_of
-from dlroverd.trust.requests import replace_file
+from dlroverd.trust.requests import key_at, make_request, replace_file
 from tests.system import fleet
-from tests.system.daemon_process import DaemonProcess, spec, until
+from tests.system.daemon_process import DEADLINE_S, DaemonProcess, spec, until
 from tests.system.scripted_agent import ScriptedAgent
 from tests.system.test_daemon import idle, run, serving
-from tests.system.test_tls import AgentProcess, free_port, refusal, until_nodes
+from tests.system.test_tls import AgentProcess, free_port, info, refusal, until_nodes
 
 
 class Site:
@@ -110,6 +116,11 @@ async def until_term(files: TlsFiles, met: Callable[[Term], bool]) -> Term:
     return await asyncio.to_thread(fleet.until, lambda: term_of(files.certificate), met)
 
 
+def after(old: Term) -> Callable[[Term], bool]:
+    """Tell a term that ends later."""
+    return lambda term: term.ends_at > old.ends_at
+
+
 def test_hosts_join_by_a_token_and_each_that_may_not_is_told_why(site: Site) -> None:
     async def test() -> None:
         elsewhere = Authority.create(site.root / "other.pem", site.root / "other.key")
@@ -165,6 +176,44 @@ def test_hosts_join_by_a_token_and_each_that_may_not_is_told_why(site: Site) -> 
     run(test())
 
 
+def test_where_hosts_join_nothing_else_is_served_and_only_holders_renew(site: Site) -> None:
+    async def test() -> None:
+        async with site.daemon():
+            host, port = channel.host_port(site.entrance)
+            authority = grpc.ssl_channel_credentials(site.authority.pem)
+            named = (("grpc.ssl_target_name_override", channel.DAEMON_NAME),)
+
+            def wire() -> grpc.aio.Channel:
+                return grpc.aio.secure_channel(f"{host}:{port}", authority, options=named)
+
+            async def renewal(certificate: bytes, request: bytes) -> str | None:
+                wanted = trust_service_pb2.RenewRequest(certificate=certificate.decode(), request=request.decode())
+                async with wire() as entrance:
+                    with pytest.raises(grpc.aio.AioRpcError) as told:
+                        await JoinServiceStub(entrance).Renew(wanted, timeout=DEADLINE_S)
+                return told.value.details()
+
+            assert await info(wire()) is grpc.StatusCode.UNIMPLEMENTED
+            async with wire() as entrance:
+                assert await AgentServiceStub(entrance).Session().code() is grpc.StatusCode.UNIMPLEMENTED
+            the_daemon_s = await asyncio.to_thread(Path(site.files.certificate).read_bytes)
+            other = Authority.create(site.root / "other.pem", site.root / "other.key")
+            mine, theirs = (make_request(key_at(site.root / f"{name}.key"), "n1") for name in ("mine", "theirs"))
+            assert [
+                await renewal(b"", mine),
+                await renewal(other.issue(mine, "n1"), mine),
+                await renewal(site.authority.issue(theirs, "n1"), mine),
+                await renewal(the_daemon_s, make_request(key_at(Path(site.files.key)), "n1")),
+            ] == [
+                "The request holds no certificate; send the one to renew.",
+                "The certificate is not of this fleet's authority: let the host join with a token.",
+                "The request is not for the key of the certificate that it renews.",
+                "The daemon renews its own certificate itself.",
+            ]
+
+    run(test())
+
+
 def test_who_is_shut_out_is_out_at_once_and_after_a_restart_and_comes_back_by_a_new_token(site: Site) -> None:
     async def test() -> None:
         daemon = site.start()
@@ -178,6 +227,8 @@ def test_who_is_shut_out_is_out_at_once_and_after_a_restart_and_comes_back_by_a_
                 await asyncio.to_thread(client.revoke_certificates, "n1", "it was stolen")
                 await agent.says("(it was stolen): to have this host in the fleet, let it join with a new token")
                 await until_nodes(daemon, lambda views: [view.state for view in views] == ["unreachable"])
+                (note,) = client.nodes()[0].notes
+                assert note.endswith("(it was stolen); it may join again by a new token")
             await daemon.stop()
             await daemon.start()
             shut_out = ScriptedAgent("n1", 2, idle)
@@ -227,7 +278,7 @@ def test_certificates_renew_themselves_under_a_job_and_no_stream_ends(site: Site
                     await until(client, job, lambda view: view.state == "running")
                     first = own = await asyncio.to_thread(term_of, files.certificate)
                     for _ in range(2):
-                        own = await until_term(files, lambda term, old=own.ends_at: bool(term.ends_at > old))
+                        own = await until_term(files, after(own))
                     assert time.time() > first.ends_at
                     # The session is older than the certificate that it was opened with was good for; a new one can be
                     # opened, and the daemon's own certificate was renewed as well.

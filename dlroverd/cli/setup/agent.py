@@ -36,7 +36,7 @@ tls:
 )
 @click.option("--dry-run", is_flag=True, help="Show every file and command, and do nothing.")
 def command(where: str, token_file: str, node: str | None, dry_run: bool) -> None:
-    """Make this host a node of a fleet: certificate, configuration, service.
+    """Have this host join a fleet as a node: certificate, configuration, service.
 
     What is there is kept, and no use of the token is spent on a host that has its certificate; run again, it changes
     nothing. The certificate renews itself.

@@ -23,7 +23,7 @@ from dlroverd.cli.output import notice
 def command(uses: int, ttl_s: float, login: bool, output_: str, address: str | None) -> None:
     """Print a token by which hosts join the fleet: `dlroverctl setup agent --join HOST --token-file FILE`.
 
-    It is made here and printed once: the daemon keeps its digest alone. Whoever has it can make a host of the fleet.
+    It is made here and printed once: the daemon keeps its digest alone. Whoever has it can join.
     """
     from dlroverd.model.trust import CertificateKind
 
