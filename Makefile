@@ -41,6 +41,7 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/recovery.py
 	$(BIN)/python benchmarks/takeover.py
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/goodput.py
 	$(BIN)/python benchmarks/bus.py
