@@ -302,6 +302,8 @@ class DaemonConfig(Section):
     @model_validator(mode="after")
     def _tcp_is_safe(self) -> Self:
         need_tls("listen", self.listen, self.tls)
+        if self.join_listen not in ("auto", "none") and (self.tls is None or self.tls.ca_key is None):
+            raise ValueError("join_listen is for a daemon that issues certificates: set ca_key under tls, or drop it")
         self.metrics.need_tls(self.tls)
         return self
 
