@@ -60,7 +60,7 @@ def see_the_login_host(hosts: Installed) -> None:
     hosts.walk("Login hosts")
     as_nobody = ("runuser", "-u", "nobody", "--", "dlroverctl")
     assert NODE in hosts.exec(LOGIN, *as_nobody, "node", "list")
-    words = ("run", "--python", str(PYTHON), "--workdir", "/tmp", "--nproc-per-node", "1", "id", "-un")
+    words = ("run", "--workdir", "/tmp", "--nproc-per-node", "1", "id", "-un")
     assert "nobody" in hosts.exec(LOGIN, *as_nobody, *words)
     hosts.exec(LOGIN, *as_nobody, "node", "cordon", NODE, "--reason", "because", code=1)
     hosts.exec(LOGIN, "dlroverctl", "node", "list", code=1)
