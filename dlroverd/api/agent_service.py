@@ -143,6 +143,12 @@ class AgentService(AgentServiceServicer):
             terms.shown(certificate.name, certificate.begins_at, certificate.ends_at)
         return certificate
 
+    async def Measure(
+        self, request: pb.MeasureRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.MeasureReply:
+        """See the proto."""
+        return pb.MeasureReply(now=time.time())
+
 
 async def _first(messages: AsyncIterator[pb.AgentMessage]) -> Hello:
     try:

@@ -64,7 +64,7 @@ _TRUST: Final = {
     "RevokeCertificates": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(

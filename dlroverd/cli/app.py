@@ -32,6 +32,7 @@ _COMMANDS = {
     "ps": "dlroverd.cli.job.list",
     "logs": "dlroverd.cli.job.logs",
     "why": "dlroverd.cli.job.why",
+    "doctor": "dlroverd.cli.doctor",
     "demo": "dlroverd.cli.demo",
     "completion": "dlroverd.cli.completion",
     "version": "dlroverd.cli.version",
