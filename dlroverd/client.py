@@ -21,6 +21,7 @@ from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node_view import AutomationView
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.trust import AuthorityView, CertificateKind, TokenView
 from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView, SinkView
 from dlroverd.model.world import DrillKind
@@ -183,6 +184,13 @@ class Client:
             piece = JOB_LOGS_REPLY.unwrap(reply)
             if piece is not None:
                 yield piece
+
+    def stacks(
+        self, job: int, *, role: str | None = None, gang: int | None = None, ranks: Iterable[int] = ()
+    ) -> list[RankStack]:
+        """Give what the threads of a job's ranks are at now; what is None or empty means all. It takes seconds."""
+        request = pb.JobStacksRequest(job=job, role=role, gang=gang, ranks=ranks)
+        return [from_proto(stack, RankStack) for stack in self._stream(self._stub.JobStacks, request)]
 
     def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
         """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""

@@ -41,6 +41,7 @@ _CONTROL: Final = {
     "SubmitJob": Rule(U),
     "DryRun": Rule(U),
     "JobLogs": Rule(O, own=V),
+    "JobStacks": Rule(O, own=V),
     "CancelJob": Rule(O, own=U),
     "RestartJob": Rule(O, own=U),
     "ScaleJob": Rule(O, own=U),
@@ -64,7 +65,7 @@ _TRUST: Final = {
     "RevokeCertificates": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "PushStacks", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(

@@ -22,12 +22,14 @@ from dlroverd.model import (
     difference,
     explain,
     fault,
+    hang,
     ids,
     job,
     node,
     node_view,
     placement,
     spooled,
+    stacks,
     telemetry,
     trust,
     view,
@@ -65,12 +67,14 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             difference,
             explain,
             fault,
+            hang,
             ids,
             job,
             node,
             node_view,
             placement,
             spooled,
+            stacks,
             telemetry,
             trust,
             view,
@@ -181,7 +185,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

@@ -11,6 +11,7 @@ command = noun(
         "status",
         "logs",
         "why",
+        "stacks",
         "goodput",
         "cancel",
         "restart",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlroverd.cli import options, output, sentences
+from dlroverd.cli import hangs, options, output, sentences
 from dlroverd.cli.job import first_cause
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def lines(job: "JobView", waits: "DryRunView | None") -> list[str]:
     said = list(sentences.about(job))
     if waits is not None:
         said += rejected(waits)
+    said += hangs.found(job)
     if job.incidents:
         said += ["", *_of_incident(job, job.incidents[-1])]
     if earlier := job.incidents[:-1]:

@@ -13,6 +13,7 @@ from dlroverd.model.vocabulary import (
     agent,
     checkpoints,
     delivery,
+    hangs,
     holds,
     incidents,
     jobs,
@@ -24,7 +25,7 @@ from dlroverd.model.vocabulary import (
 from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.vocabulary.schema import Schema
 
-AREAS: Final = (jobs, worlds, checkpoints, incidents, nodes, holds, trust, trainer, agent, delivery)
+AREAS: Final = (jobs, worlds, checkpoints, incidents, hangs, nodes, holds, trust, trainer, agent, delivery)
 SCHEMAS: Final = MappingProxyType({schema.name: schema for schema in chain(*(area.SCHEMAS for area in AREAS))})
 # How what an agent forwards stands in the log. Readers see what is in it, under its own name.
 FORWARDED: Final = name_of(EventForwarded)

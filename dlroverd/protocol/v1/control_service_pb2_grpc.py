@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dlroverd.protocol.v1 import common_pb2 as dlroverd_dot_protocol_dot_v1_dot_common__pb2
 from dlroverd.protocol.v1 import control_service_pb2 as dlroverd_dot_protocol_dot_v1_dot_control__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -93,6 +94,11 @@ class ControlServiceStub:
                 '/dlroverd.protocol.v1.ControlService/JobLogs',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
+                _registered_method=True)
+        self.JobStacks = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/JobStacks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
                 _registered_method=True)
         self.ListNodes = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListNodes',
@@ -266,6 +272,15 @@ class ControlServiceServicer:
         """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
         away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
         the daemon: ask again with what is `known`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JobStacks(self, request, context):
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -448,6 +463,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.JobLogs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.SerializeToString,
+            ),
+            'JobStacks': grpc.unary_stream_rpc_method_handler(
+                    servicer.JobStacks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.SerializeToString,
             ),
             'ListNodes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListNodes,
@@ -849,6 +869,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/JobLogs',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JobStacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/JobStacks',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,6 +16,7 @@ Listings are streams, so that no fleet is too large for one message; each is tak
 """
 
 from collections import abc as _abc
+from dlroverd.protocol.v1 import common_pb2 as _common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as _control_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -72,6 +73,11 @@ class ControlServiceStub:
     """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
     away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
     the daemon: ask again with what is `known`.
+    """
+    JobStacks: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobStacksRequest, _common_pb2.RankStack]
+    """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+    seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+    of it. refused: nothing of it runs.
     """
     ListNodes: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListNodesRequest, _control_service_pb2.NodeView]
     """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory."""
@@ -240,6 +246,17 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
         away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
         the daemon: ask again with what is `known`.
+        """
+
+    @_abc_1.abstractmethod
+    def JobStacks(
+        self,
+        request: _control_service_pb2.JobStacksRequest,
+        context: _aio.ServicerContext[_control_service_pb2.JobStacksRequest, _abc.AsyncIterator[_common_pb2.RankStack]],
+    ) -> _abc.AsyncIterator[_common_pb2.RankStack]:
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
         """
 
     @_abc_1.abstractmethod

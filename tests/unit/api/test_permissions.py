@@ -22,7 +22,7 @@ VIEWS = (
     *("ListJobs", "GetJob", "WatchJob", "ListCheckpoints", "ListNodes", "GetNode", "ListEvents"),
     *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo"),
 )
-OWN_VIEWS = ("JobLogs",)
+OWN_VIEWS = ("JobLogs", "JobStacks")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
