@@ -8,6 +8,7 @@ from typing import get_args
 
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
+from dlroverd.model.kernel_log import KernelLog, KernelWindow
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.telemetry import Telemetry
 from dlroverd.model.view import LogChunk
@@ -91,7 +92,10 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`."""
+    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`.
+
+    `kernel`: what the host's kernel said in that time, instead of output of ranks.
+    """
 
     stream_id: str
     sources: tuple[LogSource, ...]
@@ -99,6 +103,7 @@ class LogRequest:
     follow: bool = False
     since: float | None = None
     lag_bytes: int | None = None
+    kernel: KernelWindow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +165,7 @@ class DaemonInfo:
 
 AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
 DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
-LogPiece = LogOpen | LogChunk | LogFailed
+LogPiece = LogOpen | LogChunk | LogFailed | KernelLog
 JobLogsReply = LogChunk | LogFailed
 
 AGENT_MESSAGE = Envelope[AgentMessage, agent_service_pb2.AgentMessage](

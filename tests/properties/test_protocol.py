@@ -24,6 +24,7 @@ from dlroverd.model import (
     fault,
     ids,
     job,
+    kernel_log,
     node,
     node_view,
     placement,
@@ -63,6 +64,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             fault,
             ids,
             job,
+            kernel_log,
             node,
             node_view,
             placement,
@@ -176,7 +178,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun", "Redact")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

@@ -11,6 +11,7 @@ command = noun(
         "status",
         "logs",
         "why",
+        "bundle",
         "goodput",
         "cancel",
         "restart",

@@ -8,6 +8,7 @@ from dlroverd.cli.output import clock
 
 if TYPE_CHECKING:
     from dlroverd.model.fault import Cause, ExitInfo
+    from dlroverd.model.kernel_log import KernelLog
     from dlroverd.model.view import IncidentView, JobView
 
 _SAID_BY = {
@@ -64,6 +65,19 @@ def _of_end(exit_: "ExitInfo") -> str:
 def last_lines(cause: "Cause") -> str:
     """Give the culprit's last lines; "" if it said nothing, or is no rank."""
     return "\n".join(sentences.detail(cause).splitlines()[-_LAST_LINES:])
+
+
+def kernel(log: "KernelLog", most: int = _LAST_LINES) -> Iterator[str]:
+    """Say what a node's kernel said around an incident, its last lines if there are many."""
+    when = f"from {clock(log.window.since)} to {clock(log.window.until)}"
+    if log.problem:
+        yield f"Kernel lines cannot be had: {log.problem}."
+    elif not log.lines:
+        yield f"The kernel of {log.node} said nothing {when}."
+    else:
+        newest = ", the newest of more" if log.cut or len(log.lines) > most else ""
+        yield f"The kernel of {log.node} {when}{newest}:"
+        yield from (f"    {clock(line.at)} {line.text}" for line in log.lines[-most:])
 
 
 def victims(incident: "IncidentView") -> Iterator[str]:
