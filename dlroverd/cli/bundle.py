@@ -42,7 +42,8 @@ class Bundle:
         self._archive = archive
         self._known = why.look(client, job)
         self.job: JobView = self._known.job
-        self._hiding = Hiding(client, output.plain(self.job.spec))
+        self._spec = client.job(job, with_spec=True).spec
+        self._hiding = Hiding(client, output.plain(self._spec))
         self._nodes = _nodes(self.job)
 
     def steps(self) -> list[Step]:
@@ -107,7 +108,7 @@ class Bundle:
         from dlroverd.protocol.version import PROTOCOL_VERSION
 
         info = self._client.info()
-        roles = self.job.spec.roles if self.job.spec is not None else ()
+        roles = self._spec.roles if self._spec is not None else ()
         interpreters = {role.argv[0] for role in roles if role.argv}
         self._document(
             "versions.json",

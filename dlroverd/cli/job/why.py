@@ -48,11 +48,40 @@ class Known:
 
 def look(client: "Client", job: int) -> Known:
     """Ask for a job, for the nodes it cannot have if it waits, and for what kernels said around its last incident."""
-    view = client.job(job, with_spec=True)
-    waits = client.dry_run(view.spec) if view.state in ("queued", "placing") and view.spec is not None else None
+    view = client.job(job)
     newest = view.incidents[-1] if view.incidents else None
-    about_host = newest is not None and newest.cause is not None and newest.cause.node
-    return Known(view, waits, tuple(client.kernel_logs(job, newest.id)) if newest is not None and about_host else ())
+    return Known(view, _rejections(client, view), _kernels(client, view, newest) if newest is not None else ())
+
+
+def _rejections(client: "Client", job: "JobView") -> "DryRunView | None":
+    """Ask as if the job were submitted now; another's spec need not be shown to everyone, and is not missed."""
+    from dlroverd.protocol.errors import CallError, Reason
+
+    if job.state not in ("queued", "placing"):
+        return None
+    try:
+        spec = client.job(job.id, with_spec=True).spec
+        return client.dry_run(spec) if spec is not None else None
+    except CallError as error:
+        if error.reason is Reason.UNAVAILABLE:
+            raise
+        return None
+
+
+def _kernels(client: "Client", job: "JobView", incident: "IncidentView") -> "tuple[KernelLog, ...]":
+    """Ask what kernels said; a daemon that does not show it says why."""
+    from dlroverd.model.kernel_log import KernelLog, KernelWindow
+    from dlroverd.protocol.errors import CallError, Reason
+
+    if incident.cause is None or not incident.cause.node:
+        return ()
+    try:
+        return tuple(client.kernel_logs(job.id, incident.id))
+    except CallError as error:
+        if error.reason is Reason.UNAVAILABLE:
+            raise
+        window = KernelWindow(since=incident.began_at, until=incident.began_at)
+        return (KernelLog(node=incident.cause.node, window=window, problem=error.sentence.rstrip(".")),)
 
 
 def document(known: Known) -> dict[str, Any]:
