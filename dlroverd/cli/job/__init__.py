@@ -12,6 +12,7 @@ command = noun(
         "logs",
         "why",
         "bundle",
+        "wait",
         "goodput",
         "cancel",
         "restart",
