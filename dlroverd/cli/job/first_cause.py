@@ -25,6 +25,7 @@ _SEEN_BY = {
     "start.": "no report that these ranks run",
     "operator": "the order in the log",
 }
+_FAILED = "failed: "
 _LAST_LINES = 20
 _MOST_OF_A_VICTIM = 200
 # Kinds of cause for which the node is the next thing to look at.
@@ -105,6 +106,11 @@ def done(incident: "IncidentView") -> str:
     """Say what was done about an incident, and whether it worked; "" if nothing was yet."""
     if not incident.action:
         return ""
+    if incident.action.startswith(_FAILED):
+        why = incident.action.removeprefix(_FAILED)
+        if incident.cause is not None:
+            why = why.removeprefix(incident.cause.sentence).removeprefix("; ")
+        return f"the job was ended as failed{f': {why}' if why else ''}"
     if incident.step >= 0:
         again = f"step {incident.step} came {sentences.recovery_s(incident.phases):.1f} s after the fault"
         return f"{incident.action}; {again}"

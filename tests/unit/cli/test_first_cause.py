@@ -73,6 +73,9 @@ def test_what_was_done_and_what_to_do_follow_the_state() -> None:
     assert first_cause.done(incident(SEGV, step=-1)) == "restart 1 of 3; no step was seen since"
     assert first_cause.done(incident(SEGV, step=-1, open=True)) == "restart 1 of 3; its next step is awaited"
     assert first_cause.done(incident(None, action="")) == ""
+    ended = f"failed: {SEGV.sentence}"
+    assert first_cause.done(incident(SEGV, action=ended)) == "the job was ended as failed"
+    assert first_cause.done(incident(SEGV, action=f"{ended}; by on_failure rule 2")).endswith(": by on_failure rule 2")
     output = "`dlroverctl job logs 3 --round 1 --rank 2` has all that it printed"
     assert list(first_cause.to_do(running, incident(SEGV))) == [
         "nothing for this job: it trains again",
