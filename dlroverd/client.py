@@ -22,6 +22,7 @@ from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.kernel_log import KernelLog
 from dlroverd.model.node_view import AutomationView
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView, SinkView
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
@@ -188,6 +189,13 @@ class Client:
     def redacted(self, text: str, *, json: bool = False) -> str:
         """Give a text of up to 1 MiB, or a JSON document, without what the daemon knows or takes for secrets."""
         return str(self._once(self._stub.Redact, pb.RedactRequest(text=text, json=json)).text)
+
+    def stacks(
+        self, job: int, *, role: str | None = None, gang: int | None = None, ranks: Iterable[int] = ()
+    ) -> list[RankStack]:
+        """Give what the threads of a job's ranks are at now; what is None or empty means all. It takes seconds."""
+        request = pb.JobStacksRequest(job=job, role=role, gang=gang, ranks=ranks)
+        return [from_proto(stack, RankStack) for stack in self._stream(self._stub.JobStacks, request)]
 
     def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
         """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""

@@ -8,6 +8,7 @@ import grpc.aio
 
 from dlroverd.api import specs
 from dlroverd.api.authorisation import caller
+from dlroverd.api.hangs import with_hangs
 from dlroverd.api.node_views import automation_view, node_detail, node_views
 from dlroverd.api.readings import with_readings
 from dlroverd.api.views import job_view
@@ -74,7 +75,9 @@ class ControlService(ControlServiceServicer):
         def at(state: State) -> JobView | None:
             view = job(state)
             telemetry, now = self._runtime.telemetry, self._runtime.clock.now()
-            return with_readings(view, state, telemetry, now) if view is not None else None
+            if view is None:
+                return None
+            return with_hangs(with_readings(view, state, telemetry, now), self._runtime.hangs)
 
         detail = await self._runtime.loop.look(at)
         if detail is None:
@@ -173,6 +176,14 @@ class ControlService(ControlServiceServicer):
         if len(request.text) > _MOST_TO_REDACT:
             raise CallError(Reason.INVALID, f"A text has at most {_MOST_TO_REDACT} letters; send it in parts.")
         return pb.RedactReply(text=await self._runtime.redacted(request.text, json=request.json))
+
+    async def JobStacks(self, request: pb.JobStacksRequest, context: Context) -> AsyncIterator[common_pb2.RankStack]:
+        """See the proto."""
+        if request.job not in self._runtime.state.jobs:
+            raise _no_job(request.job)
+        role, gang = _given(request, "role"), _given(request, "gang")
+        for stack in await self._runtime.stacks.of_job(request.job, role, gang, frozenset(request.ranks)):
+            yield to_proto(stack, common_pb2.RankStack)
 
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""

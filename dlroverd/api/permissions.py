@@ -43,6 +43,7 @@ _CONTROL: Final = {
     "DryRun": Rule(U),
     "JobLogs": Rule(O, own=V),
     "ListKernelLogs": Rule(O, own=V),  # a host's kernel may tell of others' processes
+    "JobStacks": Rule(O, own=V),
     "CancelJob": Rule(O, own=U),
     "RestartJob": Rule(O, own=U),
     "ScaleJob": Rule(O, own=U),
@@ -59,7 +60,7 @@ _CONTROL: Final = {
     "ReplaySink": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "PushStacks", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.durations import format_duration
+from dlroverd.config.hangs import HangsConfig
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.roles import RolesConfig
 from dlroverd.config.scheduling import SchedulingConfig
@@ -246,8 +247,16 @@ class DaemonConfig(Section):
     scheduling: SchedulingConfig = setting(
         SchedulingConfig(), "quotas, preemption and nodes kept back", example="{spare_nodes: 2}"
     )
+    allow_root: bool | None = setting(
+        None,
+        "whether jobs may run as root; when left out, only where the daemon does so itself, as in a container",
+        example="false",
+    )
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
+    )
+    hangs: HangsConfig = setting(
+        HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
     )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
@@ -274,6 +283,7 @@ class DaemonConfig(Section):
             preempt_cooldown_s=self.scheduling.preempt_cooldown,
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
+            hangs=self.hangs.to_model(),
         )
 
     @model_validator(mode="after")

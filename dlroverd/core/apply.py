@@ -7,7 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, restored, spools, worlds
+from dlroverd.core.folds import (
+    checkpoints,
+    hangs,
+    holds,
+    jobs,
+    ledgers,
+    nodes,
+    plans,
+    reputation,
+    restored,
+    spools,
+    worlds,
+)
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -52,6 +64,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.IncidentPhaseReached: jobs.incident_phase_reached,
     ev.IncidentClosed: jobs.incident_closed,
     ev.WorldCaughtUp: worlds.world_caught_up,
+    ev.HangSuspected: hangs.hang_suspected,
+    ev.HangJudged: hangs.hang_judged,
+    ev.HangEnded: hangs.hang_ended,
     ev.StopPlanned: plans.stop_planned,
     ev.StopCalledOff: plans.stop_called_off,
     ev.CheckpointSeen: plans.checkpoint_seen,

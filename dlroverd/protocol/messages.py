@@ -6,10 +6,12 @@ What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
 from dataclasses import dataclass, field
 from typing import get_args
 
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.kernel_log import KernelLog, KernelWindow
 from dlroverd.model.node import NodeFacts
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.telemetry import Telemetry
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, DrillKind, Held, Observed, Progress
@@ -107,6 +109,24 @@ class LogRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StackRequest:
+    """Stacks that the daemon wants of a node, by a PushStacks call that names `id`."""
+
+    id: str
+    ranks: tuple[RankKey, ...]
+    looks: int
+    apart_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stacks:
+    """The answer to one."""
+
+    id: str
+    ranks: tuple[RankStack, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogOpen:
     """The first piece of a PushLogs call."""
 
@@ -163,8 +183,8 @@ class DaemonInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
-DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
+AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry | GangPhase
+DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard | StackRequest
 LogPiece = LogOpen | LogChunk | LogFailed | KernelLog
 JobLogsReply = LogChunk | LogFailed
 

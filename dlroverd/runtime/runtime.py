@@ -22,6 +22,7 @@ from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
@@ -34,6 +35,7 @@ from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed, SinkSettings
+from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
 from dlroverd.store.interface import Store, StoreFull
 
@@ -96,6 +98,8 @@ class Runtime:
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()
+        self.stacks = StackRequests(self.state, self.sessions)
+        self.hangs = HangWatch(self.state, self.inbox, self.stacks, settings.limits)
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)
@@ -126,6 +130,7 @@ class Runtime:
                 for name, work in (
                     ("watch", self.sessions.watch()),
                     ("audits", self._audits.run()),
+                    ("hangs", self.hangs.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
                     ("codec", _prepare_codec()),
@@ -137,6 +142,11 @@ class Runtime:
             finally:
                 for task in background:
                     task.cancel()
+
+    def decide_by(self, limits: Limits) -> None:
+        """Have other limits count from the next turn on; how silence and audits are timed stays as it began."""
+        self.limits = self.loop.limits = limits
+        self._questions.limits = limits
 
     def stop(self) -> None:
         """Have `run` return soon; whatever ranks run goes on."""
@@ -239,6 +249,7 @@ class Runtime:
             if isinstance(event, JobForgotten):
                 self.sessions.steps.forget(event.job)
                 self.telemetry.forget(event.job)
+                self.hangs.forget(event.job)
                 self._copy.forget(event.job)
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)

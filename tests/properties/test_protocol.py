@@ -22,6 +22,7 @@ from dlroverd.model import (
     difference,
     explain,
     fault,
+    hang,
     ids,
     job,
     kernel_log,
@@ -29,6 +30,7 @@ from dlroverd.model import (
     node_view,
     placement,
     spooled,
+    stacks,
     telemetry,
     view,
     world,
@@ -62,6 +64,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             difference,
             explain,
             fault,
+            hang,
             ids,
             job,
             kernel_log,
@@ -69,6 +72,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             node_view,
             placement,
             spooled,
+            stacks,
             telemetry,
             view,
             world,
@@ -178,7 +182,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun", "Redact")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun", "Redact")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

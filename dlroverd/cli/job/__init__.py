@@ -13,6 +13,7 @@ command = noun(
         "why",
         "bundle",
         "wait",
+        "stacks",
         "goodput",
         "cancel",
         "restart",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlroverd.cli import options, output, sentences
+from dlroverd.cli import hangs, options, output, sentences
 from dlroverd.cli.job import first_cause
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def lines(known: Known) -> list[str]:
     said = list(sentences.about(job))
     if waits is not None:
         said += rejected(waits)
+    said += hangs.found(job)
     if job.incidents:
         said += ["", *_of_incident(job, job.incidents[-1], known.kernels[:1])]
     if earlier := job.incidents[:-1]:

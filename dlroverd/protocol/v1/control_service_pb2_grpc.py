@@ -105,6 +105,11 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
                 _registered_method=True)
+        self.JobStacks = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/JobStacks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
+                _registered_method=True)
         self.ListNodes = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListNodes',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListNodesRequest.SerializeToString,
@@ -298,6 +303,15 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JobStacks(self, request, context):
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListNodes(self, request, context):
         """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory.
         """
@@ -485,6 +499,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Redact,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.SerializeToString,
+            ),
+            'JobStacks': grpc.unary_stream_rpc_method_handler(
+                    servicer.JobStacks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.SerializeToString,
             ),
             'ListNodes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListNodes,
@@ -940,6 +959,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/Redact',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JobStacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/JobStacks',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
             options,
             channel_credentials,
             insecure,

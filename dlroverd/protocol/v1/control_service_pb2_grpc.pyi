@@ -82,6 +82,11 @@ class ControlServiceStub:
     """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
     one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
     """
+    JobStacks: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobStacksRequest, _common_pb2.RankStack]
+    """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+    seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+    of it. refused: nothing of it runs.
+    """
     ListNodes: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListNodesRequest, _control_service_pb2.NodeView]
     """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory."""
     AdoptNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.AdoptNodeRequest, _control_service_pb2.AdoptNodeReply]
@@ -269,6 +274,17 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_control_service_pb2.RedactReply]:
         """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
         one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def JobStacks(
+        self,
+        request: _control_service_pb2.JobStacksRequest,
+        context: _aio.ServicerContext[_control_service_pb2.JobStacksRequest, _abc.AsyncIterator[_common_pb2.RankStack]],
+    ) -> _abc.AsyncIterator[_common_pb2.RankStack]:
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
         """
 
     @_abc_1.abstractmethod

@@ -21,7 +21,7 @@ VIEWS = (
     *("ListJobs", "GetJob", "WatchJob", "ListCheckpoints", "ListNodes", "GetNode", "ListEvents"),
     *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo", "Redact"),
 )
-OWN_VIEWS = ("JobLogs", "ListKernelLogs")
+OWN_VIEWS = ("JobLogs", "JobStacks", "ListKernelLogs")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
