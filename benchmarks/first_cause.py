@@ -57,8 +57,7 @@ def main() -> None:
         here = Fleet(Path(folder), limits=crashes.LIMITS)
         try:
             here.start(3, 2)
-            for at in range(0, len(plan), options.rounds):
-                part = plan[at : at + options.rounds]
+            for at, part in enumerate(crashes.jobs_of(plan, options.rounds)):
                 for trial in crashes.crash(here, Path(folder, f"job-{at}"), part, options.python):
                     trials.append(trial)
                     if trial.wrong:

@@ -56,6 +56,18 @@ def in_turn(kinds: Sequence[str], trials: int, chance: random.Random) -> list[tu
     return drawn
 
 
+def jobs_of(drawn: Sequence[tuple[str, int]], most: int) -> Iterator[list[tuple[str, int]]]:
+    """Share crashes out to jobs, at most so many each. A full disk is a job's last: its restart waits for room."""
+    plan: list[tuple[str, int]] = []
+    for each in drawn:
+        plan.append(each)
+        if len(plan) == most or each[0] == "disk":
+            yield plan
+            plan = []
+    if plan:
+        yield plan
+
+
 def crash(here: Fleet, folder: Path, plan: Sequence[tuple[str, int]], python: str) -> Iterator[Trial]:
     """Have one job crash as planned, a round for each, and judge what is said of it. Three nodes are needed."""
     folder.mkdir(parents=True)
@@ -73,7 +85,9 @@ def crash(here: Fleet, folder: Path, plan: Sequence[tuple[str, int]], python: st
         nodes: list[str] = []
         for life, (kind, victim) in enumerate(plan):
             nodes.append(_crashed(here, job, folder / f"ready-{life}", life, victim if kind == "node" else None))
-        here.until_over(job)
+            if life + 1 < len(plan):
+                _began(here, job, life + 2)
+        here.end_jobs()
     incidents = here.client.job(job).incidents
     for life, (kind, victim) in enumerate(plan):
         of_life = [incident for incident in incidents if incident.round == life + 1]
@@ -81,7 +95,7 @@ def crash(here: Fleet, folder: Path, plan: Sequence[tuple[str, int]], python: st
 
 
 def _crashed(here: Fleet, job: int, ready: Path, life: int, victim: int | None) -> str:
-    """See one life end; `victim` is whose node is to be lost, which is given back, "" if it ends by itself."""
+    """See one life end and its cause named; `victim` is whose node is to be lost, which is given back, else ""."""
     node = ""
     if victim is not None:
         until(ready.exists, bool)
@@ -89,11 +103,16 @@ def _crashed(here: Fleet, job: int, ready: Path, life: int, victim: int | None) 
         here.agents[node].stop(signal.SIGKILL)
         for pid in processes_of(here.root / node):
             os.kill(pid, signal.SIGKILL)
-    here.until_job(job, lambda view: gang(view).round > life + 1 or view.state == "failed")
+    here.until_job(job, lambda view: any(each.round == life + 1 and each.action for each in view.incidents))
     if node:
         here.agents[node].start()
         here.until_nodes(lambda views: all(view.state == "ready" for view in views))
     return node
+
+
+def _began(here: Fleet, job: int, round_: int) -> None:
+    """See a job's next life begin; one that has failed has none, which its trials show."""
+    here.until_job(job, lambda view: gang(view).round >= round_ or view.state == "failed")
 
 
 def _wrong(incidents: Sequence[IncidentView], kind: str, victim: int, node: str) -> str:

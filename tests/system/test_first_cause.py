@@ -44,6 +44,7 @@ def test_whatever_a_rank_of_four_dies_of_it_is_named(fleet: Callable[..., Fleet]
     """One crash of each kind; `benchmarks/first_cause.py` makes twenty."""
     here = fleet(nodes=3, slots=2, limits=crashes.LIMITS)
     plan = crashes.in_turn(crashes.kinds_here(), 1, random.Random())
+    plan.sort(key=lambda each: each[0] == "disk")  # the restart after it waits for room
     trials = list(crashes.crash(here, tmp_path / "job", plan, sys.executable))
     assert [trial for trial in trials if trial.wrong] == []
     assert len(trials) == len(plan)
