@@ -37,10 +37,12 @@ _CONTROL: Final = {
     "ListSinks": Rule(V),
     "GetAutomation": Rule(V),
     "GetInfo": Rule(V),
+    "Redact": Rule(V),
     # What users do, in their own name; others' output and jobs are not theirs.
     "SubmitJob": Rule(U),
     "DryRun": Rule(U),
     "JobLogs": Rule(O, own=V),
+    "ListKernelLogs": Rule(O, own=V),  # a host's kernel may tell of others' processes
     "JobStacks": Rule(O, own=V),
     "CancelJob": Rule(O, own=U),
     "RestartJob": Rule(O, own=U),

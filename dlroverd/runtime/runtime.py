@@ -182,6 +182,10 @@ class Runtime:
             return self._redactor.view(event)
         return await asyncio.to_thread(self._redactor.view, event)
 
+    async def redacted(self, text: str, *, json: bool) -> str:
+        """Give a text, or a JSON document, without secrets; it is looked through off the loop."""
+        return await asyncio.to_thread(self._redactor.document if json else self._redactor.text, text)
+
     def sinks(self) -> tuple[SinkView, ...]:
         """Give all sinks in the order of the configuration, and how far each is."""
         plugins = {plugin.name: plugin for plugin in self.host.inventory()}

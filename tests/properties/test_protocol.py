@@ -25,6 +25,7 @@ from dlroverd.model import (
     hang,
     ids,
     job,
+    kernel_log,
     node,
     node_view,
     placement,
@@ -66,6 +67,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             hang,
             ids,
             job,
+            kernel_log,
             node,
             node_view,
             placement,
@@ -180,7 +182,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun", "Redact")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:
