@@ -23,11 +23,13 @@ from dlroverd.protocol.messages import JOB_LOGS_REPLY, CheckRequest, DaemonInfo,
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
+from dlroverd.runtime import kernel_logs
 from dlroverd.runtime.events import EventFilter, read_events
 from dlroverd.runtime.outputs import Wanted
 from dlroverd.runtime.runtime import Runtime
 
 _REQUEST_ID_LENGTH = 128
+_MOST_TO_REDACT = 1 << 20
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -158,6 +160,22 @@ class ControlService(ControlServiceServicer):
         )
         async for piece in self._runtime.outputs.read(wanted):
             yield JOB_LOGS_REPLY.wrap(piece)
+
+    async def ListKernelLogs(
+        self, request: pb.ListKernelLogsRequest, context: Context
+    ) -> AsyncIterator[common_pb2.KernelLog]:
+        """See the proto."""
+        runtime = self._runtime
+        async for log in kernel_logs.of_incident(
+            runtime.state, runtime.sessions, runtime.streams, request.job, request.incident
+        ):
+            yield to_proto(log, common_pb2.KernelLog)
+
+    async def Redact(self, request: pb.RedactRequest, context: Context) -> pb.RedactReply:
+        """See the proto."""
+        if len(request.text) > _MOST_TO_REDACT:
+            raise CallError(Reason.INVALID, f"A text has at most {_MOST_TO_REDACT} letters; send it in parts.")
+        return pb.RedactReply(text=await self._runtime.redacted(request.text, json=request.json))
 
     async def JobStacks(self, request: pb.JobStacksRequest, context: Context) -> AsyncIterator[common_pb2.RankStack]:
         """See the proto."""

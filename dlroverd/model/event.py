@@ -83,6 +83,7 @@ from dlroverd.model.restore_event import (
     LogRestored as LogRestored,
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
+from dlroverd.model.trust_event import TrustEvent
 from dlroverd.model.world import NodeGrant, RankObservation
 from dlroverd.model.world_event import (
     GangMoved as GangMoved,
@@ -304,4 +305,5 @@ Event = (
     | JobFound
     | StorageSpaceChanged
     | EventForwarded
+    | TrustEvent
 )

@@ -10,6 +10,7 @@ from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
+from dlroverd.model.kernel_log import KernelLog, KernelWindow
 from dlroverd.model.node import NodeFacts
 from dlroverd.model.stacks import RankStack
 from dlroverd.model.telemetry import Telemetry
@@ -94,7 +95,10 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`."""
+    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`.
+
+    `kernel`: what the host's kernel said in that time, instead of output of ranks.
+    """
 
     stream_id: str
     sources: tuple[LogSource, ...]
@@ -102,6 +106,7 @@ class LogRequest:
     follow: bool = False
     since: float | None = None
     lag_bytes: int | None = None
+    kernel: KernelWindow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,7 @@ class DaemonInfo:
 
 AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry | GangPhase
 DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard | StackRequest
-LogPiece = LogOpen | LogChunk | LogFailed
+LogPiece = LogOpen | LogChunk | LogFailed | KernelLog
 JobLogsReply = LogChunk | LogFailed
 
 AGENT_MESSAGE = Envelope[AgentMessage, agent_service_pb2.AgentMessage](

@@ -11,6 +11,8 @@ command = noun(
         "status",
         "logs",
         "why",
+        "bundle",
+        "wait",
         "stacks",
         "goodput",
         "cancel",

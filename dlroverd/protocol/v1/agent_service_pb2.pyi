@@ -97,14 +97,16 @@ class DaemonMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., heard: _Optional[_Union[Heard, _Mapping]] = ..., stack_request: _Optional[_Union[StackRequest, _Mapping]] = ...) -> None: ...
 
 class LogPiece(_message.Message):
-    __slots__ = ("open", "chunk", "failed")
+    __slots__ = ("open", "chunk", "failed", "kernel")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
     open: LogOpen
     chunk: _common_pb2.LogChunk
     failed: _common_pb2.LogFailed
-    def __init__(self, open: _Optional[_Union[LogOpen, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
+    kernel: _common_pb2.KernelLog
+    def __init__(self, open: _Optional[_Union[LogOpen, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ..., kernel: _Optional[_Union[_common_pb2.KernelLog, _Mapping]] = ...) -> None: ...
 
 class PushLogsReply(_message.Message):
     __slots__ = ()
@@ -495,20 +497,22 @@ class Heard(_message.Message):
     def __init__(self, asked_at: _Optional[float] = ...) -> None: ...
 
 class LogRequest(_message.Message):
-    __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes")
+    __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes", "kernel")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     LAG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     sources: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogSource]
     tail_lines: int
     follow: bool
     since: float
     lag_bytes: int
-    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ...) -> None: ...
+    kernel: _common_pb2.KernelWindow
+    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ..., kernel: _Optional[_Union[_common_pb2.KernelWindow, _Mapping]] = ...) -> None: ...
 
 class StackRequest(_message.Message):
     __slots__ = ("id", "ranks", "looks", "apart_s")

@@ -517,6 +517,38 @@ class LogSource(_message.Message):
     from_offset: int
     def __init__(self, rank: _Optional[_Union[RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...
 
+class KernelWindow(_message.Message):
+    __slots__ = ("since", "until")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    since: float
+    until: float
+    def __init__(self, since: _Optional[float] = ..., until: _Optional[float] = ...) -> None: ...
+
+class KernelLine(_message.Message):
+    __slots__ = ("at", "priority", "text")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    priority: int
+    text: str
+    def __init__(self, at: _Optional[float] = ..., priority: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class KernelLog(_message.Message):
+    __slots__ = ("node", "window", "lines", "cut", "problem")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    window: KernelWindow
+    lines: _containers.RepeatedCompositeFieldContainer[KernelLine]
+    cut: bool
+    problem: str
+    def __init__(self, node: _Optional[str] = ..., window: _Optional[_Union[KernelWindow, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[KernelLine, _Mapping]]] = ..., cut: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+
 class Difference(_message.Message):
     __slots__ = ("kind", "what", "mended", "at")
     KIND_FIELD_NUMBER: _ClassVar[int]

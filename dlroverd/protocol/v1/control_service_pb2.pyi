@@ -283,6 +283,28 @@ class JobLogsReply(_message.Message):
     failed: _common_pb2.LogFailed
     def __init__(self, chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
 
+class ListKernelLogsRequest(_message.Message):
+    __slots__ = ("job", "incident")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INCIDENT_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    incident: int
+    def __init__(self, job: _Optional[int] = ..., incident: _Optional[int] = ...) -> None: ...
+
+class RedactRequest(_message.Message):
+    __slots__ = ("text", "json")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    json: bool
+    def __init__(self, text: _Optional[str] = ..., json: _Optional[bool] = ...) -> None: ...
+
+class RedactReply(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
 class ListNodesRequest(_message.Message):
     __slots__ = ("with_absent",)
     WITH_ABSENT_FIELD_NUMBER: _ClassVar[int]

@@ -95,6 +95,16 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
                 _registered_method=True)
+        self.ListKernelLogs = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+                _registered_method=True)
+        self.Redact = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/Redact',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+                _registered_method=True)
         self.JobStacks = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/JobStacks',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
@@ -277,6 +287,22 @@ class ControlServiceServicer:
         """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
         away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
         the daemon: ask again with what is `known`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKernelLogs(self, request, context):
+        """What the kernels of an incident's nodes said around it, the node of its cause first, at most 8 nodes. Read from their
+        journals now, which takes up to 10 s; of a node that is away, `problem` says so. not_found: no such job or incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Redact(self, request, context):
+        """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
+        one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -477,6 +503,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.JobLogs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.SerializeToString,
+            ),
+            'ListKernelLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListKernelLogs,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.SerializeToString,
+            ),
+            'Redact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Redact,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.SerializeToString,
             ),
             'JobStacks': grpc.unary_stream_rpc_method_handler(
                     servicer.JobStacks,
@@ -888,6 +924,60 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/JobLogs',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKernelLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Redact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/Redact',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
             options,
             channel_credentials,
             insecure,
