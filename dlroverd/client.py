@@ -31,15 +31,7 @@ from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
 from dlroverd.protocol.identity import ShowIdentity
-from dlroverd.protocol.messages import (
-    JOB_LOGS_REPLY,
-    CheckRequest,
-    DaemonInfo,
-    DrillRequest,
-    HoldRequest,
-    LogFailed,
-    LogSource,
-)
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1 import trust_service_pb2 as trust_pb
@@ -263,8 +255,9 @@ class Client:
 
     def check(self, nodes: Iterable[str], level: CheckLevel = CheckLevel.INSTANT) -> int:
         """Have nodes run their checks; gives the number of the checkup, which `node` then tells of."""
-        wanted = CheckRequest(request_id=_new_id(), nodes=tuple(nodes), level=level)
-        return int(self._once(self._stub.CheckNodes, to_proto(wanted, pb.CheckNodesRequest)).checkup)
+        wanted = common_pb2.CheckLevel.Value(f"CHECK_LEVEL_{level.name}")
+        request = pb.CheckNodesRequest(request_id=_new_id(), nodes=nodes, level=wanted)
+        return int(self._once(self._stub.CheckNodes, request).checkup)
 
     def pause_automation(self, reason: str) -> None:
         """Stop what automation does by itself; jobs are restarted as ever."""

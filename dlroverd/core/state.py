@@ -102,6 +102,8 @@ class State:
         self.in_domain: dict[Domain, set[str]] = {}
         self.sizes: Counter[int] = Counter()
         self.asked: dict[str, set[str]] = {}
+        # What has a deadline and no index.
+        self._timed = {id(getattr(self, each)): each for each in ("outages", "reputations", "findings", "checkups")}
         self._heap: list[tuple[float, str, str, Any]] = []
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
@@ -176,14 +178,8 @@ class State:
             places = {each.place for each in value or ()}
             for place in {each.place for each in old or ()} | places:
                 enrol(self.saves_at, place, key, present=place in places)
-        elif table is self.outages:
-            self._push("outages", key, old, value)
-        elif table is self.reputations:
-            self._push("reputations", key, old, value)
-        elif table is self.findings:
-            self._push("findings", key, old, value)
-        elif table is self.checkups:
-            self._push("checkups", key, old, value)
+        elif (name := self._timed.get(id(table))) is not None:
+            self._push(name, key, old, value)
 
     def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
         """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""
