@@ -255,8 +255,7 @@ class Client:
 
     def check(self, nodes: Iterable[str], level: CheckLevel = CheckLevel.INSTANT) -> int:
         """Have nodes run their checks; gives the number of the checkup, which `node` then tells of."""
-        wanted = common_pb2.CheckLevel.Value(f"CHECK_LEVEL_{level.name}")
-        request = pb.CheckNodesRequest(request_id=_new_id(), nodes=nodes, level=wanted)
+        request = pb.CheckNodesRequest(request_id=_new_id(), nodes=nodes, level=f"CHECK_LEVEL_{level.name}")
         return int(self._once(self._stub.CheckNodes, request).checkup)
 
     def pause_automation(self, reason: str) -> None:

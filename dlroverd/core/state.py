@@ -102,12 +102,11 @@ class State:
         self.in_domain: dict[Domain, set[str]] = {}
         self.sizes: Counter[int] = Counter()
         self.asked: dict[str, set[str]] = {}
-        # What has a deadline and no index.
-        self._timed = {id(getattr(self, each)): each for each in ("outages", "reputations", "findings", "checkups")}
         self._heap: list[tuple[float, str, str, Any]] = []
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
+    _TIMED = ("outages", "reputations", "findings", "checkups")  # what has a deadline and no index
     TABLES = (
         "meta",
         "jobs",
@@ -178,8 +177,10 @@ class State:
             places = {each.place for each in value or ()}
             for place in {each.place for each in old or ()} | places:
                 enrol(self.saves_at, place, key, present=place in places)
-        elif (name := self._timed.get(id(table))) is not None:
-            self._push(name, key, old, value)
+        else:
+            for name in self._TIMED:
+                if table is getattr(self, name):
+                    self._push(name, key, old, value)
 
     def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
         """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""
