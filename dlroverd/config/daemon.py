@@ -241,6 +241,11 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    signals: AbsolutePath | None = setting(
+        None,
+        "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
+        example="/etc/dlroverd/signals.yaml",
+    )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
         1024**3,

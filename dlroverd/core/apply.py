@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
+from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, signals, spools, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -76,6 +76,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.DrillsEnded: nodes.drills_ended,
     ev.OrphansSeen: nodes.orphans_seen,
     ev.DifferenceSeen: nodes.difference_seen,
+    ev.SignalSeen: signals.signal_seen,
+    ev.NodeCleared: signals.node_cleared,
     ev.TopologyChanged: nodes.topology_changed,
     ev.DomainFailed: nodes.domain_failed,
     ev.DomainSettled: nodes.domain_settled,

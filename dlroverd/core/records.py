@@ -12,6 +12,7 @@ from dlroverd.model.job import GangState, JobSpec, JobState, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.plan import Plan
 from dlroverd.model.reputation import AutomationStage, Evidence, Standing
+from dlroverd.model.signal import Signal, SignalAction, SignalSeverity
 from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 NodeGang = tuple[str, GangKey]
@@ -164,6 +165,20 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRecord:
+    """What a node said of its health, and what was made of it. `cleared`: that was before a repair."""
+
+    signal: Signal
+    boot_id: str
+    severity: SignalSeverity
+    action: SignalAction
+    sentence: str
+    done: str
+    then: str
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
     """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces.
 
@@ -171,7 +186,8 @@ class NodeRecord:
     `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
     when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
-    its last boots and the log positions from which on each was known to run; "" is none, while it is silent.
+    its last boots and the log positions from which on each was known to run; "" is none, while it is silent. `signals`
+    are the newest that it told.
     """
 
     id: str
@@ -196,6 +212,7 @@ class NodeRecord:
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
     boots: tuple[tuple[int, str], ...] = ()
+    signals: tuple[SignalRecord, ...] = ()
 
     @property
     def hold_deadline(self) -> float:

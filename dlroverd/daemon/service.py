@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -15,11 +16,14 @@ import structlog
 from dlroverd import __version__
 from dlroverd.api.server import build
 from dlroverd.config.daemon import DaemonConfig
+from dlroverd.config.document import ConfigError
 from dlroverd.config.schema import settings
+from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
 from dlroverd.model.input import TopologySet
+from dlroverd.model.signal import SignalTable
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
@@ -42,12 +46,12 @@ async def serve(config: DaemonConfig) -> None:
 
     Raises:
         AddressError: a socket cannot be had.
-        ConfigError: the topology file cannot be used.
+        ConfigError: the topology file, or that of signals, cannot be used.
         CertificateError: its certificate files cannot work.
         StoreError: the log cannot be used, or its disk failed.
     """
     _check_certificate(config)
-    topology = load_topology(config.topology)
+    topology, signals = load_topology(config.topology), load_signals(config.signals)
     for address in config.listen:
         if not is_tcp(address):
             sockets.prepare(address)
@@ -59,7 +63,7 @@ async def serve(config: DaemonConfig) -> None:
         # What is new is looked through often enough that it never takes more than a tenth of a second.
         gc.set_threshold(100_000, 2, 500)
         watchdog = _Watchdog()
-        runtime = Runtime(store, PluginHost(plugins(config)), _settings(config), watchdog.turned)
+        runtime = Runtime(store, PluginHost(plugins(config)), _settings(config, signals), watchdog.turned)
         undo.pop_all()
         undo.push_async_callback(runtime.close)
         _take_topology(runtime, topology)
@@ -72,6 +76,7 @@ async def serve(config: DaemonConfig) -> None:
         undo.callback(notify.stopping)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _read_again, runtime, config)
         _LOG.info(
             "dlroverd serves",
             version=__version__,
@@ -94,6 +99,17 @@ async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) 
     await exposition.endpoint.open(config.metrics.listen, config.metrics.files(config.tls))
     undo.push_async_callback(exposition.endpoint.close)
     undo.callback(asyncio.create_task(exposition.watch_loop(), name="loop lag").cancel)
+
+
+def _read_again(runtime: Runtime, config: DaemonConfig) -> None:
+    """Take the table of signals as its file is now; one that is wrong changes nothing."""
+    try:
+        table = load_signals(config.signals)
+    except ConfigError as error:
+        _LOG.error("the table of signals stays as it was", version=runtime.limits.signals.version, reason=str(error))
+        return
+    runtime.take_signals(table)
+    _LOG.info("the table of signals was read", version=table.version, rows=len(table.rules))
 
 
 def _check_certificate(config: DaemonConfig) -> None:
@@ -133,11 +149,11 @@ def plugins(config: DaemonConfig) -> list[PluginConfig]:
     return [*others, *sinks]
 
 
-def _settings(config: DaemonConfig) -> Settings:
+def _settings(config: DaemonConfig, signals: SignalTable) -> Settings:
     return Settings(
         output_dir=Path(config.state_dir) / "output",
         output_bytes=config.output_limit,
-        limits=config.core_limits(),
+        limits=replace(config.core_limits(), signals=signals),
         scheduler=config.scheduler,
         letters_dir=Path(config.state_dir) / "dead-letters",
         sinks=[_sink(sink) for sink in config.sinks],

@@ -62,6 +62,7 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.signal_event import NodeCleared as NodeCleared, SignalSeen as SignalSeen
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
@@ -354,6 +355,8 @@ Event = (
     | DrillsEnded
     | OrphansSeen
     | DifferenceSeen
+    | SignalSeen
+    | NodeCleared
     | TopologyChanged
     | DomainFailed
     | DomainSettled

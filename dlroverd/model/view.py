@@ -7,7 +7,7 @@ from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView
+from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView, SignalView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -266,6 +266,7 @@ class NodeDetail:
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
     readings: tuple[ReadingView, ...] = ()
+    signals: tuple[SignalView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Owns what becomes of a durable batch (`_release`). Must not know gRPC, signals o
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten, StopPlanned
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
+from dlroverd.model.signal import SignalTable
 from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
@@ -114,6 +115,10 @@ class Runtime:
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
         self.known = Known(store.log_id, self.state.nodes)
         self._feeds = {sink.name: self._feed(sink, settings.letters_dir) for sink in settings.sinks}
+
+    def take_signals(self, table: SignalTable) -> None:
+        """Go by another table of signals from the next turn on."""
+        self.limits = self.loop.limits = replace(self.limits, signals=table)
 
     async def run(self) -> None:
         """Work until `stop`; StoreNotWritable, in a group, when the disk fails."""
