@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, repairs, scaling, topology
+from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, repairs, restored, scaling, topology
 from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -116,6 +116,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.StorageChanged: jobs.storage,
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,
+    inp.StateRestored: restored.take,
     inp.EventsForwarded: forwarded.take,
     inp.Tick: _tick,
 }

@@ -95,6 +95,7 @@ def _proof(state: State, told: _Told, rule: SignalRule, found: Cause | None) -> 
         sentence=f"{thing(node, signal)}: {rule.says} ({signal.detail}); {rule.then}",
         rank=known.key if known is not None else None,
         node=node,
+        device=signal.device,
         exit=known.exit if known is not None else None,
     )
 

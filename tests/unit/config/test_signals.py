@@ -67,5 +67,5 @@ def test_a_bad_row_is_refused_in_one_sentence(row: str, sentence: str) -> None:
 
 
 def test_two_rows_of_one_signal_are_refused() -> None:
-    with pytest.raises(ConfigError, match="xid.63 has a row already; keep one"):
+    with pytest.raises(ConfigError, match=r"xid\.63 has a row already; keep one"):
         laid_over(parse(table(ROW, ROW), "t.yaml"))
