@@ -66,10 +66,10 @@ def test_lines_are_read_from_the_boots_first_and_then_from_where_one_was(journal
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("options", [["--directory=/nonexistent"], ["--file=/dev/null"]])
-def test_a_journal_that_cannot_be_read_is_a_sentence(options: list[str]) -> None:
+@pytest.mark.parametrize("option", ["--directory=/nonexistent", "--file=/dev/null", "--directory={}"])
+def test_a_journal_that_cannot_be_read_is_a_sentence(option: str, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"^the kernel's log cannot be read \(.+\): have journald keep it, and the "):
-        asyncio.run(Journal(options, BOOT).check())
+        asyncio.run(Journal([option.format(tmp_path)], BOOT).check())
 
 
 def test_a_host_without_journalctl_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ class Journal:
 
     async def check(self) -> None:
         """See whether the log can be read. JournalError if it cannot."""
-        await self._newest()
+        if await self._newest() is None:  # each boot begins with lines of it
+            raise _unreadable("the journal has nothing of it since the boot")
 
     async def _newest(self) -> Line | None:
         """Look for the newest line; None if there is none. JournalError if the log cannot be read."""
@@ -86,17 +87,20 @@ class Journal:
         finally:
             await _end(child)
         sentence = wrong.decode(errors="replace").strip().partition("\n")[0].rstrip(".")
-        if child.returncode or "No journal files" in sentence:
-            why = sentence or f"journalctl ended with {child.returncode}"
-            raise JournalError(
-                f"the kernel's log cannot be read ({why}): have journald keep it, and the agent run as root or in the "
-                "group systemd-journal"
-            )
+        if child.returncode:
+            raise _unreadable(sentence or f"journalctl ended with {child.returncode}")
         lines = [line for raw in said.splitlines() if (line := _line(raw)) is not None]
         return lines[-1] if lines else None
 
 
 _FORM = ("--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER")
+
+
+def _unreadable(why: str) -> JournalError:
+    return JournalError(
+        f"the kernel's log cannot be read ({why}): have journald keep it, and the agent run as root or in the group "
+        "systemd-journal"
+    )
 
 
 async def _start(*program: str) -> asyncio.subprocess.Process:
