@@ -126,7 +126,9 @@ def device_lost(turn: Turn, node: str, uuid: str, detail: str) -> None:
 
 def signalled(turn: Turn, node: str, device: str, kind: str, sentence: str, *, alone: bool) -> None:
     """Take what a kernel or driver said of a host, or of a device if one is named; `alone`: that is enough."""
-    subject: Subject = (DEVICE, device) if device else (HOST, node)
+    # A node speaks for what it has, and for nothing of another's.
+    own = (DEVICE, device) in out_of_use.subjects(turn.state.nodes[node])
+    subject: Subject = (DEVICE, device) if own else (HOST, node)
     worth = odds.weight(1.0, 0.0)
     if alone:
         worth = max(worth, round(_CERTAIN - _score(turn, turn.state.reputations.get(subject)), 3))

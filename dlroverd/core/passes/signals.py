@@ -11,7 +11,7 @@ from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.fault import Cause, CauseKind
 from dlroverd.model.hold import AUTOMATION, HoldKind
-from dlroverd.model.signal import Signal, SignalAction, SignalRule, SignalSeverity
+from dlroverd.model.signal import KEPT, Signal, SignalAction, SignalRule, SignalSeverity
 from dlroverd.model.world import Observed
 
 # What was said longer ago ends no world: one that runs all the same does not suffer from it.
@@ -22,8 +22,10 @@ _DOUBT_EVERY_S = 86400.0
 
 def told(turn: Turn, node: str, observed: Observed) -> None:
     """Take what a node says of its health; its agent goes on saying it, and each is one event."""
+    if not observed.signals:
+        return  # as most often
     known = {each.signal for each in turn.state.nodes[node].signals}
-    for signal in observed.signals:
+    for signal in observed.signals[-KEPT:]:
         if signal not in known:
             _take(turn, node, signal)
 

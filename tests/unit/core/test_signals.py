@@ -190,6 +190,13 @@ def test_nobody_is_blamed_while_somebody_works_there() -> None:
     assert not ward.state.reputations
 
 
+def test_a_node_speaks_for_no_device_of_another() -> None:
+    ward = Ward()
+    ward.say("n1", "xid.79", "GPU-n2")
+    assert (DEVICE, "GPU-n2") not in ward.state.reputations
+    assert not ward.state.nodes["n2"].holds
+
+
 def test_a_signal_without_a_row_is_noted_and_says_so() -> None:
     ward = Ward()
     (seen,) = ward.say("n1", "xid.4711", "GPU-n1")
