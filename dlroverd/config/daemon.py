@@ -246,6 +246,11 @@ class DaemonConfig(Section):
     scheduling: SchedulingConfig = setting(
         SchedulingConfig(), "quotas, preemption and nodes kept back", example="{spare_nodes: 2}"
     )
+    allow_root: bool | None = setting(
+        None,
+        "whether jobs may run as root; when left out, only where the daemon does so itself, as in a container",
+        example="false",
+    )
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )

@@ -23,7 +23,9 @@ from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
+from dlroverd.daemon.reload import Reload
 from dlroverd.model.input import StateRestored, TopologySet
+from dlroverd.model.limits import Limits
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
@@ -43,8 +45,8 @@ _GOODBYE_S = 0.5
 _LOG = structlog.get_logger("dlroverd.daemon")
 
 
-async def serve(config: DaemonConfig) -> None:
-    """Serve until TERM or INT; ranks run on.
+async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None:
+    """Serve until TERM or INT; ranks run on. `again` reads the configuration anew, at HUP.
 
     Raises:
         AddressError: a socket cannot be had.
@@ -79,9 +81,7 @@ async def serve(config: DaemonConfig) -> None:
         await _expose(runtime, config, undo)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _read_again, runtime, config)
+        _hear_signals(runtime, config, again)
         _LOG.info(
             "dlroverd serves",
             version=__version__,
@@ -92,6 +92,18 @@ async def serve(config: DaemonConfig) -> None:
         notify.ready(f"serving on {', '.join(config.listen)}")
         await runtime.run()
         _LOG.info("dlroverd stops; ranks run on")
+
+
+def _hear_signals(runtime: Runtime, config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None:
+    def take(limits: Limits, topology: TopologySet) -> None:
+        runtime.decide_by(limits)
+        _take_topology(runtime, topology)
+
+    reload = Reload(config, again, _limits, take)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload.read)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop)
 
 
 def _local(config: DaemonConfig) -> list[str]:
@@ -124,17 +136,6 @@ async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) 
     await exposition.endpoint.open(config.metrics.listen, config.metrics.files(config.tls))
     undo.push_async_callback(exposition.endpoint.close)
     undo.callback(asyncio.create_task(exposition.watch_loop(), name="loop lag").cancel)
-
-
-def _read_again(runtime: Runtime, config: DaemonConfig) -> None:
-    """Take the table of signals as its file is now; one that is wrong changes nothing."""
-    try:
-        table = load_signals(config.signals)
-    except ConfigError as error:
-        _LOG.error("the table of signals stays as it was", version=runtime.limits.signals.version, reason=str(error))
-        return
-    runtime.take_signals(table)
-    _LOG.info("the table of signals was read", version=table.version, rows=len(table.rules))
 
 
 def _check_certificate(config: DaemonConfig) -> None:
@@ -185,7 +186,7 @@ def _settings(config: DaemonConfig) -> Settings:
     return Settings(
         output_dir=Path(config.state_dir) / "output",
         output_bytes=config.output_limit,
-        limits=replace(config.core_limits(), signals=load_signals(config.signals)),
+        limits=_limits(config),
         scheduler=config.scheduler,
         letters_dir=Path(config.state_dir) / "dead-letters",
         sinks=[_sink(sink) for sink in config.sinks],
@@ -195,6 +196,11 @@ def _settings(config: DaemonConfig) -> Settings:
         telemetry_bytes=config.telemetry_limit,
         keep_for_sinks=config.store.keep_for_sinks,
     )
+
+
+def _limits(config: DaemonConfig) -> Limits:
+    takes_root = os.geteuid() == 0 if config.allow_root is None else config.allow_root
+    return replace(config.core_limits(), root_jobs=takes_root, signals=load_signals(config.signals))
 
 
 def _sink(config: SinkConfig) -> SinkSettings:

@@ -49,6 +49,7 @@ class Limits:
     preempt_cooldown_s   how long a job that made room, or had room made, is neither asked to nor has it again
     spare_nodes          so many wholly free nodes are kept for jobs that lost one of theirs
     preemption           whether a job may have ones of lower priority stopped for it
+    root_jobs            whether jobs that run as root are taken
     quotas               who may use how much at once
     avoid_s              how long a job avoids a node on which its world could not be started
     stop_margin_s        beyond the grace, until a stop that has not been verified is reported as stuck
@@ -80,6 +81,7 @@ class Limits:
     max_jobs: int = 10000
     spare_nodes: int = 0
     preemption: bool = True
+    root_jobs: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
     signals: SignalTable = field(default_factory=SignalTable)

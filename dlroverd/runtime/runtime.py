@@ -13,7 +13,6 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten, StopPlanned
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
-from dlroverd.model.signal import SignalTable
 from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
@@ -116,10 +115,6 @@ class Runtime:
         self.known = Known(store.log_id, self.state.nodes)
         self._feeds = {sink.name: self._feed(sink, settings.letters_dir) for sink in settings.sinks}
 
-    def take_signals(self, table: SignalTable) -> None:
-        """Go by another table of signals from the next turn on."""
-        self.limits = self.loop.limits = replace(self.limits, signals=table)
-
     async def run(self) -> None:
         """Work until `stop`; StoreNotWritable, in a group, when the disk fails."""
         await self.host.start()
@@ -142,6 +137,11 @@ class Runtime:
             finally:
                 for task in background:
                     task.cancel()
+
+    def decide_by(self, limits: Limits) -> None:
+        """Have other limits count from the next turn on; how silence and audits are timed stays as it began."""
+        self.limits = self.loop.limits = limits
+        self._questions.limits = limits
 
     def stop(self) -> None:
         """Have `run` return soon; whatever ranks run goes on."""
