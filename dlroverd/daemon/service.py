@@ -17,7 +17,6 @@ from dlroverd.api.authorisation import LocalCallers
 from dlroverd.api.identity_socket import serve_identities
 from dlroverd.api.server import build
 from dlroverd.config.daemon import DaemonConfig
-from dlroverd.config.document import ConfigError
 from dlroverd.config.schema import settings
 from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig

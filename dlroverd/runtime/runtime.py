@@ -5,7 +5,7 @@ Owns what becomes of a durable batch (`_release`). Must not know gRPC, signals o
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
