@@ -20,7 +20,9 @@ from dlroverd.model.checkpoint import Commit
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
+from dlroverd.model.kernel_log import KernelLog
 from dlroverd.model.node_view import AutomationView
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView, SinkView
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
@@ -178,6 +180,22 @@ class Client:
             piece = JOB_LOGS_REPLY.unwrap(reply)
             if piece is not None:
                 yield piece
+
+    def kernel_logs(self, job: int, incident: int) -> list[KernelLog]:
+        """Give what the kernels of an incident's nodes said around it, the node of its cause first; takes seconds."""
+        request = pb.ListKernelLogsRequest(job=job, incident=incident)
+        return [from_proto(log, KernelLog) for log in self._stream(self._stub.ListKernelLogs, request)]
+
+    def redacted(self, text: str, *, json: bool = False) -> str:
+        """Give a text of up to 1 MiB, or a JSON document, without what the daemon knows or takes for secrets."""
+        return str(self._once(self._stub.Redact, pb.RedactRequest(text=text, json=json)).text)
+
+    def stacks(
+        self, job: int, *, role: str | None = None, gang: int | None = None, ranks: Iterable[int] = ()
+    ) -> list[RankStack]:
+        """Give what the threads of a job's ranks are at now; what is None or empty means all. It takes seconds."""
+        request = pb.JobStacksRequest(job=job, role=role, gang=gang, ranks=ranks)
+        return [from_proto(stack, RankStack) for stack in self._stream(self._stub.JobStacks, request)]
 
     def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
         """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""

@@ -25,7 +25,7 @@ from dlroverd.model.node import DeviceObservation, NodeFacts
 from dlroverd.model.signal import Signal
 from dlroverd.model.world import Desired, RankObservation
 from dlroverd.protocol import notify
-from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, Welcome
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, StackRequest, Stacks, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import __version__, core, retention
 from dlroverd_agent.devices.monitor import DeviceMonitor
@@ -48,6 +48,7 @@ from dlroverd_agent.progress import Patterns, ProgressWatch
 from dlroverd_agent.reboot import reboot
 from dlroverd_agent.signals.journal import Journal
 from dlroverd_agent.signals.watch import SignalWatch
+from dlroverd_agent.stacks.collector import StackCollector
 from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
@@ -88,6 +89,7 @@ class Agent:
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
+        self._stacks = StackCollector(config.node, self._pids)
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
@@ -209,6 +211,10 @@ class Agent:
     def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
         """Read out what is asked for."""
         return self._logs.pieces(request)
+
+    async def stacks(self, request: StackRequest) -> Stacks:
+        """Look at the ranks that are asked about."""
+        return await self._stacks.take(request)
 
     # ---- inputs
 

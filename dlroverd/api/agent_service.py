@@ -10,12 +10,23 @@ import grpc.aio
 from dlroverd import __version__
 from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.api.readings import received
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
 from dlroverd.protocol.convert import ProtocolError, from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, LOG_PIECE, Beat, Bye, Hello, LogOpen, Welcome
+from dlroverd.protocol.messages import (
+    AGENT_MESSAGE,
+    DAEMON_MESSAGE,
+    LOG_PIECE,
+    Beat,
+    Bye,
+    Hello,
+    LogOpen,
+    Stacks,
+    Welcome,
+)
 from dlroverd.protocol.v1 import agent_service_pb2 as pb
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceServicer
 from dlroverd.runtime import sessions
@@ -79,6 +90,9 @@ class AgentService(AgentServiceServicer):
                     case Progress() as progress:
                         known.steps.take(session.node, progress)
                         self._runtime.telemetry.stepped(progress, self._runtime.clock.now())
+                        self._runtime.hangs.stepped(progress)
+                    case GangPhase() as phase:
+                        self._runtime.hangs.entered(session.node, phase)
                     case Bye() as bye:
                         known.leave(session, bye.away_s)
             session.end(None)
@@ -104,6 +118,14 @@ class AgentService(AgentServiceServicer):
             pusher.cancel()
             unwanted.cancel()
         return pb.PushLogsReply()
+
+    async def PushStacks(self, request: pb.Stacks, context: "grpc.aio.ServicerContext[Any, Any]") -> pb.PushStacksReply:
+        """See the proto."""
+        stacks = from_proto(request, Stacks)
+        for each in stacks.ranks:
+            _check_name(each.node, channel.peer_name(context))
+        self._runtime.stacks.take(stacks)
+        return pb.PushStacksReply()
 
     async def PushEvents(
         self, request_iterator: AsyncIterator[pb.EventBatch], context: "grpc.aio.ServicerContext[Any, Any]"

@@ -37,10 +37,13 @@ _CONTROL: Final = {
     "ListSinks": Rule(V),
     "GetAutomation": Rule(V),
     "GetInfo": Rule(V),
+    "Redact": Rule(V),
     # What users do, in their own name; others' output and jobs are not theirs.
     "SubmitJob": Rule(U),
     "DryRun": Rule(U),
     "JobLogs": Rule(O, own=V),
+    "ListKernelLogs": Rule(O, own=V),  # a host's kernel may tell of others' processes
+    "JobStacks": Rule(O, own=V),
     "CancelJob": Rule(O, own=U),
     "RestartJob": Rule(O, own=U),
     "ScaleJob": Rule(O, own=U),
@@ -58,7 +61,7 @@ _CONTROL: Final = {
     "ReplaySink": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "PushStacks", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.durations import format_duration
+from dlroverd.config.hangs import HangsConfig
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.roles import RolesConfig
 from dlroverd.config.scheduling import SchedulingConfig
@@ -259,6 +260,9 @@ class DaemonConfig(Section):
         "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
         example="/etc/dlroverd/signals.yaml",
     )
+    hangs: HangsConfig = setting(
+        HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
+    )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
         1024**3,
@@ -284,6 +288,7 @@ class DaemonConfig(Section):
             preempt_cooldown_s=self.scheduling.preempt_cooldown,
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
+            hangs=self.hangs.to_model(),
         )
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlroverd.core.folds import (
     checkpoints,
+    hangs,
     holds,
     jobs,
     ledgers,
@@ -64,6 +65,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.IncidentPhaseReached: jobs.incident_phase_reached,
     ev.IncidentClosed: jobs.incident_closed,
     ev.WorldCaughtUp: worlds.world_caught_up,
+    ev.HangSuspected: hangs.hang_suspected,
+    ev.HangJudged: hangs.hang_judged,
+    ev.HangEnded: hangs.hang_ended,
     ev.StopPlanned: plans.stop_planned,
     ev.StopCalledOff: plans.stop_called_off,
     ev.CheckpointSeen: plans.checkpoint_seen,

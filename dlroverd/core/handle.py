@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, repairs, restored, scaling, topology
+from dlroverd.core.intake import (
+    audit,
+    drills,
+    forwarded,
+    hangs,
+    holds,
+    jobs,
+    nodes,
+    repairs,
+    restored,
+    scaling,
+    topology,
+)
 from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -100,6 +112,9 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.GangStepped: jobs.stepped,
     inp.GangCheckpointed: scaling.checkpointed,
     inp.GangPaced: scaling.paced,
+    inp.GangStalled: hangs.stalled,
+    inp.HangFound: hangs.judged,
+    inp.GangMovedOn: hangs.moved_on,
     inp.PlacementAnswered: placement.answered,
     inp.NodeHello: nodes.hello,
     inp.NodeReport: nodes.report,

@@ -6,6 +6,7 @@ from dlroverd.core.interval import Hazard
 from dlroverd.model.cadence import Cadence
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
+from dlroverd.model.hang import Suspicion
 from dlroverd.model.hold import Hold
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
@@ -79,7 +80,7 @@ class GangRecord:
     not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
     span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. All
     its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is; `asked` was the first such
-    step, and any checkpoint from there on will do), and by its `cadence`.
+    step, and any checkpoint from there on will do), and by its `cadence`. `suspicion`: it makes no step, and may hang.
     """
 
     key: GangKey
@@ -110,6 +111,7 @@ class GangRecord:
     ask: int = -1
     asked: int = -1
     cadence: Cadence | None = None
+    suspicion: Suspicion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

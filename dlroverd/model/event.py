@@ -13,6 +13,11 @@ from dlroverd.model.checkpoint_event import (
     CheckpointRefused as CheckpointRefused,
     VerdictsGiven as VerdictsGiven,
 )
+from dlroverd.model.hang_event import (
+    HangEnded as HangEnded,
+    HangJudged as HangJudged,
+    HangSuspected as HangSuspected,
+)
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -32,7 +37,9 @@ from dlroverd.model.job_event import (
     RoomSeen as RoomSeen,
     SaveAsked as SaveAsked,
     SparesKept as SparesKept,
+    RestartCounted as RestartCounted,
     RestartDelayed as RestartDelayed,
+    RestartSpent as RestartSpent,
     StopCalledOff as StopCalledOff,
     StopPlanned as StopPlanned,
 )
@@ -267,26 +274,6 @@ class StepSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestartSpent:
-    """A restart was paid from the job's budget."""
-
-    job: int
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartCounted:
-    """A job is restarted, whoever pays. `best_step` is the furthest it ever got, -1 if no step was seen.
-
-    `fruitless` counts the worlds in a row that got no further.
-    """
-
-    job: int
-    best_step: int = -1
-    fruitless: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobAdopted:
     """A job that another log had submitted is this log's from now on."""
 
@@ -349,6 +336,9 @@ Event = (
     | IncidentPhaseReached
     | IncidentClosed
     | WorldCaughtUp
+    | HangSuspected
+    | HangJudged
+    | HangEnded
     | NodeJoined
     | NodeMoved
     | SuspectNamed

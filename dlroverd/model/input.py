@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from dlroverd.model.difference import DifferenceKind
+from dlroverd.model.hang import HangVerdict
 from dlroverd.model.hold import DrainMode, HoldKind
-from dlroverd.model.ids import GangKey
+from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
@@ -132,6 +133,33 @@ class GangStepped:
     def gang(self) -> GangKey:
         """The gang that made the step."""
         return self.progress.round.gang_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangStalled:
+    """A gang's world, last seen at `step`, has made no step for `quiet_s`; its budget for that was `budget_s`."""
+
+    round: RoundKey
+    step: int
+    phase: str
+    quiet_s: float
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangFound:
+    """What the stacks of a suspected world said: that it hangs, or that it works."""
+
+    round: RoundKey
+    verdict: HangVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangMovedOn:
+    """A world that was suspected of hanging makes steps again."""
+
+    round: RoundKey
+    step: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +320,9 @@ Input = (
     | Scale
     | GangCheckpointed
     | GangPaced
+    | GangStalled
+    | HangFound
+    | GangMovedOn
     | NodeHello
     | NodeReport
     | NodeSilent

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.hang import HangLimits
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
 from dlroverd.model.signal import SignalTable
@@ -85,3 +86,4 @@ class Limits:
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
     signals: SignalTable = field(default_factory=SignalTable)
+    hangs: HangLimits = field(default_factory=HangLimits)

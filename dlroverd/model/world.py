@@ -245,7 +245,8 @@ class Progress:
     """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
 
     `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: all
-    of them there ask at each step whether to save.
+    of them there ask at each step whether to save. `moved_at` is when any of them was last seen to count on, be it back
+    (the agent's wall clock); 0 if it does not tell.
     """
 
     round: RoundKey
@@ -253,3 +254,4 @@ class Progress:
     at: float
     checkpoint: int = -1
     asks: bool = False
+    moved_at: float = 0.0

@@ -22,6 +22,7 @@ from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
@@ -34,6 +35,7 @@ from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed, SinkSettings
+from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
 from dlroverd.store.interface import Store, StoreFull
 
@@ -96,6 +98,8 @@ class Runtime:
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()
+        self.stacks = StackRequests(self.state, self.sessions)
+        self.hangs = HangWatch(self.state, self.inbox, self.stacks, settings.limits)
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)
@@ -126,6 +130,7 @@ class Runtime:
                 for name, work in (
                     ("watch", self.sessions.watch()),
                     ("audits", self._audits.run()),
+                    ("hangs", self.hangs.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
                     ("codec", _prepare_codec()),
@@ -176,6 +181,10 @@ class Runtime:
         if len(event.body) < _LARGE_BODY:
             return self._redactor.view(event)
         return await asyncio.to_thread(self._redactor.view, event)
+
+    async def redacted(self, text: str, *, json: bool) -> str:
+        """Give a text, or a JSON document, without secrets; it is looked through off the loop."""
+        return await asyncio.to_thread(self._redactor.document if json else self._redactor.text, text)
 
     def sinks(self) -> tuple[SinkView, ...]:
         """Give all sinks in the order of the configuration, and how far each is."""
@@ -240,6 +249,7 @@ class Runtime:
             if isinstance(event, JobForgotten):
                 self.sessions.steps.forget(event.job)
                 self.telemetry.forget(event.job)
+                self.hangs.forget(event.job)
                 self._copy.forget(event.job)
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)

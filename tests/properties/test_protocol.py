@@ -22,13 +22,16 @@ from dlroverd.model import (
     difference,
     explain,
     fault,
+    hang,
     ids,
     job,
+    kernel_log,
     node,
     node_view,
     placement,
     signal,
     spooled,
+    stacks,
     telemetry,
     view,
     world,
@@ -62,13 +65,16 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             difference,
             explain,
             fault,
+            hang,
             ids,
             job,
+            kernel_log,
             node,
             node_view,
             placement,
             signal,
             spooled,
+            stacks,
             telemetry,
             view,
             world,
@@ -179,7 +185,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun", "Redact")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

@@ -14,7 +14,7 @@ from dlroverd.model.fault import Cause, CauseKind, Incident
 from dlroverd.model.job import GangState, JobState
 
 # What was known at detection explains these ends, whatever the ranks said.
-_EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST})
+_EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST, CauseKind.HANG})
 _ASKED_FOR = frozenset({CauseKind.REQUESTED, CauseKind.PREEMPTED})
 
 

@@ -19,9 +19,9 @@ METHODS = [f"/{service.full_name}/{method.name}" for service in SERVICES for met
 # What each role may: calls about jobs are told apart by whose job it is.
 VIEWS = (
     *("ListJobs", "GetJob", "WatchJob", "ListCheckpoints", "ListNodes", "GetNode", "ListEvents"),
-    *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo"),
+    *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo", "Redact"),
 )
-OWN_VIEWS = ("JobLogs",)
+OWN_VIEWS = ("JobLogs", "JobStacks", "ListKernelLogs")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
