@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dlroverd.protocol.v1 import common_pb2 as dlroverd_dot_protocol_dot_v1_dot_common__pb2
 from dlroverd.protocol.v1 import control_service_pb2 as dlroverd_dot_protocol_dot_v1_dot_control__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -93,6 +94,21 @@ class ControlServiceStub:
                 '/dlroverd.protocol.v1.ControlService/JobLogs',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
+                _registered_method=True)
+        self.ListKernelLogs = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+                _registered_method=True)
+        self.Redact = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/Redact',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+                _registered_method=True)
+        self.JobStacks = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/JobStacks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
                 _registered_method=True)
         self.ListNodes = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListNodes',
@@ -271,6 +287,31 @@ class ControlServiceServicer:
         """Output of a job's ranks, each rank's in order of offset. Fetched from the agents as it is read; of a node that is
         away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
         the daemon: ask again with what is `known`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKernelLogs(self, request, context):
+        """What the kernels of an incident's nodes said around it, the node of its cause first, at most 8 nodes. Read from their
+        journals now, which takes up to 10 s; of a node that is away, `problem` says so. not_found: no such job or incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Redact(self, request, context):
+        """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
+        one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JobStacks(self, request, context):
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -461,6 +502,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.JobLogs,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.SerializeToString,
+            ),
+            'ListKernelLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListKernelLogs,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.SerializeToString,
+            ),
+            'Redact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Redact,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.SerializeToString,
+            ),
+            'JobStacks': grpc.unary_stream_rpc_method_handler(
+                    servicer.JobStacks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.SerializeToString,
             ),
             'ListNodes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListNodes,
@@ -867,6 +923,87 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/JobLogs',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKernelLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Redact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/Redact',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JobStacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/JobStacks',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
             options,
             channel_credentials,
             insecure,
