@@ -46,6 +46,7 @@ from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
 from dlroverd_agent.progress import Patterns, ProgressWatch
 from dlroverd_agent.reboot import reboot
+from dlroverd_agent.renewal import Renewal
 from dlroverd_agent.signals.journal import Journal
 from dlroverd_agent.signals.watch import SignalWatch
 from dlroverd_agent.stacks.collector import StackCollector
@@ -127,9 +128,10 @@ class Agent:
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
         own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run(), self.signals.run())
+        renewal = (Renewal(self._config).run(),) if self._config.tls else ()
         spares = self._starts.spares.run(self._core)
         monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
-        tasks = [asyncio.create_task(each) for each in (*own, spares, *watches, *monitors)]
+        tasks = [asyncio.create_task(each) for each in (*own, *renewal, spares, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)

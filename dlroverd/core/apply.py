@@ -19,10 +19,12 @@ from dlroverd.core.folds import (
     restored,
     signals,
     spools,
+    trust,
     worlds,
 )
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model import trust_event
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -115,4 +117,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobFound: restored.job_found,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
     ev.EventForwarded: spools.event_forwarded,
+    trust_event.TokenCreated: trust.token_created,
+    trust_event.TokenRevoked: trust.token_revoked,
+    trust_event.TokenForgotten: trust.token_forgotten,
+    trust_event.HostEnrolled: trust.host_enrolled,
+    trust_event.CertificatesRevoked: trust.certificates_revoked,
 }

@@ -76,6 +76,7 @@ from dlroverd.model.restore_event import (
     LogRestored as LogRestored,
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
+from dlroverd.model.trust_event import TrustEvent
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
@@ -386,4 +387,5 @@ Event = (
     | JobFound
     | StorageSpaceChanged
     | EventForwarded
+    | TrustEvent
 )

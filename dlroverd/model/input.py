@@ -10,6 +10,7 @@ from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
 from dlroverd.model.spooled import EventBatch
+from dlroverd.model.trust_input import TrustInput
 from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
@@ -342,5 +343,6 @@ Input = (
     | DifferenceFound
     | EventsForwarded
     | StateRestored
+    | TrustInput
     | Tick
 )

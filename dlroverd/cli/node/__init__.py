@@ -16,6 +16,7 @@ command = noun(
         "clear",
         "adopt",
         "confirm-down",
+        "revoke",
     ),
     "See the hosts of the fleet, and take them out of use.",
 )
