@@ -8,8 +8,10 @@ from typing import Any
 import grpc.aio
 
 from dlroverd import __version__
+from dlroverd.api import standing
 from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.api.readings import received
+from dlroverd.api.standing import Shown, shown
 from dlroverd.model.hang import GangPhase
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
@@ -51,7 +53,8 @@ class AgentService(AgentServiceServicer):
         """See the proto."""
         hello = await _first(request_iterator)
         agreed = version.agree(hello.protocol_version, peer="dlroverd-agent")
-        _check_name(hello.node, channel.peer_name(context))
+        certificate = self._let_in(context)
+        _check_name(hello.node, certificate.name)
         session = self._runtime.sessions.open(hello, channel.peer_host(context))
         reader = asyncio.create_task(self._read(session, request_iterator), name=f"session of {hello.node}")
         try:
@@ -106,9 +109,9 @@ class AgentService(AgentServiceServicer):
         opened = LOG_PIECE.unwrap(await anext(request_iterator, pb.LogPiece()))
         if not isinstance(opened, LogOpen):
             raise CallError(Reason.INVALID, "A call of PushLogs begins with LogOpen.")
-        name = channel.peer_name(context)
+        certificate = self._let_in(context)
         stream = self._runtime.streams.attach(opened.stream_id)
-        pusher = asyncio.create_task(_push(stream, request_iterator, name))
+        pusher = asyncio.create_task(self._push(stream, request_iterator, certificate))
         unwanted = asyncio.create_task(stream.unwanted.wait())
         try:
             await asyncio.wait({pusher, unwanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -131,14 +134,36 @@ class AgentService(AgentServiceServicer):
         self, request_iterator: AsyncIterator[pb.EventBatch], context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> AsyncIterator[pb.EventsTaken]:
         """See the proto."""
-        name = channel.peer_name(context)
+        certificate = self._let_in(context)
         async for message in request_iterator:
             batch = from_proto(message, EventBatch)
-            _check_name(batch.node, name)
+            standing.check(self._runtime.state, certificate)
+            _check_name(batch.node, certificate.name)
             check_batch(batch)
             await self._forwarding.take(batch)
             taken = self._runtime.state.spools[batch.node]
             yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
+
+    async def _push(self, stream: Stream, messages: AsyncIterator[pb.LogPiece], certificate: Shown) -> None:
+        """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
+        try:
+            async for message in messages:
+                piece = LOG_PIECE.unwrap(message)
+                if piece is not None and not isinstance(piece, LogOpen):
+                    standing.check(self._runtime.state, certificate)
+                    _check_name(piece.node, certificate.name)
+                    await stream.pieces.put(piece)
+        finally:
+            stream.pieces.end()
+
+    def _let_in(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Shown:
+        """Give what a node's certificate says; CallError if it is none's, or counts no more."""
+        certificate = shown(context)
+        standing.check_node(self._runtime.state, certificate)
+        if certificate.name:
+            terms = self._runtime.sessions.certificates
+            terms.shown(certificate.name, certificate.begins_at, certificate.ends_at)
+        return certificate
 
     async def Measure(
         self, request: pb.MeasureRequest, context: "grpc.aio.ServicerContext[Any, Any]"
@@ -166,15 +191,3 @@ def _check_name(node: str, name: str) -> None:
             f"The agent calls itself node {node:.253} and its certificate names {name}: set `node: {name}` in its "
             f"configuration, or give it the certificate of {node:.253}.",
         )
-
-
-async def _push(stream: Stream, messages: AsyncIterator[pb.LogPiece], name: str) -> None:
-    """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
-    try:
-        async for message in messages:
-            piece = LOG_PIECE.unwrap(message)
-            if piece is not None and not isinstance(piece, LogOpen):
-                _check_name(piece.node, name)
-                await stream.pieces.put(piece)
-    finally:
-        stream.pieces.end()

@@ -55,9 +55,17 @@ _CONTROL: Final = {
     "ConfirmDown": Rule(O),
     "HoldNodes": Rule(O),
     "ReleaseNodes": Rule(O),
+    "ClearNodes": Rule(O),
     "PauseAutomation": Rule(O),
     "ResumeAutomation": Rule(O),
     "ReplaySink": Rule(O),
+}
+_TRUST: Final = {
+    "GetAuthority": Rule(A),
+    "CreateToken": Rule(A),
+    "ListTokens": Rule(O),
+    "RevokeToken": Rule(O),
+    "RevokeCertificates": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
 _AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "PushStacks", "Measure"), Rule(A))
@@ -66,6 +74,7 @@ _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(
     {
         **{f"{_PACKAGE}ControlService/{name}": rule for name, rule in _CONTROL.items()},
+        **{f"{_PACKAGE}TrustService/{name}": rule for name, rule in _TRUST.items()},
         **{f"{_PACKAGE}AgentService/{name}": rule for name, rule in _AGENT.items()},
     }
 )

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.durations import format_duration
@@ -18,6 +18,7 @@ from dlroverd.config.tls import Address, DaemonTlsConfig, need_tls
 from dlroverd.config.trust import TrustConfig
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
+from dlroverd.protocol.channel import JOIN_PORT, host_port, is_tcp
 
 DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
 DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
@@ -207,6 +208,12 @@ class StoreConfig(Section):
     )
 
 
+def _join_listen(value: str) -> str:
+    if value not in ("auto", "none"):
+        host_port(value)
+    return value
+
+
 class DaemonConfig(Section):
     """The whole file."""
 
@@ -218,6 +225,12 @@ class DaemonConfig(Section):
         min_length=1,
         description="where to serve: unix:///path, and tcp://HOST:PORT for agents alone, with tls",
         examples=[f"[{DEFAULT_ADDRESS}]"],
+    )
+    join_listen: Annotated[str, AfterValidator(_join_listen)] = setting(
+        "auto",
+        "where hosts join by tokens and lapsed certificates are renewed; auto is port "
+        f"{JOIN_PORT} beside the first tcp:// of listen where tls has a ca_key, or none",
+        example=f"tcp://0.0.0.0:{JOIN_PORT}",
     )
     tls: DaemonTlsConfig | None = setting(
         None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
@@ -255,6 +268,11 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    signals: AbsolutePath | None = setting(
+        None,
+        "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
+        example="/etc/dlroverd/signals.yaml",
+    )
     hangs: HangsConfig = setting(
         HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
     )
@@ -286,9 +304,21 @@ class DaemonConfig(Section):
             hangs=self.hangs.to_model(),
         )
 
+    @property
+    def join_address(self) -> str:
+        """Where hosts join; "" if they cannot."""
+        if self.tls is None or self.tls.ca_key is None or self.join_listen == "none":
+            return ""
+        if self.join_listen != "auto":
+            return self.join_listen
+        host = next((host_port(address)[0] for address in self.listen if is_tcp(address)), "")
+        return f"tcp://{f'[{host}]' if ':' in host else host}:{JOIN_PORT}" if host else ""
+
     @model_validator(mode="after")
     def _tcp_is_safe(self) -> Self:
         need_tls("listen", self.listen, self.tls)
+        if self.join_listen not in ("auto", "none") and (self.tls is None or self.tls.ca_key is None):
+            raise ValueError("join_listen is for a daemon that issues certificates: set ca_key under tls, or drop it")
         self.metrics.need_tls(self.tls)
         return self
 

@@ -17,11 +17,14 @@ from dlroverd.core.folds import (
     plans,
     reputation,
     restored,
+    signals,
     spools,
+    trust,
     worlds,
 )
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model import trust_event
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -91,6 +94,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.DrillsEnded: nodes.drills_ended,
     ev.OrphansSeen: nodes.orphans_seen,
     ev.DifferenceSeen: nodes.difference_seen,
+    ev.SignalSeen: signals.signal_seen,
+    ev.NodeCleared: signals.node_cleared,
     ev.TopologyChanged: nodes.topology_changed,
     ev.DomainFailed: nodes.domain_failed,
     ev.DomainSettled: nodes.domain_settled,
@@ -112,4 +117,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobFound: restored.job_found,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
     ev.EventForwarded: spools.event_forwarded,
+    trust_event.TokenCreated: trust.token_created,
+    trust_event.TokenRevoked: trust.token_revoked,
+    trust_event.TokenForgotten: trust.token_forgotten,
+    trust_event.HostEnrolled: trust.host_enrolled,
+    trust_event.CertificatesRevoked: trust.certificates_revoked,
 }

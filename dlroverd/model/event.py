@@ -69,12 +69,14 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.signal_event import NodeCleared as NodeCleared, SignalSeen as SignalSeen
 from dlroverd.model.restore_event import (
     JobFound as JobFound,
     JobUnconfirmed as JobUnconfirmed,
     LogRestored as LogRestored,
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
+from dlroverd.model.trust_event import TrustEvent
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
@@ -349,6 +351,8 @@ Event = (
     | DrillsEnded
     | OrphansSeen
     | DifferenceSeen
+    | SignalSeen
+    | NodeCleared
     | TopologyChanged
     | DomainFailed
     | DomainSettled
@@ -383,4 +387,5 @@ Event = (
     | JobFound
     | StorageSpaceChanged
     | EventForwarded
+    | TrustEvent
 )

@@ -10,6 +10,7 @@ from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
 from dlroverd.model.spooled import EventBatch
+from dlroverd.model.trust_input import TrustInput
 from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
@@ -229,6 +230,16 @@ class ReleaseNodes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClearNodes:
+    """A person says that nodes were repaired."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAutomation:
     """A person stops what automation does by itself."""
 
@@ -323,6 +334,7 @@ Input = (
     | ConfirmDown
     | HoldNodes
     | ReleaseNodes
+    | ClearNodes
     | PauseAutomation
     | ResumeAutomation
     | OrderDrill
@@ -331,5 +343,6 @@ Input = (
     | DifferenceFound
     | EventsForwarded
     | StateRestored
+    | TrustInput
     | Tick
 )

@@ -13,6 +13,7 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten, StopPlanned
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
+from dlroverd.model.trust_event import CertificatesRevoked, HostEnrolled
 from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
@@ -253,6 +254,10 @@ class Runtime:
                 self._copy.forget(event.job)
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)
+            elif isinstance(event, CertificatesRevoked | HostEnrolled) and event.valid_after:
+                self.sessions.end(
+                    event.node, CallError(Reason.FORBIDDEN, f"The certificate of {event.node} counts no more.")
+                )
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

@@ -20,6 +20,7 @@ from dlroverd.model.node import NodeState
 from dlroverd.model.world import Desired, Observed
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest, StackRequest
+from dlroverd.runtime.certificates import Certificates
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.steps import Steps
 from dlroverd.runtime.watch import Watch
@@ -196,6 +197,7 @@ class Sessions:
         self._state = state
         self._inbox = inbox
         self.steps = Steps(state, inbox)
+        self.certificates = Certificates()
         self._limit_s = unreachable_after_s
         reachable = [node.id for node in state.nodes.values() if node.state in _REACHABLE]
         silent = [node.id for node in state.nodes.values() if node.state not in _REACHABLE]

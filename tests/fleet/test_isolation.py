@@ -9,7 +9,7 @@ import pytest
 from dlroverd.model.job import JobSpec, RoleSpec, Secret, User
 from dlroverd.protocol.errors import CallError
 from tests.fleet.conftest import Boot
-from tests.fleet.harness import CTL, CTL_PROGRAM, Fleet
+from tests.fleet.harness import CTL, CTL_PROGRAM, DAEMON, Fleet
 from tests.system.fleet import gang
 
 ANN = User(uid=4001, gid=4001, name="ann")
@@ -153,3 +153,20 @@ def test_roots_jobs_are_refused_unless_that_is_allowed(fleet: Fleet) -> None:
     fleet.reconfigure(CTL, allow_root=True)
     fleet.until_ready()
     fleet.client.cancel(fleet.client.submit(root))
+
+
+def test_root_backs_up_and_restores_what_is_the_daemon_s_users_own(fleet: Fleet) -> None:
+    job = fleet.client.submit(spec(ANN, Secret(name="TOKEN", file="/etc/hostname")))
+    before = [rank.pid for rank in gang(fleet.until_job(job, lambda view: view.state == "running")).ranks]
+    fleet.ctl("state", "backup", "/root/copy")
+    fleet.client.restart(job)
+    fleet.until_job(job, lambda view: view.state == "running" and gang(view).round == 2)
+    after = [rank.pid for rank in gang(fleet.client.job(job)).ranks]
+    fleet.exec(CTL, "systemctl", "stop", DAEMON)
+    fleet.ctl("state", "restore", "/root/copy", "--force")
+    assert set(fleet.exec(CTL, "find", "/var/lib/dlroverd", "-printf", "%u\\n").split()) == {"dlroverd"}
+    fleet.exec(CTL, "systemctl", "start", DAEMON)
+    fleet.until_ready()
+    view = fleet.client.job(job)
+    assert ([rank.pid for rank in gang(view).ranks], gang(view).round) == (after, 2)
+    assert before != after
