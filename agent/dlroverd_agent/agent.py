@@ -6,7 +6,6 @@ waits for none of it. Decisions are the core's.
 
 import asyncio
 import os
-import re
 import signal
 import time
 from collections.abc import AsyncGenerator, Coroutine
@@ -20,8 +19,9 @@ import structlog
 from dlroverd.config.agent import AgentConfig
 from dlroverd.model.fault import LEASE_RAN_OUT, SHUT_DOWN
 from dlroverd.model.ids import RankKey
-from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN, RankState
+from dlroverd.model.job import RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Desired, RankObservation
 from dlroverd.protocol import notify
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, StackRequest, Stacks, Welcome
@@ -44,9 +44,11 @@ from dlroverd_agent.monitors.steps import StepTimes
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
-from dlroverd_agent.progress import Patterns, ProgressWatch
+from dlroverd_agent.progress import ProgressWatch, patterns_of
 from dlroverd_agent.reboot import reboot
 from dlroverd_agent.renewal import Renewal
+from dlroverd_agent.signals.journal import Journal
+from dlroverd_agent.signals.watch import SignalWatch
 from dlroverd_agent.stacks.collector import StackCollector
 from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
@@ -101,7 +103,9 @@ class Agent:
             self.events.readings.take,
             self._starts.spares.samples,
         )
-        host = HostMonitor(config.state_dir)
+        self.signals = SignalWatch(state_dir, Journal(), devices.at, self._heard)
+        devices.hear = self.signals.devices
+        host = HostMonitor(config.state_dir, self.signals.counters)
         self.monitors = Monitors(config.monitor_interval, host, self._pids, sources, self._link.send)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -109,6 +113,7 @@ class Agent:
         """Find the ranks of an earlier life; how many still run. Once, before `run`."""
         found = [await self._complete(seen) for seen in await self._launcher.recover()]
         await self._drills.recover()
+        await self.signals.recover()
         await self.events.recover(seen.key for seen in found if seen.state is not RankState.GONE)
         for seen in found:
             self._look_at(seen)
@@ -123,7 +128,7 @@ class Agent:
         self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
-        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run())
+        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run(), self.signals.run())
         renewal = (Renewal(self._config).run(),) if self._config.tls else ()
         spares = self._starts.spares.run(self._core)
         monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
@@ -240,6 +245,9 @@ class Agent:
     def _saw_devices(self, devices: tuple[DeviceObservation, ...]) -> None:
         self._feed(core.DevicesSeen(devices))
 
+    def _heard(self, signals: tuple[Signal, ...]) -> None:
+        self._feed(core.SignalsHeard(signals))
+
     async def _complete(self, seen: RankObservation) -> RankObservation:
         """Add the last step to a rank's end, and what kept it from saying more, before anyone hears of it."""
         if seen.exit is None:
@@ -248,7 +256,10 @@ class Agent:
         if known is not None and known.exit is not None:
             step, lost = known.exit.step, known.exit.lost
         else:
-            step, lost = await self._progress.last_step(seen.key, self._patterns(seen.key)), seen.exit.lost
+            step, lost = (
+                await self._progress.last_step(seen.key, patterns_of(seen.key, self._core.followed.held)),
+                seen.exit.lost,
+            )
             if seen.exit.signal == signal.SIGKILL and self._core.out_of_lease(seen.key, lease.clock()):
                 lost = LEASE_RAN_OUT
             # Systemd sends it to all that runs when the host goes down, which is no fault of the job.
@@ -258,18 +269,8 @@ class Agent:
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:
-            self._progress.watch(seen.key, self._patterns(seen.key), self._core.followed.held)
+            self._progress.watch(seen.key, patterns_of(seen.key, self._core.followed.held), self._core.followed.held)
             self._outputs.watch(seen.key)
-
-    def _patterns(self, key: RankKey) -> Patterns:
-        """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
-        for each in self._core.followed.held.jobs:
-            if each.job == key.job:
-                try:
-                    return Patterns.of(each.spec.progress_pattern, each.spec.checkpoint_pattern)
-                except re.error as error:
-                    _log.warning("a job's patterns are not usable; the default is used", job=key.job, error=str(error))
-        return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
     def _running(self) -> tuple[RankKey, ...]:
         return tuple(self._pids())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dlroverd.api.readings import reading_views
 from dlroverd.api.views import node_view
 from dlroverd.core import brakes, out_of_use
-from dlroverd.core.records import CheckupRecord, NodeRecord, ReputationRecord
+from dlroverd.core.records import CheckupRecord, NodeRecord, ReputationRecord, SignalRecord
 from dlroverd.core.state import State
 from dlroverd.model.limits import AutomationLimits
 from dlroverd.model.node_view import (
@@ -16,6 +16,7 @@ from dlroverd.model.node_view import (
     FindingView,
     RemovalView,
     ReputationView,
+    SignalView,
 )
 from dlroverd.model.reputation import Subject
 from dlroverd.model.view import NodeDetail, NodeView
@@ -76,6 +77,7 @@ def node_detail(
         ),
         reputations=tuple(_reputation(subject, record) for subject, record in known if record is not None),
         differences=node.differences,
+        signals=tuple(map(_signal, node.signals)),
         readings=reading_views(telemetry, node.id, "", now),
         checks=checks.results if checks is not None else (),
         checkups=tuple(_checkups(state, node.id, checks)) if checks is not None else (),
@@ -131,6 +133,23 @@ def _reputation(subject: Subject, record: ReputationRecord) -> ReputationView:
         since=record.since,
         score=record.score,
         evidence=tuple(evidence),
+    )
+
+
+def _signal(record: SignalRecord) -> SignalView:
+    signal = record.signal
+    return SignalView(
+        name=signal.name,
+        at=signal.at,
+        device=signal.device,
+        part=signal.part,
+        count=signal.count,
+        severity=record.severity.value,
+        action=record.action.value,
+        sentence=record.sentence,
+        done=record.done,
+        then=record.then,
+        cleared=record.cleared,
     )
 
 

@@ -56,6 +56,7 @@ _CONTROL: Final = {
     "HoldNodes": Rule(O),
     "ReleaseNodes": Rule(O),
     "CheckNodes": Rule(O),
+    "ClearNodes": Rule(O),
     "PauseAutomation": Rule(O),
     "ResumeAutomation": Rule(O),
     "ReplaySink": Rule(O),

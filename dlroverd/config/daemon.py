@@ -272,6 +272,11 @@ class DaemonConfig(Section):
     checks: ChecksConfig = setting(
         ChecksConfig(), "when nodes are checked by themselves (see docs/checks.md)", example="{interval: 1h}"
     )
+    signals: AbsolutePath | None = setting(
+        None,
+        "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
+        example="/etc/dlroverd/signals.yaml",
+    )
     hangs: HangsConfig = setting(
         HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
     )

@@ -77,6 +77,7 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.signal_event import NodeCleared as NodeCleared, SignalSeen as SignalSeen
 from dlroverd.model.restore_event import (
     JobFound as JobFound,
     JobUnconfirmed as JobUnconfirmed,
@@ -265,6 +266,8 @@ Event = (
     | DrillsEnded
     | OrphansSeen
     | DifferenceSeen
+    | SignalSeen
+    | NodeCleared
     | TopologyChanged
     | DomainFailed
     | DomainSettled

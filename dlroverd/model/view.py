@@ -9,7 +9,7 @@ from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.hang import HangView
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import CheckupView, DeviceView, HoldView, ReadingView, ReputationView
+from dlroverd.model.node_view import CheckupView, DeviceView, HoldView, ReadingView, ReputationView, SignalView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -271,6 +271,7 @@ class NodeDetail:
     readings: tuple[ReadingView, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     checkups: tuple[CheckupView, ...] = ()
+    signals: tuple[SignalView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from dlroverd.model.placement import (
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
-from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
+from dlroverd.plugin_api.device import DeviceEvent, DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.node_check import CheckContext, CheckedJob, CheckVerdict, NodeCheck
 from dlroverd.plugin_api.scheduler import Scheduler
@@ -37,6 +37,7 @@ __all__ = [
     "CheckState",
     "CheckVerdict",
     "CheckedJob",
+    "DeviceEvent",
     "DeviceProcess",
     "DeviceReading",
     "Devices",

@@ -46,6 +46,7 @@ from dlroverd_agent.core.inputs import (
     Recovered,
     RoundsHeard,
     SavesStaged,
+    SignalsHeard,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
@@ -168,7 +169,7 @@ class AgentCore:
                 self._acked, self._patience_s = max(self._acked, item.version), ACK_LATE_S
             case BeatHeard():
                 self._renew(item.asked_at, now, actions)
-            case Checked() | SuspectCalled() | DevicesSeen() | SavesStaged() | CheckupMade():
+            case Checked() | SuspectCalled() | DevicesSeen() | SignalsHeard() | SavesStaged() | CheckupMade():
                 self.version += self._found.take(item, actions)
             case Surveyed() | SurveyFailed():
                 self._compare(item, actions)

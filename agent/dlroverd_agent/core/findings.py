@@ -1,15 +1,16 @@
-"""What this node finds for the daemon besides its ranks: checks before a start, silent nodes, accelerators, saves."""
+"""What this node finds for the daemon besides its ranks: checks, silent nodes, accelerators, its health, saves."""
 
 from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
 from dlroverd.model.checkup import Checkup, CheckupSeen
 from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import DeviceObservation
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Assignment, Desired, NodeCheck, Observed, Peer, SuspectSeen
 from dlroverd_agent.core.actions import Action, CallSuspects, Check, MakeCheckups, TellVault
-from dlroverd_agent.core.inputs import Checked, CheckupMade, DevicesSeen, SavesStaged, SuspectCalled
+from dlroverd_agent.core.inputs import Checked, CheckupMade, DevicesSeen, SavesStaged, SignalsHeard, SuspectCalled
 
-Finding = Checked | SuspectCalled | DevicesSeen | SavesStaged | CheckupMade
+Finding = Checked | SuspectCalled | DevicesSeen | SignalsHeard | SavesStaged | CheckupMade
 
 
 class Findings:
@@ -26,6 +27,7 @@ class Findings:
         self._checkups: tuple[Checkup, ...] = ()
         self._made: dict[int, CheckupSeen] = {}
         self.devices: tuple[DeviceObservation, ...] = ()
+        self.signals: tuple[Signal, ...] = ()
 
     def told(self) -> Observed:
         """Give all of them, as the daemon is told; what else is observed is not in it."""
@@ -35,6 +37,7 @@ class Findings:
             suspects=self.suspects,
             devices=self.devices,
             staged=self.staged,
+            signals=self.signals,
             checkups=tuple(self._made.values()),
         )
 
@@ -104,6 +107,9 @@ class Findings:
                 return wanted
             case DevicesSeen():
                 changed, self.devices = self.devices != item.devices, item.devices
+                return changed
+            case SignalsHeard():
+                changed, self.signals = self.signals != item.signals, item.signals
                 return changed
 
     def _checked_now(self, item: Checked) -> bool:

@@ -6,6 +6,7 @@ from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.checkup import CheckupSeen
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.node import DeviceObservation
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Assignment, Desired, NodeCheck, RankObservation
 
 
@@ -102,6 +103,13 @@ class DevicesSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsHeard:
+    """What this host's kernel and drivers said of its health, the newest of this boot."""
+
+    signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SavesStaged:
     """What the vault of a job has staged now, all of it; again from time to time while there is anything."""
 
@@ -153,6 +161,7 @@ Input = (
     | SuspectCalled
     | RoundsHeard
     | DevicesSeen
+    | SignalsHeard
     | SavesStaged
     | CheckupMade
     | Surveyed

@@ -14,6 +14,7 @@ command = noun(
         "maintenance",
         "quarantine",
         "uncordon",
+        "clear",
         "adopt",
         "confirm-down",
         "revoke",

@@ -39,6 +39,7 @@ def command(node: str, output_: str, address: str | None) -> None:
     _checks(detail)
     for reputation in detail.reputations:
         _history(reputation)
+    _signals(detail)
     _differences(detail)
 
 
@@ -108,6 +109,24 @@ def _checks(detail: "NodeDetail") -> None:
     if detail.checkups:
         click.echo()
         checking.runs(detail)
+
+
+def _signals(detail: "NodeDetail") -> None:
+    if not detail.signals:
+        return
+    click.echo()
+    rows = [
+        [
+            output.clock(each.at),
+            each.name,
+            each.severity,
+            str(each.count),
+            each.sentence,
+            "before a repair" if each.cleared else each.done,
+        ]
+        for each in reversed(detail.signals)
+    ]
+    output.table(["TIME", "SIGNAL", "SEVERITY", "TIMES", "WHAT WAS SAID", "WHAT WAS DONE"], rows)
 
 
 def _differences(detail: "NodeDetail") -> None:

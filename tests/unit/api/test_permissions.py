@@ -26,7 +26,8 @@ OWN_VIEWS = ("JobLogs", "JobStacks", "ListKernelLogs")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
-    *("AdoptNode", "ConfirmDown", "HoldNodes", "CheckNodes", "ReleaseNodes", "PauseAutomation", "ResumeAutomation"),
+    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "ClearNodes", "PauseAutomation", "ResumeAutomation"),
+    "CheckNodes",
     *("ReplaySink", "ListTokens", "RevokeToken", "RevokeCertificates"),
 )
 MAY = {
