@@ -252,6 +252,10 @@ class Client:
         )
         self._once(self._stub.ReleaseNodes, request)
 
+    def clear(self, nodes: Iterable[str], *, reason: str) -> None:
+        """Take nodes as repaired: what was said of their health does not count any more."""
+        self._once(self._stub.ClearNodes, pb.ClearNodesRequest(request_id=_new_id(), nodes=nodes, reason=reason))
+
     def pause_automation(self, reason: str) -> None:
         """Stop what automation does by itself; jobs are restarted as ever."""
         self._once(self._stub.PauseAutomation, pb.PauseAutomationRequest(request_id=_new_id(), reason=reason))

@@ -240,6 +240,21 @@ class ControlService(ControlServiceServicer):
         )
         return pb.ReleaseNodesReply()
 
+    async def ClearNodes(self, request: pb.ClearNodesRequest, context: Context) -> pb.ClearNodesReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        if not request.reason.strip():
+            raise CallError(Reason.INVALID, "Say what was repaired: `--reason TEXT`.")
+        await self._runtime.ask(
+            inp.ClearNodes(
+                request_id=request.request_id,
+                nodes=tuple(request.nodes),
+                actor=caller().name,
+                reason=request.reason[:500],
+            )
+        )
+        return pb.ClearNodesReply()
+
     async def PauseAutomation(self, request: pb.PauseAutomationRequest, context: Context) -> pb.PauseAutomationReply:
         """See the proto."""
         _check_request_id(request.request_id)

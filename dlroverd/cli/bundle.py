@@ -57,6 +57,7 @@ class Bundle:
             ("nodes", self._of_nodes),
             ("versions", self._versions),
             ("kernel lines", self._kernels),
+            *([("stacks", self._stacks)] if self.job.state == "running" else []),
             *rounds,
             ("what is missing", self._of_itself),
         ]
@@ -135,6 +136,14 @@ class Bundle:
                 self._text(
                     f"kernel/incident-{incident.id}-{log.node}.txt", list(first_cause.kernel(log, len(log.lines)))
                 )
+
+    def _stacks(self) -> None:
+        """Take what ranks that run are at now; those that were taken when a hang was suspected are in its events."""
+        from dlroverd.cli.stacks import shown
+
+        stacks = self._client.stacks(self.job.id)
+        self._document("stacks.json", [output.plain(stack) for stack in stacks])
+        self._text("stacks.txt", list(shown(stacks)))
 
     def _rounds(self) -> list[int]:
         """Name the rounds whose output tells most: those of the newest incidents, and the current one."""

@@ -268,6 +268,11 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    signals: AbsolutePath | None = setting(
+        None,
+        "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
+        example="/etc/dlroverd/signals.yaml",
+    )
     hangs: HangsConfig = setting(
         HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
     )

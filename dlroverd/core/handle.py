@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, forwarded, hangs, holds, jobs, nodes, restored, scaling, topology, trust
+from dlroverd.core.intake import (
+    audit,
+    drills,
+    forwarded,
+    hangs,
+    holds,
+    jobs,
+    nodes,
+    repairs,
+    restored,
+    scaling,
+    topology,
+    trust,
+)
 from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -113,6 +126,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.ConfirmDown: nodes.confirm_down,
     inp.HoldNodes: holds.hold,
     inp.ReleaseNodes: holds.release,
+    inp.ClearNodes: repairs.clear,
     inp.PauseAutomation: holds.pause,
     inp.ResumeAutomation: holds.resume,
     inp.OrderDrill: drills.order,

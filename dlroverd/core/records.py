@@ -14,6 +14,7 @@ from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.plan import Plan
 from dlroverd.model.reputation import AutomationStage, Evidence, Standing
 from dlroverd.model.restored import Restored
+from dlroverd.model.signal import Signal, SignalAction, SignalSeverity
 from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 NodeGang = tuple[str, GangKey]
@@ -168,6 +169,20 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRecord:
+    """What a node said of its health, and what was made of it. `cleared`: that was before a repair."""
+
+    signal: Signal
+    boot_id: str
+    severity: SignalSeverity
+    action: SignalAction
+    sentence: str
+    done: str
+    then: str
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
     """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces.
 
@@ -176,7 +191,7 @@ class NodeRecord:
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
     when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
     its last boots and the log positions from which on each was known to run; "" is none, while it is silent. `unheard`:
-    the log was restored, and what runs there was not heard since.
+    the log was restored, and what runs there was not heard since. `signals` are the newest that it told.
     """
 
     id: str
@@ -201,6 +216,7 @@ class NodeRecord:
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
     boots: tuple[tuple[int, str], ...] = ()
+    signals: tuple[SignalRecord, ...] = ()
     unheard: bool = False
 
     @property

@@ -17,7 +17,7 @@ from dlroverd.model.limits import Limits
 from dlroverd.protocol import notify
 
 # What the core decides by; each of the other keys is used once, at the start.
-_TAKEN = ("limits", "scheduling", "automation", "allow_root", "topology")
+_TAKEN = ("limits", "scheduling", "automation", "allow_root", "topology", "signals")
 # Of these, what the sessions go by since the start.
 _SET_UP = ("unreachable_after_s", "audit_interval_s")
 _LOG = structlog.get_logger("dlroverd.daemon")
@@ -44,13 +44,12 @@ class Reload:
         """Read it again. Whatever is wrong with it, the one before stays in force, and why is said."""
         try:
             config = self._again()
-            topology = load_topology(config.topology)
+            topology, wanted = load_topology(config.topology), self._limits_of(config)
         except ConfigError as error:
             for sentence in error.sentences:
                 _LOG.error(f"the configuration was not taken, and the one before stays in force: {sentence}")
             notify.status(f"the new configuration was not taken: {error.sentences[0]}")
             return
-        wanted = self._limits_of(config)
         self._take(replace(wanted, **self._set_up), topology)
         waits = [key for key in DaemonConfig.model_fields if key not in _TAKEN and self._differs(config, key)]
         waits += [

@@ -19,6 +19,7 @@ from dlroverd.api.server import Doors, build
 from dlroverd.api.vouched import NetworkCallers
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
+from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
@@ -51,7 +52,7 @@ async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None
 
     Raises:
         AddressError: a socket cannot be had.
-        ConfigError: the topology file cannot be used.
+        ConfigError: the topology file, or that of signals, cannot be used.
         CertificateError: its certificate files cannot work.
         StoreError: the log cannot be used, or its disk failed.
     """
@@ -212,7 +213,7 @@ def _settings(config: DaemonConfig) -> Settings:
 
 def _limits(config: DaemonConfig) -> Limits:
     takes_root = os.geteuid() == 0 if config.allow_root is None else config.allow_root
-    return replace(config.core_limits(), root_jobs=takes_root)
+    return replace(config.core_limits(), root_jobs=takes_root, signals=load_signals(config.signals))
 
 
 def _sink(config: SinkConfig) -> SinkSettings:

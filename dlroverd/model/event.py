@@ -69,6 +69,7 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.signal_event import NodeCleared as NodeCleared, SignalSeen as SignalSeen
 from dlroverd.model.restore_event import (
     JobFound as JobFound,
     JobUnconfirmed as JobUnconfirmed,
@@ -350,6 +351,8 @@ Event = (
     | DrillsEnded
     | OrphansSeen
     | DifferenceSeen
+    | SignalSeen
+    | NodeCleared
     | TopologyChanged
     | DomainFailed
     | DomainSettled

@@ -230,6 +230,16 @@ class ReleaseNodes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClearNodes:
+    """A person says that nodes were repaired."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAutomation:
     """A person stops what automation does by itself."""
 
@@ -324,6 +334,7 @@ Input = (
     | ConfirmDown
     | HoldNodes
     | ReleaseNodes
+    | ClearNodes
     | PauseAutomation
     | ResumeAutomation
     | OrderDrill

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dlroverd.model.hang import HangLimits
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.signal import SignalTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class Limits:
     evidence_s           how long survivors of a fault may take to say why they fail, before TERM
     audit_interval_s     how long between two audits of a node
     job_retention_s      how long a finished job stays in the state (its events stay in the log)
+    signals              what follows what kernels and drivers say
     """
 
     unreachable_after_s: float = 5.0
@@ -83,4 +85,5 @@ class Limits:
     root_jobs: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
+    signals: SignalTable = field(default_factory=SignalTable)
     hangs: HangLimits = field(default_factory=HangLimits)

@@ -8,7 +8,7 @@ from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.hang import HangView
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView
+from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView, SignalView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -268,6 +268,7 @@ class NodeDetail:
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
     readings: tuple[ReadingView, ...] = ()
+    signals: tuple[SignalView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

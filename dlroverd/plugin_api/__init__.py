@@ -20,7 +20,7 @@ from dlroverd.model.placement import (
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
-from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
+from dlroverd.plugin_api.device import DeviceEvent, DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import EventsRefused, Sink
@@ -30,6 +30,7 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "DeviceEvent",
     "DeviceProcess",
     "DeviceReading",
     "Devices",

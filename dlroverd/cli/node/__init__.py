@@ -13,6 +13,7 @@ command = noun(
         "maintenance",
         "quarantine",
         "uncordon",
+        "clear",
         "adopt",
         "confirm-down",
         "revoke",

@@ -153,7 +153,7 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,7 @@ class Observed(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
@@ -170,7 +171,26 @@ class Observed(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceObservation]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     staged: _containers.RepeatedCompositeFieldContainer[StagedCheckpoint]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ...) -> None: ...
+    signals: _containers.RepeatedCompositeFieldContainer[Signal]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ...) -> None: ...
+
+class Signal(_message.Message):
+    __slots__ = ("name", "at", "detail", "device", "part", "count", "pid")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    at: float
+    detail: str
+    device: str
+    part: str
+    count: int
+    pid: int
+    def __init__(self, name: _Optional[str] = ..., at: _Optional[float] = ..., detail: _Optional[str] = ..., device: _Optional[str] = ..., part: _Optional[str] = ..., count: _Optional[int] = ..., pid: _Optional[int] = ...) -> None: ...
 
 class StagedCheckpoint(_message.Message):
     __slots__ = ("job", "round", "step", "save", "path", "place", "size_bytes", "manifest", "files")

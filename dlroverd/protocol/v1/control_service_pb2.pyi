@@ -385,6 +385,20 @@ class ReleaseNodesReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ClearNodesRequest(_message.Message):
+    __slots__ = ("request_id", "nodes", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ClearNodesReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class PauseAutomationRequest(_message.Message):
     __slots__ = ("request_id", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -953,7 +967,7 @@ class DeviceView(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
-    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings")
+    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings", "signals")
     NODE_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
@@ -965,6 +979,7 @@ class NodeDetail(_message.Message):
     REPUTATIONS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     READINGS_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
     node: NodeView
     why: str
     hostname: str
@@ -976,7 +991,34 @@ class NodeDetail(_message.Message):
     reputations: _containers.RepeatedCompositeFieldContainer[ReputationView]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     readings: _containers.RepeatedCompositeFieldContainer[ReadingView]
-    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
+    signals: _containers.RepeatedCompositeFieldContainer[SignalView]
+    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[SignalView, _Mapping]]] = ...) -> None: ...
+
+class SignalView(_message.Message):
+    __slots__ = ("name", "at", "device", "part", "count", "severity", "action", "sentence", "done", "then", "cleared")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    at: float
+    device: str
+    part: str
+    count: int
+    severity: str
+    action: str
+    sentence: str
+    done: str
+    then: str
+    cleared: bool
+    def __init__(self, name: _Optional[str] = ..., at: _Optional[float] = ..., device: _Optional[str] = ..., part: _Optional[str] = ..., count: _Optional[int] = ..., severity: _Optional[str] = ..., action: _Optional[str] = ..., sentence: _Optional[str] = ..., done: _Optional[str] = ..., then: _Optional[str] = ..., cleared: _Optional[bool] = ...) -> None: ...
 
 class FindingView(_message.Message):
     __slots__ = ("node", "stage", "sentence", "held_back", "since")

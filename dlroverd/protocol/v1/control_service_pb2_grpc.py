@@ -140,6 +140,11 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
                 _registered_method=True)
+        self.ClearNodes = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ClearNodes',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.FromString,
+                _registered_method=True)
         self.PauseAutomation = channel.unary_unary(
                 '/dlroverd.protocol.v1.ControlService/PauseAutomation',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.PauseAutomationRequest.SerializeToString,
@@ -359,6 +364,14 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClearNodes(self, request, context):
+        """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+        lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PauseAutomation(self, request, context):
         """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
         durable.
@@ -534,6 +547,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ReleaseNodes,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.SerializeToString,
+            ),
+            'ClearNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearNodes,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.SerializeToString,
             ),
             'PauseAutomation': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseAutomation,
@@ -1148,6 +1166,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ReleaseNodes',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ClearNodes',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.FromString,
             options,
             channel_credentials,
             insecure,

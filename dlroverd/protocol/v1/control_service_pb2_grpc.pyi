@@ -108,6 +108,10 @@ class ControlServiceStub:
     """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
     node. refused: that owner holds none of them in that way.
     """
+    ClearNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ClearNodesRequest, _control_service_pb2.ClearNodesReply]
+    """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+    lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
+    """
     PauseAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PauseAutomationRequest, _control_service_pb2.PauseAutomationReply]
     """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
     durable.
@@ -342,6 +346,16 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_control_service_pb2.ReleaseNodesReply]:
         """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
         node. refused: that owner holds none of them in that way.
+        """
+
+    @_abc_1.abstractmethod
+    def ClearNodes(
+        self,
+        request: _control_service_pb2.ClearNodesRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ClearNodesRequest, _abc.Awaitable[_control_service_pb2.ClearNodesReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ClearNodesReply]:
+        """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+        lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
         """
 
     @_abc_1.abstractmethod

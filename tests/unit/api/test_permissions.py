@@ -26,7 +26,7 @@ OWN_VIEWS = ("JobLogs", "JobStacks", "ListKernelLogs")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
-    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "PauseAutomation", "ResumeAutomation"),
+    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "ClearNodes", "PauseAutomation", "ResumeAutomation"),
     *("ReplaySink", "ListTokens", "RevokeToken", "RevokeCertificates"),
 )
 MAY = {
