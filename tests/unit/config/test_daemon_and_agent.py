@@ -32,20 +32,14 @@ def daemon_error(tmp_path: Path, text: str) -> str:
 def test_defaults_are_the_models() -> None:
     assert DaemonConfig().core_limits() == Limits()
     elsewhere = {
-<<<<<<< HEAD
-=======
         "root_jobs",
->>>>>>> main
         "signals",
         "quotas",
         "preemption",
         "preempt_cooldown_s",
         "spare_nodes",
         "automation",
-<<<<<<< HEAD
         "checks",
-=======
->>>>>>> main
         "hangs",
     }
     assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
