@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 
 from dlroverd.config.secrets import CREDENTIAL
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hang import OFF, PATIENCE, Phase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
@@ -165,6 +166,8 @@ def _problems(spec: JobSpec) -> Iterator[str]:
                 yield f"{name} must have one group, the step"
         except re.error as error:
             yield f"{name} is not a regular expression ({error})"
+    if spec.check not in ("", *CheckLevel):
+        yield f"check is {spec.check!r:.40}; use {' or '.join(CheckLevel)}"
     if spec.hang not in ("", OFF, *AutomationStage):
         yield f"hang is {spec.hang!r:.40}; use {', '.join(AutomationStage)} or {OFF}"
     for given in spec.hang_budgets:

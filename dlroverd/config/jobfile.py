@@ -312,7 +312,7 @@ class JobFile(RoleFile):
         _JOB.allow_mismatch, "start even if interpreter, packages or script differ between its nodes", example="true"
     )
     check: CheckLevel | None = setting(
-        _JOB.check, "its nodes pass node checks of this level first (see docs/checks.md)", example="instant"
+        None, "its nodes pass node checks of this level first (see docs/checks.md)", example="instant"
     )
 
     @model_validator(mode="after")

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dlroverd.model.checkup import CheckLevel
-
 # `step 12`, `step: 12`, `step=12`, `iteration 12/500` (Megatron's form), `global_step 12`.
 DEFAULT_PROGRESS_PATTERN = r"(?i)\b(?:global_)?(?:step|iter|iteration)\b\s*[:=#]?\s*(\d+)"
 # `saved checkpoint at step 12`, `successfully saved checkpoint from iteration 500` (Megatron's form).
@@ -191,7 +189,7 @@ class JobSpec:
     expression with one group, the step, that finds progress in the output of a script that knows nothing of us;
     with `progress` AUTO the optimizer steps of torch are counted besides, and win over it.
     `allow_mismatch`: start it even where its nodes have different code. `check`: its nodes pass node checks, to this
-    level, before it starts on them; None: what they passed before will do.
+    level (`CheckLevel`), before it starts on them; "": what they passed before will do.
     `priority`: a higher one is placed first, and may have lower ones stopped for it; `project` is who pays (quotas).
     `preempt_grace_s` follows the TERM by which a job makes room. `grow`: when it takes more nodes, up to `nodes_max`;
     after losing some it waits up to `replace_wait_s` for ones that are coming before it goes on with fewer.
@@ -219,7 +217,7 @@ class JobSpec:
     cancel_grace_s: float = 30.0
     progress_pattern: str = DEFAULT_PROGRESS_PATTERN
     allow_mismatch: bool = False
-    check: CheckLevel | None = None
+    check: str = ""
     on_failure: tuple[FailureRule, ...] = ()
     no_progress_restarts: int = 5
     priority: int = 0

@@ -28,9 +28,7 @@ def possible(state: State, nodes: tuple[str, ...], spec: JobSpec) -> bool:
     """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
     if len(nodes) == 1:  # an agent that knows leases knows checks
         facts = state.nodes[nodes[0]].facts
-        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (
-            spec.check is not None and facts.makes_checkups
-        )
+        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (spec.check and facts.makes_checkups)
     return all(state.nodes[node].facts.peer_port for node in nodes)
 
 
@@ -63,7 +61,7 @@ def conclude(turn: Turn, gang: GangRecord) -> None:
     checks = {node: check for node, check in found if check is not None}
     cause = _fault(turn, gang, checks)
     spec = turn.state.jobs[gang.key.job].spec
-    if cause is None and spec.check is not None:
+    if cause is None and spec.check:
         if checkups.pending(turn, gang.nodes, gang.key.job):
             return
         cause = _unsound(turn, gang, lenient=spec.allow_mismatch)

@@ -9,7 +9,7 @@ from dlroverd.core.records import GangRecord, GrantRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
-from dlroverd.model.checkup import CheckupCause
+from dlroverd.model.checkup import CheckLevel, CheckupCause
 from dlroverd.model.fault import CauseKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState, RankState
@@ -115,9 +115,9 @@ def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, aft
         )
     )
     checkups.give_way(turn, nodes, key.job)
-    if checking and job.spec.check is not None:
+    if checking and job.spec.check:
         able = [node for node in nodes if checkups.possible(state.nodes[node])]
-        checkups.ask(turn, able, job.spec.check, CheckupCause.JOB, job=key.job)
+        checkups.ask(turn, able, CheckLevel(job.spec.check), CheckupCause.JOB, job=key.job)
     turn.emit(ev.GangMoved(gang=key, on="formed", to=GangState.STARTING, reason=reason, deadline=deadline))
     turn.touched_jobs.add(key.job)
 

@@ -158,7 +158,7 @@ def clear(desk: Checked, job: int) -> None:
 def test_a_job_waits_for_its_nodes_checks_and_goes_elsewhere_if_one_does_not_pass() -> None:
     desk = Checked(BRAKES_OFF)
     desk.fleet("n1", "n2")
-    job = desk.submit(replace(spec(nodes_min=1, nodes_max=1), check=CheckLevel.INSTANT))
+    job = desk.submit(replace(spec(nodes_min=1, nodes_max=1), check="instant"))
     desk.place(job, "n1")
     assert desk.state.checkups["n1"].cause is CheckupCause.JOB
     clear(desk, job)
@@ -182,7 +182,7 @@ def test_nodes_of_a_job_that_have_other_versions_are_named() -> None:
     for node in ("n1", "n2"):
         desk.node(node, makes_checkups=True, peer_port=1, addresses=(node,))
         desk.tell(node, result())
-    job = desk.submit(replace(spec(nodes_min=2, nodes_max=2), check=CheckLevel.INSTANT))
+    job = desk.submit(replace(spec(nodes_min=2, nodes_max=2), check="instant"))
     desk.place(job, "n1", "n2")
     clear(desk, job)
     desk.tell("n1", result(check="drivers", facts={"nvidia_driver": "550.1", "nccl": "2.27"}))
