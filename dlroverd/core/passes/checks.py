@@ -28,7 +28,7 @@ def possible(state: State, nodes: tuple[str, ...], spec: JobSpec) -> bool:
     """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
     if len(nodes) == 1:  # an agent that knows leases knows checks
         facts = state.nodes[nodes[0]].facts
-        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (spec.check and facts.makes_checkups)
+        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (bool(spec.check) and facts.makes_checkups)
     return all(state.nodes[node].facts.peer_port for node in nodes)
 
 
