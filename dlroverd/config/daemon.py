@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
+from dlroverd.config.diagnosis import DiagnosisConfig
 from dlroverd.config.durations import format_duration
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.scheduling import SchedulingConfig
@@ -241,6 +242,9 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    diagnosis: DiagnosisConfig = setting(
+        DiagnosisConfig(), "the rules that look for what ails jobs", example="{stages: {straggler: act}}"
+    )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
         1024**3,
@@ -266,6 +270,7 @@ class DaemonConfig(Section):
             preempt_cooldown_s=self.scheduling.preempt_cooldown,
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
+            diagnosis=self.diagnosis.to_model(),
         )
 
     @model_validator(mode="after")
@@ -281,7 +286,11 @@ class DaemonConfig(Section):
         for name in loaded:
             if loaded.count(name) > 1:
                 raise ValueError(f"two of plugins and sinks are named '{name}'; drop one, or give a sink another name")
-        for key, names in (("scheduler", [self.scheduler]), ("plugin_settings", self.plugin_settings)):
+        for key, names in (
+            ("scheduler", [self.scheduler]),
+            ("plugin_settings", self.plugin_settings),
+            ("diagnosis.stages", self.diagnosis.stages),
+        ):
             for name in names:
                 if name not in self.plugins:
                     raise ValueError(f"{key} names the plugin '{name}', which plugins does not list; add it there")

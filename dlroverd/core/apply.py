@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
+from dlroverd.core.folds import checkpoints, diagnoses, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -87,6 +87,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.StandingChanged: reputation.standing_changed,
     ev.FindingMade: reputation.finding_made,
     ev.FindingEnded: reputation.finding_ended,
+    ev.DiagnosisMade: diagnoses.diagnosis_made,
+    ev.DiagnosisEnded: diagnoses.diagnosis_ended,
     ev.NodeRemoved: reputation.node_removed,
     ev.AutomationPaused: reputation.automation_paused,
     ev.AutomationResumed: reputation.automation_resumed,

@@ -11,7 +11,7 @@ from typing import Any
 
 from dlroverd.core.apply import begin_turn
 from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, scaling, topology
-from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
+from dlroverd.core.passes import deadlines, diagnoses, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
 from dlroverd.model import event as ev
@@ -115,6 +115,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.StorageChanged: jobs.storage,
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,
+    inp.WorldDiagnosed: diagnoses.take,
     inp.EventsForwarded: forwarded.take,
     inp.Tick: _tick,
 }

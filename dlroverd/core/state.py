@@ -13,6 +13,8 @@ from typing import Any
 
 from dlroverd.core.indexes import add, enrol, tally
 from dlroverd.core.records import (
+    DiagnosisKey,
+    DiagnosisRecord,
     Domain,
     FindingRecord,
     GangRecord,
@@ -64,6 +66,7 @@ class State:
         self.ledgers: dict[int, Ledger] = {}
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
+        self.diagnoses: dict[DiagnosisKey, DiagnosisRecord] = {}
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
@@ -113,6 +116,7 @@ class State:
         "ledgers",
         "reputations",
         "findings",
+        "diagnoses",
         "spools",
         "commits",
         "verdicts",
@@ -168,6 +172,8 @@ class State:
             self._push("reputations", key, old, value)
         elif table is self.findings:
             self._push("findings", key, old, value)
+        elif table is self.diagnoses:
+            self._push("diagnoses", key, old, value)
 
     def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
         """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""

@@ -13,6 +13,7 @@ from dlroverd.model.checkpoint_event import (
     CheckpointRefused as CheckpointRefused,
     VerdictsGiven as VerdictsGiven,
 )
+from dlroverd.model.diagnosis_event import DiagnosisEnded as DiagnosisEnded, DiagnosisMade as DiagnosisMade
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -364,6 +365,8 @@ Event = (
     | EvidenceSeen
     | StandingChanged
     | FindingMade
+    | DiagnosisMade
+    | DiagnosisEnded
     | FindingEnded
     | NodeRemoved
     | AutomationPaused

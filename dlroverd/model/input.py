@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import DifferenceKind
 from dlroverd.model.hold import DrainMode, HoldKind
-from dlroverd.model.ids import GangKey
+from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
@@ -261,6 +262,16 @@ class EventsForwarded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorldDiagnosed:
+    """All that a diagnosis rule has to say of a world, which may be over by now."""
+
+    rule: str
+    round: RoundKey
+    conclusions: tuple[Conclusion, ...]
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time passed: a deadline may be due."""
 
@@ -291,5 +302,6 @@ Input = (
     | TopologySet
     | DifferenceFound
     | EventsForwarded
+    | WorldDiagnosed
     | Tick
 )

@@ -30,6 +30,26 @@ class AutomationLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisLimits:
+    """When diagnosis rules look at worlds, and what follows.
+
+    interval_s  how long between two looks
+    answer_s    how long one look of a rule may take
+    expiry_s    how long a conclusion stands that is not said again
+    stages      how far automation goes by a rule's word, by rule: pairs of name and stage; advise for all others
+    """
+
+    interval_s: float = 15.0
+    answer_s: float = 10.0
+    expiry_s: float = 600.0
+    stages: tuple[tuple[str, AutomationStage], ...] = ()
+
+    def stage_of(self, rule: str) -> AutomationStage:
+        """Give how far automation goes by the word of a rule."""
+        return dict(self.stages).get(rule, AutomationStage.ADVISE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What an operator may set; `dlroverctl config timeouts` lists them with what happens when each fires.
 
@@ -80,3 +100,4 @@ class Limits:
     preemption: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
+    diagnosis: DiagnosisLimits = field(default_factory=DiagnosisLimits)

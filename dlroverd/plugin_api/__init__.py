@@ -4,6 +4,16 @@ A plugin is a module behind an entry point of the group `dlroverd.plugins`. It s
 implements hooks marked with `hookimpl`, which hand objects to the host. Must not import anything but the model.
 """
 
+from dlroverd.model.diagnosis import (
+    Action,
+    Conclusion,
+    Finding,
+    Reading,
+    Remedy,
+    WorldNode,
+    WorldRank,
+    WorldView,
+)
 from dlroverd.model.free_index import FreeIndex
 from dlroverd.model.place import place
 from dlroverd.model.placement import (
@@ -21,6 +31,7 @@ from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
 from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
+from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import EventsRefused, Sink
@@ -30,11 +41,15 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "Action",
+    "Conclusion",
     "DeviceProcess",
     "DeviceReading",
     "Devices",
+    "DiagnosisRule",
     "EventView",
     "EventsRefused",
+    "Finding",
     "FreeIndex",
     "FreeNode",
     "GangPlacement",
@@ -44,9 +59,14 @@ __all__ = [
     "PlacementRequest",
     "PlacementView",
     "Preempt",
+    "Reading",
+    "Remedy",
     "RunningJob",
     "Scheduler",
     "Sink",
+    "WorldNode",
+    "WorldRank",
+    "WorldView",
     "cloud_event",
     "hookimpl",
     "place",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pluggy
 
 from dlroverd.plugin_api.device import Devices
+from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import Sink
 
@@ -30,3 +31,8 @@ def dlroverd_register_sink(register: Callable[[Sink], None]) -> None:
 @hookspec
 def dlroverd_register_device(register: Callable[[Devices], None]) -> None:
     """Hand over what reads the devices of a host: `register(MyDevices())`."""
+
+
+@hookspec
+def dlroverd_register_diagnosis(register: Callable[[DiagnosisRule], None]) -> None:
+    """Hand over a diagnosis rule: `register(MyRule())`."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView, PluginView
 from dlroverd.plugin_api import DeviceReading
@@ -18,7 +19,10 @@ from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 
 # Run inside the daemon or agent: an entry point of this name, if it is this module. A process would cost each
 # placement a millisecond, or a host without devices 30 MiB, and these two cannot fail.
-INLINE = {"fifo": "dlroverd.builtin.fifo", "none": "dlroverd_agent.devices.none"}
+INLINE = {
+    "fifo": "dlroverd.builtin.fifo",
+    "none": "dlroverd_agent.devices.none",
+}
 
 
 class PluginHost:
@@ -63,6 +67,16 @@ class PluginHost:
         answer = await self._plugin(name).call(wire.Read(), timeout_s)
         if not isinstance(answer, tuple):
             raise PluginError(f"plugin {name}: read() answered what is no tuple of devices")
+        return answer
+
+    async def diagnose(self, name: str, view: WorldView, timeout_s: float) -> Diagnosed:
+        """Have a rule look at a world. What it says keeps the rules; whether it still holds is for the core to check.
+
+        PluginTimeoutError, or PluginError, with one sentence.
+        """
+        answer = await self._plugin(name).call(wire.Diagnose(view=view), timeout_s)
+        if not isinstance(answer, Diagnosed):
+            raise PluginError(f"plugin {name}: diagnose() answered what is no diagnosis")
         return answer
 
     async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> dict[tuple[int, int], str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceReading
@@ -17,9 +18,9 @@ from dlroverd.plugin_api.device import DeviceReading
 # An answer that places 100,000 nodes takes 2 MB; a plugin that says more than this is broken, at the host's cost.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-Kind = Literal["scheduler", "sink", "device"]
+Kind = Literal["scheduler", "sink", "device", "diagnosis"]
 # What a call may return; a sink's return nothing.
-Value = Placement | Preempt | NoFit | tuple[DeviceReading, ...] | None
+Value = Placement | Preempt | NoFit | tuple[DeviceReading, ...] | Diagnosed | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,15 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnose:
+    """Call all three of a `DiagnosisRule`, one after the other."""
+
+    view: WorldView
+    id: int = 0
+    op: Literal["diagnose"] = "diagnose"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
     """Call `Sink.close` and end."""
 
@@ -84,7 +94,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """The call returned; only `place` and `read` have a value."""
+    """The call returned; only `place`, `read` and `diagnose` have a value."""
 
     id: int
     value: Value = None
@@ -118,7 +128,7 @@ class Raised:
     op: Literal["raised"] = "raised"
 
 
-Question = Open | Place | Write | Read | Close
+Question = Open | Place | Write | Read | Diagnose | Close
 Answer = Found | Loaded | Returned | Refused | Raised
 
 # Built when first used: they cost each start of the daemon and the agent some tens of milliseconds.

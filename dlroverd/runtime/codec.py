@@ -96,6 +96,7 @@ _ROWS: Final[dict[str, _Shape]] = {
     "ledgers": _Shape(tuple[int, Ledger]),
     "reputations": _Shape(tuple[Subject, records.ReputationRecord]),
     "findings": _Shape(tuple[str, records.FindingRecord]),
+    "diagnoses": _Shape(tuple[records.DiagnosisKey, records.DiagnosisRecord]),
     "spools": _Shape(tuple[str, records.SpoolRecord]),
     "commits": _Shape(tuple[int, tuple[Commit, ...]]),
     "verdicts": _Shape(tuple[str, tuple[Verdict, ...]]),

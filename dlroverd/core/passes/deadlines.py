@@ -2,6 +2,7 @@
 
 from dlroverd.core import reasons
 from dlroverd.core.passes import (
+    diagnoses,
     faults,
     finish,
     growth,
@@ -39,6 +40,8 @@ def run(turn: Turn) -> None:
             reputation.review(turn, key)
         elif table == "findings":
             reputation.finding_due(turn, key)
+        elif table == "diagnoses":
+            diagnoses.overdue(turn, key)
 
 
 def _job(turn: Turn, job: JobRecord) -> None:

@@ -9,11 +9,22 @@ from typing import Final
 
 from dlroverd.model.event import EventForwarded
 from dlroverd.model.globs import whole
-from dlroverd.model.vocabulary import agent, checkpoints, delivery, holds, incidents, jobs, nodes, trainer, worlds
+from dlroverd.model.vocabulary import (
+    agent,
+    checkpoints,
+    delivery,
+    diagnoses,
+    holds,
+    incidents,
+    jobs,
+    nodes,
+    trainer,
+    worlds,
+)
 from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.vocabulary.schema import Schema
 
-AREAS: Final = (jobs, worlds, checkpoints, incidents, nodes, holds, trainer, agent, delivery)
+AREAS: Final = (jobs, worlds, checkpoints, incidents, diagnoses, nodes, holds, trainer, agent, delivery)
 SCHEMAS: Final = MappingProxyType({schema.name: schema for schema in chain(*(area.SCHEMAS for area in AREAS))})
 # How what an agent forwards stands in the log. Readers see what is in it, under its own name.
 FORWARDED: Final = name_of(EventForwarded)

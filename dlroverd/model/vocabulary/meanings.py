@@ -5,7 +5,9 @@ from typing import Final
 
 MEANINGS: Final = MappingProxyType(
     {
+        "acted": "whether what the rule would have done was done",
         "action": "what follows: restart, reschedule, give up ...",
+        "actions": "what the rule would have done",
         "actor": "who asked for it",
         "adopt_from": "the log that the node followed",
         "askers": "the nodes whose agents are to call it",
@@ -18,6 +20,7 @@ MEANINGS: Final = MappingProxyType(
         "cause": "what ended the world",
         "check": "what the node found",
         "checking": "whether its nodes are checked before any rank starts",
+        "conclusion": "what is concluded, of whom, how sure, and by which signs",
         "deadline": "when it is looked at next, in seconds since 1970; 0 is never",
         "decided_at": "when it was decided what follows, in seconds since 1970",
         "devices": "the accelerators that cannot be granted, and why",
@@ -76,6 +79,7 @@ MEANINGS: Final = MappingProxyType(
         "role": "the role",
         "room": "how many more nodes are free that the gang could use",
         "round": "the world: a gang and its round",
+        "rule": "the rule, by its plugin's name",
         "save": "the save that it comes from",
         "score": "what all evidence comes to: a log-likelihood ratio",
         "sentence": "what is found, in a sentence",
