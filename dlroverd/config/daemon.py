@@ -13,7 +13,7 @@ from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.scheduling import SchedulingConfig
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
 from dlroverd.config.sinks import Pattern, SinkConfig
-from dlroverd.config.tls import Address, TlsConfig, need_tls
+from dlroverd.config.tls import Address, DaemonTlsConfig, need_tls
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
 
@@ -217,7 +217,7 @@ class DaemonConfig(Section):
         description="where to serve: unix:///path, and tcp://HOST:PORT for agents alone, with tls",
         examples=[f"[{DEFAULT_ADDRESS}]"],
     )
-    tls: TlsConfig | None = setting(
+    tls: DaemonTlsConfig | None = setting(
         None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
     )
     plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")

@@ -37,6 +37,17 @@ class TlsConfig(Section):
         return TlsFiles(ca=self.ca, certificate=self.certificate, key=self.key)
 
 
+class DaemonTlsConfig(TlsConfig):
+    """The daemon's, which may be the one that issues certificates."""
+
+    ca_key: AbsolutePath | None = setting(
+        None,
+        "the authority's private key, with which this daemon lets hosts join by tokens and renews certificates; none "
+        "when left out",
+        example="/etc/dlroverd/tls/ca.key",
+    )
+
+
 def need_tls(key: str, addresses: Iterable[str], tls: TlsConfig | None) -> None:
     """Raise ValueError if one of the addresses that `key` lists is TCP and there is no TLS."""
     tcp = next(filter(is_tcp, addresses), None)

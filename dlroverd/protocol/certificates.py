@@ -66,6 +66,26 @@ def check(tls: TlsFiles, name: str) -> None:
         )
 
 
+def check_authority(certificate: str, key: str) -> None:
+    """Refuse files that nothing can be issued with.
+
+    Raises:
+        CertificateError: a file cannot be read, others can read the key, they do not belong together, or are no
+            authority's.
+    """
+    own = _certificates(certificate)[0]
+    if own.public_key() != _key(key).public_key():
+        raise CertificateError(f"{key} is not the key of the authority {certificate}: put its own one there.")
+    try:
+        issues = own.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        issues = False
+    if not issues:
+        raise CertificateError(
+            f"{certificate} is no authority's certificate: put that there, `setup daemon` makes one."
+        )
+
+
 def date_problem(tls: TlsFiles) -> str:
     """Say that this side's certificate is not valid now, by this host's clock; "" if it is.
 

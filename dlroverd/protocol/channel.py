@@ -19,6 +19,8 @@ from dlroverd.protocol.errors import CallError, Reason
 
 # What the daemon's certificate names, whatever host it runs on.
 DAEMON_NAME = "dlroverd"
+# What the certificate of a login host has besides: it vouches for its users, and is no node.
+LOGIN_MARK = "dlroverd:login"
 # sockaddr_un.sun_path is 108 bytes with its terminating zero (unix(7)).
 SOCKET_PATH_LIMIT_BYTES = 107
 MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024

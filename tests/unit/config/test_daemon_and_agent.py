@@ -17,7 +17,7 @@ from dlroverd.config.durations import parse_duration
 from dlroverd.config.jobfile import JobFile
 from dlroverd.config.schema import Section, settings
 from dlroverd.config.sinks import SelectionConfig
-from dlroverd.config.tls import TlsConfig
+from dlroverd.config.tls import DaemonTlsConfig, TlsConfig
 from dlroverd.model.limits import AutomationLimits, Limits
 
 
@@ -196,7 +196,12 @@ def test_options_win_over_the_file_and_are_named_where_they_are_wrong(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "section", [DaemonConfig(), DaemonConfig(tls=TLS, listen=["tcp://[::]:7700"]), AgentConfig(node="n1", slots=4)]
+    "section",
+    [
+        DaemonConfig(),
+        DaemonConfig(tls=DaemonTlsConfig(**TLS.model_dump()), listen=["tcp://[::]:7700"]),
+        AgentConfig(node="n1", slots=4),
+    ],
 )
 def test_what_is_shown_can_be_read_back(section: Section, tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
