@@ -64,7 +64,7 @@ def _lines(spec: JobSpec, view: DryRunView) -> list[str]:
         lines.append(f"  none now, it would wait: {view.reason}")
     if view.preempts:
         lines.append(f"  would make room: {', '.join(f'job {job}' for job in view.preempts)}")
-    lines += _rejected(view)
+    lines += rejected(view)
     for role in spec.roles:
         lines.append(f"environment of rank 0 of {role.name}, beside what its host sets:")
         lines += [f"  {name}={value}" for name, value in sorted(environment(spec, role, view).items())]
@@ -74,7 +74,7 @@ def _lines(spec: JobSpec, view: DryRunView) -> list[str]:
     return lines
 
 
-def _rejected(view: DryRunView) -> list[str]:
+def rejected(view: DryRunView) -> list[str]:
     """Say of the nodes that cannot be had why, equal reasons together."""
     by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for each in view.rejected:

@@ -93,7 +93,10 @@ class CauseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One classified end. `rule` names the row of the table that matched; `sentence` is for people."""
+    """One classified end. `rule` names the row of the table that matched; `sentence` is for people.
+
+    `remedy` is what `sentence` ends with, if it says what can be done; `device` the uuid of the one the rank used.
+    """
 
     kind: CauseKind
     rule: str
@@ -101,6 +104,8 @@ class Cause:
     rank: RankKey | None = None
     node: str = ""
     exit: ExitInfo | None = None
+    remedy: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ def test_a_killed_host_is_replaced_by_the_spare(fleet: Fleet, rank: int) -> None
     job.until_round(2, [survivor, idle])
     why = fleet.ctl("why", str(job.id))
     assert f"First cause: node {dead} was lost under {job.id}/trainer/0: {lost}." in why
-    assert "Done about it: restart, at no cost to the job." in why
+    assert "Done about it: restart, at no cost to the job; step " in why
     assert f"{dead}  lost" in fleet.ctl("node", "list")
     see_free(job, restarts=1)
 

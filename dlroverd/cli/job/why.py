@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlroverd.cli import options, output, sentences
-from dlroverd.cli.job.status import show_incidents
+from dlroverd.cli.job import first_cause
 
 if TYPE_CHECKING:
+    from dlroverd.client import Client
     from dlroverd.model.fault import Cause
-    from dlroverd.model.view import IncidentView, JobView
+    from dlroverd.model.view import DryRunView, IncidentView, JobView
+
+_EARLIER = 10
 
 
 @click.command("why")
@@ -17,49 +20,86 @@ if TYPE_CHECKING:
 @options.output("text", "json", "yaml")
 @options.address
 def command(job: int, output_: str, address: str | None) -> None:
-    """Say why a job waits, failed or was restarted: the first cause, and what died of it."""
+    """Say why a job waits, failed or was restarted.
+
+    Of its newest incident: the first cause, by what it is known, what died of it, its last lines, what was done, and
+    what to do next. Of one that waits: which nodes it cannot have, and why.
+    """
     with options.connect(address) as client:
-        view = client.job(job)
+        view = client.job(job, with_spec=True)
+        waits = _asked(client, view)
     if output_ == "text":
-        _say(view)
+        for line in lines(view, waits):
+            click.echo(line)
     else:
-        output.document("why", _document(view), output_)
+        output.document("why", document(view, waits), output_)
 
 
-def _document(job: "JobView") -> dict[str, Any]:
-    """Give the newest incident's cause and victims beside all incidents."""
+def _asked(client: "Client", job: "JobView") -> "DryRunView | None":
+    """Ask which nodes a job that waits cannot have."""
+    if job.state not in ("queued", "placing") or job.spec is None:
+        return None
+    return client.dry_run(job.spec)
+
+
+def document(job: "JobView", waits: "DryRunView | None") -> dict[str, Any]:
+    """Give the newest incident's cause and all that is said of it beside all incidents."""
     content = sentences.job_document(job)
-    newest = content["incidents"][-1] if content["incidents"] else {}
+    newest = job.incidents[-1] if job.incidents else None
+    cause = newest.cause if newest is not None else None
+    shown = content["incidents"][-1] if content["incidents"] else {}
     return {
         **{key: content[key] for key in ("id", "name", "state", "reason")},
         "sentence": sentences.head(job),
-        "cause": newest.get("cause"),
-        "victims": newest.get("victims", []),
+        "cause": shown.get("cause"),
+        "headline": first_cause.headline(cause) if cause is not None else "",
+        "evidence": first_cause.evidence(cause) if cause is not None else "",
+        "last_lines": first_cause.last_lines(cause) if cause is not None else "",
+        "victims": shown.get("victims", []),
+        "done": first_cause.done(newest) if newest is not None else "",
+        "to_do": list(first_cause.to_do(job, newest)) if newest is not None else [],
+        "rejected": output.plain(waits)["rejected"] if waits is not None else [],
         "incidents": content["incidents"],
     }
 
 
-def _say(job: "JobView") -> None:
-    for line in sentences.about(job):
-        click.echo(line)
-    if not job.incidents:
-        return
-    newest = job.incidents[-1]
-    if newest.cause is not None:
-        click.echo()
-        _say_cause(newest, newest.cause)
-    show_incidents(job)
+def lines(job: "JobView", waits: "DryRunView | None") -> list[str]:
+    """Give what people read."""
+    from dlroverd.cli.dry_run import rejected
+
+    said = list(sentences.about(job))
+    if waits is not None:
+        said += rejected(waits)
+    if job.incidents:
+        said += ["", *_of_incident(job, job.incidents[-1])]
+    if earlier := job.incidents[:-1]:
+        left_out = len(earlier) - _EARLIER
+        said += ["", f"Before that{f', and {left_out} more before those' if left_out > 0 else ''}:"]
+        said += [_earlier(incident) for incident in reversed(earlier[-_EARLIER:])]
+    return said
 
 
-def _say_cause(incident: "IncidentView", cause: "Cause") -> None:
-    click.echo(f"First cause: {cause.sentence}.")
-    if detail := sentences.detail(cause):
-        click.echo(f"Its last words:\n{_indented(detail)}")
-    for victim in incident.victims:
-        click.echo(f"Died of it: {victim.sentence}.")
-    if incident.action:
-        click.echo(f"Done about it: {incident.action}.")
+def _of_incident(job: "JobView", incident: "IncidentView") -> list[str]:
+    said = [f"Incident {incident.id} at {output.clock(incident.began_at)}, round {incident.round}."]
+    if incident.drill:
+        said[0] += f" It was {sentences.drill(incident)}."
+    if incident.cause is not None:
+        said += _of_cause(incident.cause)
+    said += [f"Died of it: {each}." for each in first_cause.victims(incident)]
+    if done := first_cause.done(incident):
+        said.append(f"Done about it: {done}.")
+    if cost := sentences.cost(incident):
+        said.append(cost)
+    return said + [f"To do: {each}." for each in first_cause.to_do(job, incident)]
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines()[-20:])
+def _of_cause(cause: "Cause") -> list[str]:
+    said = [f"First cause: {first_cause.headline(cause)}. Evidence: {first_cause.evidence(cause)}."]
+    if words := first_cause.last_lines(cause):
+        said += ["Its last words:", *(f"    {line}" for line in words.splitlines())]
+    return said
+
+
+def _earlier(incident: "IncidentView") -> str:
+    cause = first_cause.headline(incident.cause) if incident.cause is not None else "the cause is not known"
+    return f"    incident {incident.id} at {output.clock(incident.began_at)}: {cause}; {incident.action or 'no action'}"

@@ -42,7 +42,15 @@ def classify(rank: RankRecord, exit_: ExitInfo) -> Cause:
     """Name what ended `rank` by the first matching row."""
     rule, said = explain(exit_)
     sentence = f"rank {rank.key.rank} on {rank.node} {said}"
-    return Cause(kind=rule.kind, rule=rule.name, sentence=sentence, rank=rank.key, node=rank.node, exit=exit_)
+    return Cause(
+        kind=rule.kind,
+        rule=rule.name,
+        sentence=sentence,
+        rank=rank.key,
+        node=rank.node,
+        exit=exit_,
+        remedy=rule.remedy,
+    )
 
 
 def explain(exit_: ExitInfo) -> tuple[Rule, str]:

@@ -101,7 +101,9 @@ def _note_devices(turn: Turn, node: str, observed: Observed) -> None:
         for gang in _gangs_on(turn, node):
             if device.uuid in turn.state.grants[node, gang.key].devices and gang.state in LIVE_GANG:
                 sentence = f"device {device.uuid} of node {node} was lost: {device.detail}"
-                cause = Cause(kind=CauseKind.DEVICE_LOST, rule="device.lost", sentence=sentence, node=node)
+                cause = Cause(
+                    kind=CauseKind.DEVICE_LOST, rule="device.lost", sentence=sentence, node=node, device=device.uuid
+                )
                 faults.fail_gang(turn, gang.key, turn.now, cause)
 
 

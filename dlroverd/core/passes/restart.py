@@ -1,5 +1,7 @@
 """After a stop: name the cause, and do what the verdict on it says: start anew, now or later, or give up."""
 
+from dataclasses import replace
+
 from dlroverd.core.classify import attribute, is_echo
 from dlroverd.core.passes import elastic, faults, finish, incidents, liveness, membership, outages, planned, reputation
 from dlroverd.core.passes.verdict import Verdict, judge
@@ -79,6 +81,7 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
     cause = _weigh(found, incident.cause or lost)
     if found is not None and cause is not found:
         victims = (found, *victims)
+    cause = _with_device(turn.state, cause)
     began_at, outage = incidents.first_sign(turn, incident, cause), outages.behind(turn.state, worlds, cause)
     if outage is not None:
         cause = outages.told(*outage, worlds)
@@ -108,6 +111,15 @@ def _weigh(found: Cause | None, given: Cause | None) -> Cause:
     if found is not None:
         return found
     return Cause(kind=CauseKind.STOPPED, rule="stopped", sentence="its ranks were stopped from outside")
+
+
+def _with_device(state: State, cause: Cause) -> Cause:
+    """Add which device the rank used that is the cause: of those granted to its gang there, the local rank's."""
+    rank = state.ranks.get(cause.rank) if cause.rank is not None else None
+    grant = state.grants.get((rank.node, rank.key.gang_key)) if rank is not None else None
+    if rank is None or grant is None or rank.local_rank >= len(grant.devices):
+        return cause
+    return replace(cause, device=grant.devices[rank.local_rank])
 
 
 def _start_anew(turn: Turn, job: int, stopped: list[GangRecord], cause: Cause) -> None:

@@ -410,20 +410,24 @@ class ExitInfo(_message.Message):
     def __init__(self, exited_at: _Optional[float] = ..., code: _Optional[int] = ..., signal: _Optional[int] = ..., requested: _Optional[bool] = ..., launch_error: _Optional[str] = ..., lost: _Optional[str] = ..., step: _Optional[int] = ..., error: _Optional[_Union[ErrorReport, _Mapping]] = ..., output_tail: _Optional[str] = ..., result: _Optional[str] = ...) -> None: ...
 
 class Cause(_message.Message):
-    __slots__ = ("kind", "rule", "sentence", "rank", "node", "exit")
+    __slots__ = ("kind", "rule", "sentence", "rank", "node", "exit", "remedy", "device")
     KIND_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     kind: CauseKind
     rule: str
     sentence: str
     rank: RankKey
     node: str
     exit: ExitInfo
-    def __init__(self, kind: _Optional[_Union[CauseKind, str]] = ..., rule: _Optional[str] = ..., sentence: _Optional[str] = ..., rank: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., exit: _Optional[_Union[ExitInfo, _Mapping]] = ...) -> None: ...
+    remedy: str
+    device: str
+    def __init__(self, kind: _Optional[_Union[CauseKind, str]] = ..., rule: _Optional[str] = ..., sentence: _Optional[str] = ..., rank: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., exit: _Optional[_Union[ExitInfo, _Mapping]] = ..., remedy: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
 
 class LogChunk(_message.Message):
     __slots__ = ("role", "gang", "round", "rank", "node", "offset", "data", "gap_bytes", "eof")
