@@ -7,7 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dlroverd.core.folds import checkpoints, diagnoses, holds, jobs, ledgers, nodes, plans, reputation, spools, worlds
+from dlroverd.core.folds import (
+    checkpoints,
+    diagnoses,
+    holds,
+    jobs,
+    ledgers,
+    nodes,
+    plans,
+    reputation,
+    restored,
+    spools,
+    worlds,
+)
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
 
@@ -94,6 +106,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.AutomationResumed: reputation.automation_resumed,
     ev.JobAdopted: nodes.job_adopted,
     ev.RanksAdopted: nodes.ranks_adopted,
+    ev.LogRestored: restored.log_restored,
+    ev.JobUnconfirmed: restored.job_unconfirmed,
+    ev.JobFound: restored.job_found,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
     ev.EventForwarded: spools.event_forwarded,
 }

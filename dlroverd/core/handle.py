@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, scaling, topology
+from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, restored, scaling, topology
 from dlroverd.core.passes import deadlines, diagnoses, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
@@ -116,6 +116,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,
     inp.WorldDiagnosed: diagnoses.take,
+    inp.StateRestored: restored.take,
     inp.EventsForwarded: forwarded.take,
     inp.Tick: _tick,
 }

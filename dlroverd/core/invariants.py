@@ -246,7 +246,8 @@ def stop_is_ordered(state: State, gang: GangRecord) -> Broken:
 
 def _adopted(state: State, gang: GangRecord) -> bool:
     """Whether parts of the gang may be on nodes that are not adopted yet."""
-    return state.jobs[gang.key.job].request_id.startswith("adopted:")
+    job = state.jobs[gang.key.job]
+    return job.request_id.startswith("adopted:") or job.restored is not None
 
 
 # ---- jobs

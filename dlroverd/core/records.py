@@ -13,6 +13,7 @@ from dlroverd.model.job import GangState, JobSpec, JobState, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.plan import Plan
 from dlroverd.model.reputation import AutomationStage, Evidence, Standing
+from dlroverd.model.restored import Restored
 from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 NodeGang = tuple[str, GangKey]
@@ -32,7 +33,7 @@ class JobRecord:
     `checkpoints`: it has told of one, or asks whether to make one, so it will. `preempted_at`: when it last made room
     for another, and `made_room_at` when others (`victims`) were last asked to for it. Before `not_before` it is not
     placed or started anew. `best_step` is the furthest that it ever got, -1 if no step was seen, and `fruitless` how
-    many worlds in a row got no further.
+    many worlds in a row got no further. `restored`: it was in a log that was restored, and whether it is known to run.
     """
 
     id: int
@@ -64,6 +65,7 @@ class JobRecord:
     made_room_at: float = 0.0
     victims: tuple[int, ...] = ()
     not_before: float = 0.0
+    restored: Restored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,8 @@ class NodeRecord:
     `devices` are those that cannot be granted, `stuck` the ranks that cannot be ended: nothing is placed beside them.
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
     when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
-    its last boots and the log positions from which on each was known to run; "" is none, while it is silent.
+    its last boots and the log positions from which on each was known to run; "" is none, while it is silent. `unheard`:
+    the log was restored, and what runs there was not heard since.
     """
 
     id: str
@@ -197,6 +200,7 @@ class NodeRecord:
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
     boots: tuple[tuple[int, str], ...] = ()
+    unheard: bool = False
 
     @property
     def hold_deadline(self) -> float:
@@ -299,6 +303,7 @@ class Meta:
     """What belongs to no one. `capacity` rises whenever room appears; `now` never decreases.
 
     `pack_by` are the kinds of domains by which gangs are packed, narrow ones first. `hazard` is how often hosts fail.
+    `ancestors` are the logs that this one took the place of when it was restored from a copy.
     """
 
     position: int = 0
@@ -311,3 +316,4 @@ class Meta:
     pack_by: tuple[str, ...] = ()
     automation: AutomationRecord = field(default_factory=AutomationRecord)
     hazard: Hazard = field(default_factory=Hazard)
+    ancestors: tuple[str, ...] = ()

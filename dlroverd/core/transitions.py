@@ -48,6 +48,13 @@ JOB: dict[tuple[J, str], J] = {
     (J.RESTARTING, "suspended"): J.SUSPENDED,
     (J.SUSPENDED, "resumed"): J.QUEUED,
     (J.SUSPENDED, "cancelled"): J.CANCELLED,
+    # The log goes on from an older copy: whether it runs is not known until a node says so.
+    (J.QUEUED, "restored"): J.SUSPENDED,
+    (J.PLACING, "restored"): J.SUSPENDED,
+    (J.STARTING, "restored"): J.SUSPENDED,
+    (J.RUNNING, "restored"): J.SUSPENDED,
+    (J.RESTARTING, "restored"): J.SUSPENDED,
+    (J.SUSPENDED, "found"): J.RUNNING,
     # A restart in place: the same nodes, a new round.
     (J.RESTARTING, "reformed"): J.STARTING,
     # Its nodes are gone or not ready: back to the queue, ahead of all that came later.

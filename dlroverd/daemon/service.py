@@ -19,7 +19,7 @@ from dlroverd.config.schema import settings
 from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
-from dlroverd.model.input import TopologySet
+from dlroverd.model.input import StateRestored, TopologySet
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
@@ -62,6 +62,7 @@ async def serve(config: DaemonConfig) -> None:
         runtime = Runtime(store, PluginHost(plugins(config)), _settings(config), watchdog.turned)
         undo.pop_all()
         undo.push_async_callback(runtime.close)
+        _take_lineage(runtime, store)
         _take_topology(runtime, topology)
         tls = config.tls.files() if config.tls else None
         for server in build(runtime, config.listen, tls, _informer(runtime, config), _user_name()):
@@ -102,6 +103,13 @@ def _check_certificate(config: DaemonConfig) -> None:
         check(config.tls.files(), DAEMON_NAME)
         if problem := date_problem(config.tls.files()):
             _LOG.error(f"agents will not trust this daemon: {problem}")
+
+
+def _take_lineage(runtime: Runtime, store: SqliteStore) -> None:
+    """Before any agent is heard: those that followed the logs before this one are taken in as they say hello."""
+    lineage = store.lineage
+    if lineage.ancestors:
+        runtime.inbox.put(Entry(StateRestored(ancestors=lineage.ancestors, taken_at=lineage.taken_at)))
 
 
 def _take_topology(runtime: Runtime, topology: TopologySet) -> None:

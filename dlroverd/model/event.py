@@ -63,6 +63,11 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.restore_event import (
+    JobFound as JobFound,
+    JobUnconfirmed as JobUnconfirmed,
+    LogRestored as LogRestored,
+)
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
@@ -386,6 +391,9 @@ Event = (
     | SparesKept
     | JobAdopted
     | RanksAdopted
+    | LogRestored
+    | JobUnconfirmed
+    | JobFound
     | StorageSpaceChanged
     | EventForwarded
 )

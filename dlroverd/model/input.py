@@ -272,6 +272,14 @@ class WorldDiagnosed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateRestored:
+    """The log was restored from a copy made at `taken_at`, in place of the logs `ancestors`; said at each start."""
+
+    ancestors: tuple[str, ...]
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time passed: a deadline may be due."""
 
@@ -303,5 +311,6 @@ Input = (
     | DifferenceFound
     | EventsForwarded
     | WorldDiagnosed
+    | StateRestored
     | Tick
 )

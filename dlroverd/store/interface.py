@@ -32,6 +32,14 @@ class Snapshot:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The logs that this one took the place of when it was restored; the copy was made at `taken_at`."""
+
+    ancestors: tuple[str, ...] = ()
+    taken_at: float = 0.0
+
+
 class StoreError(Exception):
     """The log cannot do what was asked; the message is one sentence for a person, with the remedy."""
 
@@ -58,6 +66,11 @@ class Store(Protocol):
     @property
     def log_id(self) -> str:
         """Random, made with the store and kept for ever: an agent tells by it whose orders it follows."""
+        ...
+
+    @property
+    def lineage(self) -> Lineage:
+        """Of which logs this is a restored copy; of none as a rule."""
         ...
 
     @property

@@ -32,7 +32,11 @@ def _version_2(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE cursor ADD COLUMN request TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
+def _version_3(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE ancestor (id TEXT PRIMARY KEY, taken_at REAL NOT NULL) WITHOUT ROWID")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2, _version_3)
 """Each brings a log from the version before to the next: the n-th makes version n. Only ever added to."""
 
 

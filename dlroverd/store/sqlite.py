@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dlroverd.store import schema
 from dlroverd.store.directory import lock_directory
 from dlroverd.store.failures import explained, is_full, unreadable
-from dlroverd.store.interface import DEFAULT_RESERVE_BYTES, Record, Snapshot
+from dlroverd.store.interface import DEFAULT_RESERVE_BYTES, Lineage, Record, Snapshot
 from dlroverd.store.reserve import Reserve
 
 WAL_LIMIT_BYTES = 16 * 1024 * 1024  # four times what SQLite's own checkpoints (1,000 pages) keep it to
@@ -66,6 +66,12 @@ class SqliteStore:
     def log_id(self) -> str:
         """See `Store`."""
         return self._log_id
+
+    @property
+    def lineage(self) -> Lineage:
+        """See `Store`."""
+        rows = self._query("SELECT id, taken_at FROM ancestor ORDER BY id")
+        return Lineage(tuple(name for name, _ in rows), max((at for _, at in rows), default=0.0))
 
     @property
     def space_low(self) -> bool:

@@ -69,6 +69,7 @@ def job_moved(s: State, e: ev.JobMoved) -> None:
             gave_up=e.gave_up or job.gave_up,
             plan=_plan_after(job, e),
             not_before=0.0,
+            restored=None if e.on == "resumed" else job.restored,
             preempted_at=s.m.now if _made_room(job, e) else job.preempted_at,
             suspended_s=job.suspended_s + (s.m.now - job.since if e.on == "resumed" and job.started_at else 0.0),
             question=job.question if e.to is JobState.PLACING else 0,

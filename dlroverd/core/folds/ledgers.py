@@ -30,6 +30,7 @@ _JOB_OF: dict[type, Callable[[Any], int]] = {
     ev.WorldFormed: lambda e: e.round.job,
     ev.RanksAdopted: lambda e: e.round.job,
     ev.GangReleased: lambda e: e.gang.job,
+    ev.JobUnconfirmed: lambda e: e.job,
     ev.StepSeen: lambda e: e.round.job,
     ev.WorldCaughtUp: lambda e: e.round.job,
     ev.IncidentOpened: lambda e: e.job,
@@ -50,7 +51,7 @@ def account(s: State, event: ev.Event) -> None:
     match event:
         case ev.WorldFormed() | ev.RanksAdopted():
             ledger = replace(ledger.hold(_nodes(s, job), s.m.now), placed_at=ledger.placed_at or s.m.now)
-        case ev.GangReleased():
+        case ev.GangReleased() | ev.JobUnconfirmed():
             ledger = ledger.hold(_nodes(s, job), s.m.now)
         case ev.StepSeen():
             ledger = replace(ledger, steps_seen=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dlroverd.core.folds.reputation import doubt_node
 from dlroverd.core.folds.room import room_grew
-from dlroverd.core.folds.worlds import observed
+from dlroverd.core.folds.worlds import observed, release
 from dlroverd.core.records import DrillRecord, GangRecord, GrantRecord, JobRecord, NodeRecord, OutageRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
@@ -50,7 +50,7 @@ def node_moved(s: State, e: ev.NodeMoved) -> None:
     if e.to is not NodeState.UNREACHABLE:
         moved = replace(moved, askers=())
     if e.to is NodeState.READY:
-        moved = replace(moved, adopt_from="")  # it follows this log now; another time needs another word
+        moved = replace(moved, adopt_from="", unheard=False)  # it follows this log now; another time needs another word
         room_grew(s)
     s.put(s.nodes, e.node, moved)
 
@@ -64,7 +64,7 @@ def suspects_seen(s: State, e: ev.SuspectsSeen) -> None:
 
 
 def node_confirmed_down(s: State, e: ev.NodeConfirmedDown) -> None:
-    s.put(s.nodes, e.node, replace(s.nodes[e.node], suspects=(), drills=()))
+    s.put(s.nodes, e.node, replace(s.nodes[e.node], suspects=(), drills=(), unheard=False))
 
 
 def devices_seen(s: State, e: ev.DevicesSeen) -> None:
@@ -156,6 +156,13 @@ def ranks_adopted(s: State, e: ev.RanksAdopted) -> None:
     )
     s.put(s.grants, (e.node, key), grant)
     old = s.gangs.get(key)
+    if old is not None and old.round != e.round.round:  # an older world, of a restored log: its ranks count no more
+        for rank in list(s.world(old)):
+            s.put(s.ranks, rank.key, None)
+        for node in old.nodes:
+            if node != e.node:
+                release(s, node, key)
+        old = None
     nodes = {*(old.nodes if old else ()), e.node}
     s.put(
         s.gangs,

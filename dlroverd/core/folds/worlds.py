@@ -20,7 +20,7 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
     new_nodes = {grant.node for grant in e.grants}
     for node in gang.nodes:
         if node not in new_nodes:
-            _release(s, node, key)
+            release(s, node, key)
     first = 0
     for group_rank, grant in enumerate(e.grants):
         record = GrantRecord(slots=grant.slots, devices=grant.devices, group_rank=group_rank, first_rank=first)
@@ -103,7 +103,7 @@ def gang_stopping(s: State, e: ev.GangStopping) -> None:
 
 def gang_released(s: State, e: ev.GangReleased) -> None:
     for node in s.gangs[e.gang].nodes:
-        _release(s, node, e.gang)
+        release(s, node, e.gang)
     release_spares(s, e.gang)
 
 
@@ -143,7 +143,8 @@ def _bury(s: State, node: str, tombstone: Tombstone) -> None:
     s.put(s.tombstones, key, TombstoneRecord(tombstone=tombstone, position=s.m.position))
 
 
-def _release(s: State, node: str, gang: GangKey) -> None:
+def release(s: State, node: str, gang: GangKey) -> None:
+    """Give back what a gang holds of a node; while it is to be stopped there, that stays taken."""
     grant = s.grants.get((node, gang))
     if grant is None:
         return

@@ -1,20 +1,23 @@
 """A job that another log submitted becomes this log's, from what its nodes hold of it."""
 
+from dlroverd.core.intake import restored
 from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model.job import JobState, RankState
-from dlroverd.model.world import Assignment, NodeGrant, RankObservation
+from dlroverd.model.restored import Restored
+from dlroverd.model.world import Assignment, NodeGrant, RankObservation, Tombstone
 
 
 def take_in(turn: Turn, node: NodeRecord, actor: str) -> Outcome:
     """Adopt a node and the worlds it runs a part of; refuse if a job's number is another job's here."""
     specs = {descriptor.job: descriptor.spec for descriptor in node.held.jobs}
     orphans = frozenset(node.orphans)
+    ancestor = node.log_id in turn.state.m.ancestors  # what has the same number there is the same job
     parts = [part for part in node.held.assignments if orphans & frozenset(part.ranks())]
     for part in parts:
         known = turn.state.jobs.get(part.round.job)
-        if known is not None and known.request_id != _origin(node.log_id, part.round.job):
+        if known is not None and not ancestor and known.request_id != _origin(node.log_id, part.round.job):
             return Refused(
                 "job_taken",
                 f"Node {node.id} runs job {part.round.job} of another log, and job {part.round.job} is "
@@ -25,7 +28,10 @@ def take_in(turn: Turn, node: NodeRecord, actor: str) -> Outcome:
     turn.emit(ev.NodeAdopted(node=node.id, adopt_from=node.log_id, actor=actor))
     for part in parts:
         job = part.round.job
-        if job not in turn.state.jobs:
+        known = turn.state.jobs.get(job)
+        if known is not None and known.restored is Restored.UNCONFIRMED and known.state is JobState.SUSPENDED:
+            restored.found(turn, job, node.id)
+        elif known is None:
             turn.emit(
                 ev.JobAdopted(
                     job=job,
@@ -44,10 +50,16 @@ def _origin(log_id: str, job: int) -> str:
 
 
 def _take_part(turn: Turn, node: str, part: Assignment) -> None:
-    gang = turn.state.gangs.get(part.round.gang_key)
-    ended = turn.state.jobs[part.round.job].state is not JobState.RUNNING
-    if ended or (gang is not None and gang.round != part.round.round):
+    job, gang = turn.state.jobs[part.round.job], turn.state.gangs.get(part.round.gang_key)
+    newer = gang is not None and job.restored is Restored.FOUND and part.round.round > gang.round
+    if job.state is not JobState.RUNNING or (gang is not None and gang.round != part.round.round and not newer):
         return  # its world is over by now: the node's next report has it buried
+    if gang is not None and newer:
+        for other in gang.nodes:
+            over = Tombstone(
+                round=gang.key.at(gang.round), grace_s=0.0, evidence_s=0.0, reason=f"{node} runs a newer world of it"
+            )
+            turn.emit(ev.StaleRanksSeen(node=other, tombstone=over))
     turn.emit(
         ev.RanksAdopted(
             round=part.round,

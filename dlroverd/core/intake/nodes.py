@@ -27,6 +27,9 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
         reputation.rebooted(turn, old)
     if _follows_another(turn, item):
         _settle_foreign(turn, item)
+        if item.log_id in state.m.ancestors and not state.nodes[item.node].adopt_from:
+            # Who restored this log has said that it takes their place. What it cannot take in stays listed.
+            adoption.take_in(turn, state.nodes[item.node], "restore")
         return Done()
     _ready(turn, state.nodes[item.node])
     reports.take(turn, item.node, item.observed)

@@ -1,6 +1,6 @@
 """Requests to stop a job for a while, and to give it more nodes or fewer; and the checkpoints it tells of."""
 
-from dlroverd.core.intake import jobs
+from dlroverd.core.intake import jobs, restored
 from dlroverd.core.passes import cadence, checkpoints, elastic, holds, planned
 from dlroverd.core.records import GangRecord
 from dlroverd.core.turn import LIVE_GANG, Done, Outcome, Refused, Turn
@@ -34,6 +34,8 @@ def resume(turn: Turn, item: inp.Resume) -> Outcome:
         return Refused("not_suspended", f"Job {item.job} is {record.state}, not suspended; there is nothing to resume.")
     if plan is not None and plan.stopping:
         return Refused("not_suspended", f"Job {item.job} is being stopped; resume it once it is suspended.")
+    if (refused := restored.may_still_run(turn.state, item.job)) is not None:
+        return refused
     turn.emit(ev.RequestTaken(job=item.job, request_id=item.request_id, actor=item.actor))
     if suspending:
         planned.call_off(turn, item.job, PlanKind.SUSPEND, f"resumed by {item.actor}")

@@ -223,7 +223,7 @@ def log_missing(log: Path) -> None:
         (garbage, "not one of dlroverd"),
         (emptied, "application id 0x0"),
         (another_program, "restore it from a backup"),
-        (newer_version, "version 3 and this program reads up to 2: start the newer dlroverd"),
+        (newer_version, "version 4 and this program reads up to 3: start the newer dlroverd"),
         (hole, "records 2 to 3 do not go with snapshot 0"),
         (log_missing, "log.db is not"),
     ],
@@ -253,7 +253,7 @@ def test_an_older_log_is_brought_up_and_keeps_its_records(tmp_path: Path) -> Non
     log = made(tmp_path / "state")
     newer_version(log)
     with closing(sqlite3.connect(log)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("SELECT count(*), count(checksum) FROM record").fetchone() == (3, 0)
 
 
