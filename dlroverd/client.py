@@ -26,6 +26,7 @@ from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import Reason, from_rpc
+from dlroverd.protocol.identity import ShowIdentity
 from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
@@ -54,7 +55,7 @@ class Client:
         """
         self.address = address or default_address()
         self._timeout_s = timeout_s
-        self._channel = connect_blocking(self.address)
+        self._channel = grpc.intercept_channel(connect_blocking(self.address), ShowIdentity(self.address))
         # The generated stub is typed for the asyncio API alone; it serves both.
         self._stub: Any = ControlServiceStub(self._channel)  # type: ignore[arg-type]
 

@@ -21,6 +21,7 @@ from dlroverd.protocol.certificates import CertificateError, refusal
 from dlroverd.protocol.channel import DAEMON_NAME, AddressError, TlsFiles
 from dlroverd.protocol.convert import ProtocolError
 from dlroverd.protocol.errors import CallError, Reason, from_rpc
+from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
     DAEMON_MESSAGE,
@@ -37,7 +38,6 @@ from dlroverd.protocol.messages import (
     Welcome,
 )
 from dlroverd.protocol.v1 import agent_service_pb2
-from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.version import agree
 
 FIRST_RETRY_S = 0.1
@@ -96,7 +96,7 @@ class Link:
         addresses: Sequence[str],
         peer: Peer,
         tls: TlsFiles | None = None,
-        push: Callable[[AgentServiceStub], Coroutine[Any, Any, None]] | None = None,
+        push: Callable[[IdentifiedStub], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Dial nobody yet. `push` is what goes on beside each session, on calls of its own; its end ends nothing."""
         self._addresses = addresses
@@ -144,10 +144,11 @@ class Link:
             wire = self._kept.pop(address, None)
             try:
                 wire = wire or channel.connect(address, self._tls, DAEMON_NAME)
-                stub = AgentServiceStub(wire)
+                stub = IdentifiedStub(wire, address)
                 hello = await self._peer.hello(address)
+                proof = await stub.proof()
                 # Nothing waits between this and the first write, which would not tell why a call has ended.
-                call = stub.Session()
+                call = stub.Session(metadata=proof)
                 interval_s = await self._greet(call, hello, address)
                 failures = 0
                 try:
@@ -238,7 +239,7 @@ class Link:
                 sentence = f"The daemon at {address} breaks the protocol ({error}): upgrade the older of the two."
                 return CallError(Reason.INVALID, sentence)
 
-    async def _converse(self, stub: AgentServiceStub, call: _Call, interval_s: float) -> None:
+    async def _converse(self, stub: IdentifiedStub, call: _Call, interval_s: float) -> None:
         """Speak and listen until the session ends, or is to end."""
         speaking = asyncio.create_task(self._speak(call, interval_s))
         pushes: set[asyncio.Task[None]] = set()
@@ -300,7 +301,7 @@ class Link:
                 return self._outbox.pop(key)
         return None
 
-    async def _listen(self, stub: AgentServiceStub, call: _Call, pushes: "set[asyncio.Task[None]]") -> None:
+    async def _listen(self, stub: IdentifiedStub, call: _Call, pushes: "set[asyncio.Task[None]]") -> None:
         """Take what the daemon says until it ends the call."""
         while True:
             match message := await _next(call):
@@ -313,9 +314,9 @@ class Link:
                 case Welcome() | None:
                     pass  # doubled, or of a newer daemon
 
-    async def _push(self, stub: AgentServiceStub, request: LogRequest) -> None:
+    async def _push(self, stub: IdentifiedStub, request: LogRequest) -> None:
         """Answer one request for output, until it is complete or nobody reads it any more."""
-        call = stub.PushLogs()
+        call = stub.PushLogs(metadata=await stub.proof())
 
         async def write() -> None:
             try:

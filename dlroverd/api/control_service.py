@@ -7,6 +7,7 @@ from typing import Any
 import grpc.aio
 
 from dlroverd.api import specs
+from dlroverd.api.authorisation import caller
 from dlroverd.api.node_views import automation_view, node_detail, node_views
 from dlroverd.api.readings import with_readings
 from dlroverd.api.views import job_view
@@ -32,11 +33,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ControlService(ControlServiceServicer):
     """Serves the clients of one runtime."""
 
-    def __init__(self, runtime: Runtime, info: Callable[[], DaemonInfo], actor: str) -> None:
-        """Serve `runtime`; whoever can reach the socket is `actor`, as the socket's directory is theirs alone."""
+    def __init__(self, runtime: Runtime, info: Callable[[], DaemonInfo]) -> None:
+        """Serve `runtime` to callers whom an interceptor has let in."""
         self._runtime = runtime
         self._info = info
-        self._actor = actor
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Context) -> pb.SubmitJobReply:
         """See the proto."""
@@ -45,6 +45,7 @@ class ControlService(ControlServiceServicer):
             raise CallError(Reason.INVALID, "The request holds no spec; add one.")
         spec = from_proto(request.spec, JobSpec)
         specs.check(spec)
+        specs.check_submitter(spec, caller())
         job = await self._runtime.ask(inp.Submit(request_id=request.request_id, spec=spec))
         return pb.SubmitJobReply(job=job)
 
@@ -54,6 +55,7 @@ class ControlService(ControlServiceServicer):
             raise CallError(Reason.INVALID, "The request holds no spec; add one.")
         spec = from_proto(request.spec, JobSpec)
         specs.check(spec)
+        specs.check_submitter(spec, caller())
         limits = self._runtime.limits
         return to_proto(await self._runtime.loop.look(lambda state: dry_run(state, limits, spec)), pb.DryRunView)
 
@@ -88,13 +90,13 @@ class ControlService(ControlServiceServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.Cancel(request_id=request.request_id, job=request.job, actor=self._actor))
+        await self._runtime.ask(inp.Cancel(request_id=request.request_id, job=request.job, actor=caller().name))
         return pb.CancelJobReply()
 
     async def RestartJob(self, request: pb.RestartJobRequest, context: Context) -> pb.RestartJobReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.Restart(request_id=request.request_id, job=request.job, actor=self._actor))
+        await self._runtime.ask(inp.Restart(request_id=request.request_id, job=request.job, actor=caller().name))
         return pb.RestartJobReply()
 
     async def ScaleJob(self, request: pb.ScaleJobRequest, context: Context) -> pb.ScaleJobReply:
@@ -103,7 +105,7 @@ class ControlService(ControlServiceServicer):
         scale = inp.Scale(
             request_id=request.request_id,
             job=request.job,
-            actor=self._actor,
+            actor=caller().name,
             role=request.role,
             nodes_min=request.nodes_min,
             nodes_max=request.nodes_max,
@@ -117,14 +119,14 @@ class ControlService(ControlServiceServicer):
         _check_request_id(request.request_id)
         within_s = specs.within(request.within_s)
         await self._runtime.ask(
-            inp.Suspend(request_id=request.request_id, job=request.job, actor=self._actor, within_s=within_s)
+            inp.Suspend(request_id=request.request_id, job=request.job, actor=caller().name, within_s=within_s)
         )
         return pb.SuspendJobReply()
 
     async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.ResumeJobReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.Resume(request_id=request.request_id, job=request.job, actor=self._actor))
+        await self._runtime.ask(inp.Resume(request_id=request.request_id, job=request.job, actor=caller().name))
         return pb.ResumeJobReply()
 
     async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, context: Context) -> AsyncIterator[pb.Commit]:
@@ -163,13 +165,13 @@ class ControlService(ControlServiceServicer):
     async def AdoptNode(self, request: pb.AdoptNodeRequest, context: Context) -> pb.AdoptNodeReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.AdoptNode(node=request.node, actor=self._actor))
+        await self._runtime.ask(inp.AdoptNode(node=request.node, actor=caller().name))
         return pb.AdoptNodeReply()
 
     async def ConfirmDown(self, request: pb.ConfirmDownRequest, context: Context) -> pb.ConfirmDownReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.ConfirmDown(node=request.node, actor=self._actor))
+        await self._runtime.ask(inp.ConfirmDown(node=request.node, actor=caller().name))
         return pb.ConfirmDownReply()
 
     async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.NodeDetail:
@@ -190,7 +192,7 @@ class ControlService(ControlServiceServicer):
     async def HoldNodes(self, request: pb.HoldNodesRequest, context: Context) -> pb.HoldNodesReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(specs.hold(from_proto(request, HoldRequest), self._actor))
+        await self._runtime.ask(specs.hold(from_proto(request, HoldRequest), caller().name))
         return pb.HoldNodesReply()
 
     async def ReleaseNodes(self, request: pb.ReleaseNodesRequest, context: Context) -> pb.ReleaseNodesReply:
@@ -200,8 +202,8 @@ class ControlService(ControlServiceServicer):
             inp.ReleaseNodes(
                 request_id=request.request_id,
                 nodes=tuple(request.nodes),
-                owner=request.owner or self._actor,
-                actor=self._actor,
+                owner=request.owner or caller().name,
+                actor=caller().name,
                 kind=specs.hold_kind(request.kind),
                 request=request.undo,
             )
@@ -211,13 +213,13 @@ class ControlService(ControlServiceServicer):
     async def PauseAutomation(self, request: pb.PauseAutomationRequest, context: Context) -> pb.PauseAutomationReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.PauseAutomation(actor=self._actor, reason=request.reason[:500]))
+        await self._runtime.ask(inp.PauseAutomation(actor=caller().name, reason=request.reason[:500]))
         return pb.PauseAutomationReply()
 
     async def ResumeAutomation(self, request: pb.ResumeAutomationRequest, context: Context) -> pb.ResumeAutomationReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(inp.ResumeAutomation(actor=self._actor))
+        await self._runtime.ask(inp.ResumeAutomation(actor=caller().name))
         return pb.ResumeAutomationReply()
 
     async def GetAutomation(self, request: pb.GetAutomationRequest, context: Context) -> pb.AutomationView:
@@ -228,7 +230,7 @@ class ControlService(ControlServiceServicer):
     async def OrderDrill(self, request: pb.OrderDrillRequest, context: Context) -> pb.OrderDrillReply:
         """See the proto."""
         _check_request_id(request.request_id)
-        await self._runtime.ask(specs.drill(from_proto(request, DrillRequest), self._actor))
+        await self._runtime.ask(specs.drill(from_proto(request, DrillRequest), caller().name))
         return pb.OrderDrillReply()
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> AsyncIterator[pb.EventView]:

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import structlog
 
+from dlroverd.api.handlers import rewrap
 from dlroverd.protocol.convert import ProtocolError
 from dlroverd.protocol.errors import CallError, Reason, abort
 
@@ -23,20 +24,7 @@ class Refusals(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Wrap a call's handler; gRPC itself refuses a call that has none."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
-            behaviour = getattr(handler, kind)
-            if behaviour is not None:
-                wrap = _streaming if handler.response_streaming else _single
-                make = getattr(grpc, f"{kind}_rpc_method_handler")
-                return make(
-                    wrap(behaviour, handler_call_details.method),
-                    handler.request_deserializer,
-                    handler.response_serializer,
-                )
-        return handler
+        return await rewrap(continuation, handler_call_details, _single, _streaming)
 
 
 def _single(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:

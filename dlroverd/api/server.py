@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import grpc.aio
 
 from dlroverd.api.agent_service import AgentService
+from dlroverd.api.authorisation import LocalCallers
 from dlroverd.api.control_service import ControlService
 from dlroverd.api.refusals import Refusals
 from dlroverd.protocol.channel import TlsFiles, is_tcp, listen, new_server
@@ -19,9 +20,9 @@ def build(
     addresses: Sequence[str],
     tls: TlsFiles | None,
     info: Callable[[], DaemonInfo],
-    actor: str,
+    callers: LocalCallers,
 ) -> list[grpc.aio.Server]:
-    """Make the servers that listen at `addresses` once they are started.
+    """Make the servers that listen at `addresses` once they are started; `callers` lets in those on this host.
 
     A certificate makes its holder an agent and nothing more: over TCP there is no ControlService.
 
@@ -29,8 +30,8 @@ def build(
         AddressError: an address cannot be bound, or is TCP and there are no usable certificates.
     """
     agents = AgentService(runtime)
-    local, network = new_server(Refusals()), new_server(Refusals())
-    add_ControlServiceServicer_to_server(ControlService(runtime, info, actor), local)
+    local, network = new_server(Refusals(), callers), new_server(Refusals())
+    add_ControlServiceServicer_to_server(ControlService(runtime, info), local)
     for server in (local, network):
         add_AgentServiceServicer_to_server(agents, server)
     for address in addresses:

@@ -12,6 +12,7 @@ from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.input import HoldNodes, OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
+from dlroverd.model.roles import Caller, Role
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import DrillRequest, HoldRequest
@@ -40,6 +41,24 @@ def check(spec: JobSpec) -> None:
     """CallError(INVALID) with one sentence for the first rule that a spec breaks."""
     for problem in _problems(spec):
         raise CallError(Reason.INVALID, f"The job cannot be taken: {problem}.")
+
+
+def check_submitter(spec: JobSpec, caller: Caller) -> None:
+    """CallError(FORBIDDEN) where a job would run as somebody else than who submits it; administrators may have that."""
+    user = spec.user
+    if caller.role is Role.ADMIN:
+        return
+    if user.uid != caller.uid or (user.name != caller.name and user.name != str(user.uid)):
+        raise CallError(
+            Reason.FORBIDDEN,
+            f"The job is to run as {user.name} (uid {user.uid}), and {caller.name} (uid {caller.uid}) submits it: "
+            "a job runs as its submitter.",
+        )
+    if user.gid not in caller.gids:
+        raise CallError(
+            Reason.FORBIDDEN,
+            f"The job is to run with the group {user.gid}, and {caller.name} is not in it; use your own.",
+        )
 
 
 def within(seconds: float) -> float:

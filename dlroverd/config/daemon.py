@@ -10,10 +10,12 @@ from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.diagnosis import DiagnosisConfig
 from dlroverd.config.durations import format_duration
 from dlroverd.config.metrics import MetricsConfig
+from dlroverd.config.roles import RolesConfig
 from dlroverd.config.scheduling import SchedulingConfig
 from dlroverd.config.schema import AbsolutePath, Count, Duration, Section, Size, limit, setting
 from dlroverd.config.sinks import Pattern, SinkConfig
 from dlroverd.config.tls import Address, DaemonTlsConfig, need_tls
+from dlroverd.config.trust import TrustConfig
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
 
@@ -219,6 +221,12 @@ class DaemonConfig(Section):
     )
     tls: DaemonTlsConfig | None = setting(
         None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
+    )
+    roles: RolesConfig = setting(
+        RolesConfig(), "who may do what (docs/trust.md)", example="{operator: [ann, '%ops'], others: viewer}"
+    )
+    trust: TrustConfig = setting(
+        TrustConfig(), "how long what proves an identity is good", example="{certificate_life: 30d}"
     )
     plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")
     plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")

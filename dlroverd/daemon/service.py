@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import pwd
 import signal
 import time
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from dlroverd import __version__
+from dlroverd.api.authorisation import LocalCallers
+from dlroverd.api.identity_socket import serve_identities
 from dlroverd.api.server import build
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
@@ -25,12 +26,14 @@ from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
 from dlroverd.protocol.certificates import check, date_problem
 from dlroverd.protocol.channel import DAEMON_NAME, is_tcp
+from dlroverd.protocol.identity import identity_path
 from dlroverd.protocol.messages import DaemonInfo
 from dlroverd.runtime.inbox import Entry, closing
 from dlroverd.runtime.routing import Route, Selection
 from dlroverd.runtime.runtime import Runtime, Settings
 from dlroverd.runtime.sinks import SinkSettings
 from dlroverd.store.sqlite import SqliteStore
+from dlroverd.trust.identity import Identities
 
 # How long calls may take to end when the daemon stops: their clients and agents ask the next one.
 _GOODBYE_S = 0.5
@@ -48,9 +51,8 @@ async def serve(config: DaemonConfig) -> None:
     """
     _check_certificate(config)
     topology = load_topology(config.topology)
-    for address in config.listen:
-        if not is_tcp(address):
-            sockets.prepare(address)
+    for address in _local(config):
+        sockets.prepare(address)
     store = SqliteStore(Path(config.state_dir), reserve_bytes=config.store.reserve)
     async with AsyncExitStack() as undo:
         undo.callback(store.close)
@@ -65,9 +67,12 @@ async def serve(config: DaemonConfig) -> None:
         _take_lineage(runtime, store)
         _take_topology(runtime, topology)
         tls = config.tls.files() if config.tls else None
-        for server in build(runtime, config.listen, tls, _informer(runtime, config), _user_name()):
+        callers = await _know_callers(runtime, config, undo)
+        for server in build(runtime, config.listen, tls, _informer(runtime, config), callers):
             await server.start()
             undo.push_async_callback(server.stop, _GOODBYE_S)
+        for address in filter(sockets.is_open, _local(config)):
+            sockets.let_all_call(address)
         await _expose(runtime, config, undo)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
@@ -83,6 +88,26 @@ async def serve(config: DaemonConfig) -> None:
         notify.ready(f"serving on {', '.join(config.listen)}")
         await runtime.run()
         _LOG.info("dlroverd stops; ranks run on")
+
+
+def _local(config: DaemonConfig) -> list[str]:
+    return [address for address in config.listen if not is_tcp(address)]
+
+
+async def _know_callers(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> LocalCallers:
+    """Tell local callers who they are, and let them in as that.
+
+    Where all sockets are in folders of the daemon's user alone, who calls without a token is that user, or root.
+    """
+    identities = Identities(config.roles.of, config.trust.identity_life)
+    addresses = _local(config)
+    for address in addresses:
+        server = await serve_identities(address, identities)
+        undo.callback(Path(identity_path(address)).unlink, missing_ok=True)
+        undo.callback(server.close)
+    shared = any(map(sockets.is_open, addresses))
+    alone = None if shared else identities.caller(os.geteuid(), os.getegid())
+    return LocalCallers(identities, runtime.owner_of, alone)
 
 
 async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> None:
@@ -187,13 +212,6 @@ def _informer(runtime: Runtime, config: DaemonConfig) -> Callable[[], DaemonInfo
         )
 
     return info
-
-
-def _user_name() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return f"uid {os.geteuid()}"
 
 
 class _Watchdog:

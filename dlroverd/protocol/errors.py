@@ -22,6 +22,7 @@ class Reason(StrEnum):
     INVALID = "invalid"
     NOT_FOUND = "not_found"
     REFUSED = "refused"
+    FORBIDDEN = "forbidden"
     DUPLICATE_NODE = "duplicate_node"
     WRONG_VERSION = "wrong_version"
     STORAGE_LOW = "storage_low"
@@ -34,6 +35,7 @@ STATUS = {
     Reason.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     Reason.DUPLICATE_NODE: grpc.StatusCode.ALREADY_EXISTS,
     Reason.WRONG_VERSION: grpc.StatusCode.UNIMPLEMENTED,
     Reason.STORAGE_LOW: grpc.StatusCode.RESOURCE_EXHAUSTED,

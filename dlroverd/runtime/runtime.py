@@ -168,6 +168,11 @@ class Runtime:
             raise CallError(Reason.STORAGE_LOW, f"Nothing can be accepted now: {self.journal.full}.")
         return await self.inbox.ask(item)
 
+    def owner_of(self, job: int) -> int | None:
+        """Give the uid of the user whose job that is; None if there is none such."""
+        record = self.state.jobs.get(job)
+        return record.spec.user.uid if record is not None else None
+
     def take_telemetry(self, node: str, at: float, readings: Iterable[Reading]) -> None:
         """Take what the agent of a node that is known read at `at`, by its own clock."""
         if node in self.state.nodes:

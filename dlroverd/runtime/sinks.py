@@ -52,6 +52,7 @@ class FeedLimits:
     batch_events  per call to the plugin
     batch_bytes   of event bodies per call; an event that has more goes alone
     gather_s      what comes in this time goes as one batch, since each acknowledged batch costs a sync of the log
+    pace_s        from one batch to the next of a sink that has all there is, for the same reason
     write_s       for one call; the plugin is killed then
     first_retry_s and last_retry_s
                   pause after a failure; it doubles from the one to the other, and varies by half
@@ -63,6 +64,7 @@ class FeedLimits:
     batch_events: int = 1000
     batch_bytes: int = 4 * 1024 * 1024
     gather_s: float = 0.2
+    pace_s: float = 1.0
     write_s: float = 30.0
     first_retry_s: float = 0.5
     last_retry_s: float = 30.0
@@ -126,6 +128,7 @@ class Feed:
     async def run(self) -> None:
         """Deliver for ever; a sink that fails gets the same events again after a while."""
         await self._begin()
+        clock, delivered_at = asyncio.get_running_loop().time, float("-inf")
         with self._changes.follow() as wake:
             ahead: _Reading | None = None
             while True:
@@ -137,7 +140,7 @@ class Feed:
                 if page is None:
                     ahead, self._oldest_at = None, None
                     await self._woken(wake)
-                    await asyncio.sleep(self._limits.gather_s)
+                    await asyncio.sleep(max(self._limits.gather_s, delivered_at + self._limits.pace_s - clock()))
                     continue
                 # The next is read while the plugin has this one.
                 ahead = self._read(wake, page.last) if page.last < self._journal.position else None
@@ -148,6 +151,7 @@ class Feed:
                     self._lost += page.first - 1 - after
                 await self._deliver(views, moves)
                 await self._advance(page.last, moves, lazily=not views)
+                delivered_at = clock() if views else delivered_at
 
     def view(self, now: float, plugin: PluginView) -> SinkView:
         """Say how it is, at `now`."""

@@ -21,6 +21,7 @@ from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, Held, Observed, Progress, RankObservation
 from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles, connect
+from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
     DAEMON_MESSAGE,
@@ -33,7 +34,6 @@ from dlroverd.protocol.messages import (
     LogRequest,
     Welcome,
 )
-from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 
 
 class ScriptedAgent:
@@ -87,8 +87,8 @@ class ScriptedAgent:
         """Hold one session, until the daemon or the caller ends it; grpc.aio.AioRpcError says why."""
         self._outbox = asyncio.Queue()
         async with connect(address, self.tls, DAEMON_NAME) as channel, asyncio.TaskGroup() as group:
-            stub = AgentServiceStub(channel)
-            call = stub.Session()
+            stub = IdentifiedStub(channel, address)
+            call = stub.Session(metadata=await stub.proof())
             tasks = [group.create_task(self._beat()), group.create_task(self._say(call))]
             try:
                 async for message in call:
@@ -193,7 +193,7 @@ class ScriptedAgent:
         self._changed.set()
         self._outbox.put_nowait(self._observed())
 
-    async def _push(self, stub: AgentServiceStub, request: LogRequest) -> None:
+    async def _push(self, stub: IdentifiedStub, request: LogRequest) -> None:
         async def pieces() -> AsyncIterator[Any]:
             yield LOG_PIECE.wrap(LogOpen(stream_id=request.stream_id))
             left = {source.rank: source.from_offset for source in request.sources}
@@ -210,7 +210,7 @@ class ScriptedAgent:
 
         self.pushing += 1
         try:
-            await stub.PushLogs(pieces())
+            await stub.PushLogs(pieces(), metadata=await stub.proof())
         finally:
             self.pushing -= 1
             self._changed.set()

@@ -64,12 +64,12 @@ def test_a_file_in_the_socket_s_place_is_refused_and_kept(tmp_path: Path) -> Non
     run(test())
 
 
-def test_a_socket_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+def test_a_socket_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     async def test() -> None:
         daemon = DaemonProcess(tmp_path)
         daemon.socket.parent.mkdir()
-        daemon.socket.parent.chmod(0o755)
-        assert "chmod 700" in await refused(daemon)
+        daemon.socket.parent.chmod(0o775)
+        assert "chmod 755" in await refused(daemon)
 
     run(test())
 

@@ -20,7 +20,7 @@ from dlroverd.config.agent import AgentConfig
 from dlroverd.model.ids import RankKey
 from dlroverd.model.spooled import Severity, SpooledEvent
 from dlroverd.model.world import RankObservation
-from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
+from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd_agent.events.files import EventFiles
 from dlroverd_agent.events.forward import Forwarder
 from dlroverd_agent.events.reader import Reader
@@ -113,7 +113,7 @@ class EventFlow:
         """Tell how much is kept for the daemon."""
         return self._spool.size_bytes()
 
-    async def push(self, stub: AgentServiceStub) -> None:
+    async def push(self, stub: IdentifiedStub) -> None:
         """Hand on what is kept, in one session, until cancelled."""
         await self._forwarder.run(stub)
 

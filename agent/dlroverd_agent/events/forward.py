@@ -8,8 +8,8 @@ import structlog
 
 from dlroverd.model.spooled import EventsTaken
 from dlroverd.protocol.convert import ProtocolError, from_proto, to_proto
+from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd.protocol.v1 import agent_service_pb2
-from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd_agent.events.spool import Spool
 
 # Between two batches: the daemon and this node have better things to do, and 10,000 events a second is plenty.
@@ -40,7 +40,7 @@ class Forwarder:
         """Look into the spool: it has more."""
         self._filled.set()
 
-    async def run(self, stub: AgentServiceStub) -> None:
+    async def run(self, stub: IdentifiedStub) -> None:
         """Send until cancelled, or until it is clear that this daemon takes no events. No failure leaves it."""
         pause_s = _FIRST_RETRY_S
         while True:
@@ -63,7 +63,7 @@ class Forwarder:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LAST_RETRY_S)
 
-    async def _send(self, stub: AgentServiceStub) -> None:
+    async def _send(self, stub: IdentifiedStub) -> None:
         """Send on one call, which is made when there is something to send, until it fails."""
         call: _Call | None = None
         loop, sent_at = asyncio.get_running_loop(), 0.0
@@ -75,7 +75,7 @@ class Forwarder:
                     await self._filled.wait()
                     await asyncio.sleep(sent_at + _GATHER_S - loop.time())
                     continue
-                call = call or stub.PushEvents()
+                call = call or stub.PushEvents(metadata=await stub.proof())
                 await self._hand_over(call, batch)
                 self._said = ""
                 sent_at = loop.time()

@@ -127,7 +127,7 @@ def _too_deep(body: dict[str, Any]) -> bool:
     return True
 
 
-def reading(event: SpooledEvent) -> float | None:
+def value_of(event: SpooledEvent) -> float | None:
     """Give what a gauge reads, the number `value` of its body; None if it has none."""
     value = json.loads(event.body).get("value")
     return float(value) if type(value) in (int, float) and abs(value) < _MOST_READING else None

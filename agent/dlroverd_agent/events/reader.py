@@ -10,7 +10,8 @@ from threading import Lock
 from dlroverd.model.ids import RankKey
 from dlroverd.model.spooled import SpooledEvent
 from dlroverd_agent.events.lines import MOST_LINE_BYTES, BadLineError, parse
-from dlroverd_agent.events.readings import Readings, is_reading
+from dlroverd_agent.events.quick import quick
+from dlroverd_agent.events.readings import Reading, Readings, reading_of
 from dlroverd_agent.events.spool import Spool
 from dlroverd_agent.rank_file import NoHolesError, RankFile
 
@@ -188,27 +189,29 @@ class Reader:
         if not data:
             return False
         events: list[tuple[SpooledEvent, int]] = []
-        readings: list[SpooledEvent] = []
+        readings: list[Reading] = []
         bad: Counter[str] = Counter()
         end, skipping = source.offset, source.skipping
         for line in data.split(b"\n"):
             end = min(end + len(line) + 1, source.offset + len(data))
             if skipping:
                 skipping = False
+            elif told := quick(line):
+                readings.append(told)
             elif text := line.strip():
                 try:
                     event = parse(text, source.key)
                 except BadLineError as error:
                     bad[str(error)] += 1
                 else:
-                    if is_reading(event):
-                        readings.append(event)
+                    if told := reading_of(event):
+                        readings.append(told)
                     else:
                         events.append((event, end))
         refused = self._spool.append(events, source.name) if events else 0
         source.offset, source.skipping = end, skipping
-        for event in readings:
-            self._readings.note(source.key, event)
+        for told in readings:
+            self._readings.note(source.key, told)
         for why, count in bad.items():
             self.drop(count, why, source.key.unit)
         self.drop(refused, _NO_ROOM, source.key.unit)

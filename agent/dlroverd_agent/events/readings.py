@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import NamedTuple
 
 from dlroverd.model.ids import RankKey
 from dlroverd.model.spooled import EventKind, SpooledEvent
 from dlroverd.model.telemetry import Sample
-from dlroverd_agent.events.lines import reading
+from dlroverd_agent.events.lines import value_of
 
 STEP = "trainer.step"
 _TELEMETRY = frozenset({STEP, "trainer.substep", "trainer.predict_step"})
@@ -16,9 +17,21 @@ _LOSS = "user.loss"
 _MOST_OPEN = 16
 
 
-def is_reading(event: SpooledEvent) -> bool:
-    """Tell whether an event is telemetry, which is not kept."""
-    return event.kind is EventKind.GAUGE or event.name in _TELEMETRY
+class Reading(NamedTuple):
+    """What telemetry needs of an event. `at` is the rank's monotonic clock; `value` is a gauge's, if it has one."""
+
+    name: str
+    kind: EventKind
+    span: str
+    at: float
+    value: float | None
+
+
+def reading_of(event: SpooledEvent) -> Reading | None:
+    """Give the reading that an event is; None if it is one to be kept."""
+    if event.kind is not EventKind.GAUGE and event.name not in _TELEMETRY:
+        return None
+    return Reading(event.name, event.kind, event.span, event.monotonic, value_of(event))
 
 
 @dataclass(slots=True)
@@ -32,15 +45,15 @@ class _Rank:
     gauges: dict[str, float] = field(default_factory=dict)
     over: bool = False
 
-    def step(self, event: SpooledEvent) -> None:
-        at = event.monotonic
-        if event.kind is EventKind.BEGIN:
+    def step(self, told: Reading) -> None:
+        at = told.at
+        if told.kind is EventKind.BEGIN:
             while len(self.open) >= _MOST_OPEN:
                 del self.open[next(iter(self.open))]
-            self.open[event.span] = at
+            self.open[told.span] = at
             return
         # A step told as an instant is as long as the time since the one before it.
-        began = self.open.pop(event.span, None) if event.kind is EventKind.END else self.last
+        began = self.open.pop(told.span, None) if told.kind is EventKind.END else self.last
         if began is not None and at >= began:
             self.timed += 1
             self.spent_s += at - began
@@ -64,16 +77,17 @@ class Readings:
         self._ranks: dict[RankKey, _Rank] = {}
         self._lock = Lock()
 
-    def note(self, rank: RankKey, event: SpooledEvent) -> None:
+    def note(self, rank: RankKey, told: Reading) -> None:
         """Take a reading. Of gauges with more names than a rank may have, those that came first are kept."""
         with self._lock:
             known = self._ranks.setdefault(rank, _Rank())
-            if event.name == STEP:
-                known.step(event)
-            elif event.kind is EventKind.GAUGE and event.name.startswith("user."):
-                value = reading(event)
-                if value is not None and (event.name in known.gauges or len(known.gauges) < _MOST_GAUGES):
-                    known.gauges[event.name] = value
+            if told.name == STEP:
+                known.step(told)
+                return
+            if told.value is None or told.kind is not EventKind.GAUGE or not told.name.startswith("user."):
+                return
+            if told.name in known.gauges or len(known.gauges) < _MOST_GAUGES:
+                known.gauges[told.name] = told.value
 
     def end(self, rank: RankKey) -> None:
         """Drop a rank that is gone once its last readings are taken."""

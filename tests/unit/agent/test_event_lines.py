@@ -1,10 +1,14 @@
 """A rank's line is an event or is dropped with a word why, whatever is in it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from dlroverd_agent.events.lines import MOST_BODY_BYTES, MOST_LINE_BYTES, BadLineError, parse
-from dlroverd_agent.events.readings import Readings, is_reading
+from dlroverd_agent.events.quick import quick
+from dlroverd_agent.events.readings import Reading, Readings, reading_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,12 +119,18 @@ def test_a_line_is_an_event_or_bad(text: bytes) -> None:
 # ---- readings
 
 
-def steps(*ends: tuple[str, str, float]) -> list[SpooledEvent]:
-    return [parse(line(n="trainer.step", k=kind, sp=span, m=at), RANK) for kind, span, at in ends]
+def read(text: bytes) -> Reading:
+    told = reading_of(parse(text, RANK))
+    assert told
+    return told
 
 
-def gauge(name: str, **body: object) -> SpooledEvent:
-    return parse(line(n=name, k="g", b=body), RANK)
+def steps(*ends: tuple[str, str, float]) -> list[Reading]:
+    return [read(line(n="trainer.step", k=kind, sp=span, m=at)) for kind, span, at in ends]
+
+
+def gauge(name: str, **body: object) -> Reading:
+    return read(line(n=name, k="g", b=body))
 
 
 def taken(readings: Readings) -> dict[str, float]:
@@ -128,9 +138,9 @@ def taken(readings: Readings) -> dict[str, float]:
 
 
 def test_steps_and_gauges_are_readings_and_the_rest_is_not() -> None:
-    assert is_reading(gauge("user.loss", value=1))
-    assert all(is_reading(parse(line(n=f"trainer.{name}"), RANK)) for name in ("step", "substep", "predict_step"))
-    assert not is_reading(parse(line(n="trainer.epoch", k="b"), RANK))
+    assert gauge("user.loss", value=1).value == 1.0
+    assert all(read(line(n=f"trainer.{name}")) for name in ("step", "substep", "predict_step"))
+    assert not reading_of(parse(line(n="trainer.epoch", k="b"), RANK))
 
 
 def test_steps_are_timed_by_their_spans() -> None:
@@ -169,3 +179,41 @@ def test_the_last_readings_of_a_rank_that_is_gone_are_taken_once() -> None:
     readings.end(RANK)
     assert readings.take() == [Sample(metric="rank_loss", value=0.5, rank=RANK)]
     assert readings.take() == []
+
+
+def written(directory: Path) -> list[bytes]:
+    """What dlroverd_train writes for steps and gauges."""
+    code = """if True:
+        import sys
+        from dlroverd_train import events
+        events.to_file(sys.argv[1])
+        with events.epoch(1), events.step(7):
+            for value in (0.0, -0.5, 3, 1e-7, 2.5e16, 123456.75):
+                events.gauge("lr", value)
+        with events.step(8):
+            pass
+    """
+    path = directory / "events"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    return path.read_bytes().splitlines()
+
+
+def test_what_a_step_says_is_read_quickly_and_is_the_same(tmp_path: Path) -> None:
+    lines = written(tmp_path)
+    told = {text: quick(text) for text in lines}
+    assert [reading_of(parse(text, RANK)) for text in lines] == list(told.values())
+    assert sum(each is not None for each in told.values()) == 10  # all but the epoch
+
+
+@given(
+    st.sampled_from(["trainer.step", "trainer.epoch", "user.lr", "user.a.b", "trainer.step\n", "user."]),
+    st.sampled_from(["", ',"k":"b"', ',"k":"e"', ',"k":"g"', ',"k":"g","s":"info"', ',"k":"x"']),
+    st.sampled_from(["", ',"sp":"a-1"', ',"sp":"a-1","pa":"b.2"', ',"sp":"ä"']),
+    st.sampled_from(["1.500000", "0.000000", "01.500000", "99999999999999999.000000", "1"]),
+    st.sampled_from(["{}", '{"step":3}', '{"step":03}', '{"value":1.5}', '{"value":-0}', '{"value":1e400}'])
+    | st.floats().map(lambda value: f'{{"value":{value!r}}}'),
+)
+def test_what_is_read_quickly_is_what_parsing_gives(name: str, kind: str, ids: str, at: str, body: str) -> None:
+    text = f'{{"n":"{name}"{kind}{ids},"t":{at},"m":{at},"p":4,"b":{body}}}'.encode()
+    if told := quick(text):
+        assert told == reading_of(parse(text, RANK))

@@ -145,8 +145,8 @@ class Streams:
 
 
 def _yield_to_training() -> None:
-    """Leave busy processors to the training, but for a tenth; one that it leaves free is all ours."""
-    os.nice(5)  # of this thread, on Linux, and beside what the vault has
+    """Leave busy processors to the training, but for a sixtieth; one that it leaves free is all ours."""
+    os.nice(19)  # of this thread, on Linux; all that is more is the least
 
 
 def write_whole(where: str, content: bytes) -> None:
