@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dlroverd.model import (
     cadence,
     checkpoint,
+    diagnosis_view,
     difference,
     explain,
     fault,
@@ -64,6 +65,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             ids,
             job,
             node,
+            diagnosis_view,
             node_view,
             placement,
             spooled,
