@@ -31,7 +31,7 @@ def daemon_error(tmp_path: Path, text: str) -> str:
 
 def test_defaults_are_the_models() -> None:
     assert DaemonConfig().core_limits() == Limits()
-    elsewhere = {"quotas", "preemption", "preempt_cooldown_s", "spare_nodes", "automation"}
+    elsewhere = {"quotas", "preemption", "preempt_cooldown_s", "spare_nodes", "automation", "diagnosis"}
     assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
         field.name for field in dataclasses.fields(Limits) if field.name not in elsewhere
     }
