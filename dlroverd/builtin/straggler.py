@@ -21,13 +21,13 @@ from dlroverd.plugin_api import Action, Conclusion, DiagnosisRule, Finding, Reme
 DLROVERD_API = 1
 
 _SCORE, _MAD = 3.5, 1.4826
-# So many readings in a row, of at least so many ranks: of two, nobody knows which is the slow one.
-_LASTING, _LEAST_RANKS = 3, 3
+# So many readings in a row, each by so much of what names one; and so many ranks: of two, nobody knows which is slow.
+_LASTING, _LEAST_RANKS = 5, 3
+_EACH = 0.75
 # Less than a tenth of a step is not worth a word; one that was named is let go at half of what names one.
 _MATTERS, _LET_GO = 0.1, 0.5
 # Ranks that are alike to a hair would have no scatter, and every one a score.
 _LEAST_SCATTER = 0.03
-_EACH = 0.5
 _CHANGED = 1.1
 # How sure it is of one that is slower than the others, by what its own past says: it was faster, nothing, no different.
 _SURE, _BY_PEERS_ALONE, _UNCHANGED = 0.95, 0.8, 0.6

@@ -20,17 +20,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldRank:
-    """One rank. `devices` are those it may use for itself, by UUID; none where the ranks of a node share them.
-
-    `stack` is what its threads were doing at `stack_at`, if a rule had that collected; "" and 0 if none did.
-    """
+    """One rank. `devices` are those it may use for itself, by UUID; none where the ranks of a node share them."""
 
     rank: int
     node: str
     devices: tuple[str, ...] = ()
     readings: dict[str, Reading] = field(default_factory=dict)
-    stack: str = ""
-    stack_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +97,10 @@ class Finding:
 class Remedy(StrEnum):
     """What may follow a conclusion.
 
-    `collect_stacks`: have each rank of the world say what its threads do; that harms nothing, so it is always done.
     `restart`: stop the world and start it anew. `replace`: take the node out of use, and have the job go on without it
     from its next checkpoint on.
     """
 
-    COLLECT_STACKS = "collect_stacks"
     RESTART = "restart"
     REPLACE = "replace"
 

@@ -18,10 +18,11 @@ from dlroverd.plugin_host.loading import Registered, find, load, origin, version
 from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 
 # Run inside the daemon or agent: an entry point of this name, if it is this module. A process would cost each
-# placement a millisecond, or a host without devices 30 MiB, and these two cannot fail.
+# placement a millisecond, or a host 30 MiB, and these cannot fail.
 INLINE = {
     "fifo": "dlroverd.builtin.fifo",
     "none": "dlroverd_agent.devices.none",
+    "straggler": "dlroverd.builtin.straggler",
 }
 
 
@@ -153,8 +154,10 @@ class _InlinePlugin:
         return self._view
 
     async def call(self, question: wire.Question, timeout_s: float) -> wire.Value:  # noqa: ARG002 - a child has one
-        """Answer at once: what runs here is trusted to."""
+        """Answer at once, or where that may take long beside the loop: what runs here is trusted to."""
         try:
+            if isinstance(question, wire.Diagnose):
+                return await asyncio.to_thread(self._registered.call, question)
             return self._registered.call(question)
         except PluginError as error:
             raise PluginError(f"plugin {self._view.name}: {error}") from error

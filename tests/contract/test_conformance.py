@@ -14,6 +14,7 @@ from dlroverd_agent.devices.nvidia import NvidiaDevices
 
 from dlroverd.builtin.fifo import FifoScheduler
 from dlroverd.builtin.file_sink import FileSink
+from dlroverd.builtin.straggler import StragglerRule
 from dlroverd.builtin.webhook_sink import WebhookSink
 from dlroverd.plugin_api import (
     Action,
@@ -232,6 +233,10 @@ def test_a_device_plugin_that_breaks_a_rule_is_caught(devices: type[Devices]) ->
         make: ClassVar[type[Devices]] = devices
 
     assert len(failing(Suite())) == 1
+
+
+class TestStraggler(DiagnosisConformance):
+    make = StragglerRule
 
 
 class Tired(DiagnosisRule):

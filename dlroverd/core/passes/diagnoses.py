@@ -61,7 +61,7 @@ def _say(turn: Turn, key: DiagnosisKey, round_: RoundKey, conclusion: Conclusion
         old = None
     limits = turn.limits.diagnosis
     stage = limits.stage_of(key.rule)
-    acts = [each for each in actions if each.remedy is not Remedy.COLLECT_STACKS]
+    acts = list(actions)
     acted, held_back = old is not None and old.acted, ""
     if acts and stage is AutomationStage.ACT and not acted:
         held_back = next((why for each in acts if (why := _refusal(turn, each))), "")

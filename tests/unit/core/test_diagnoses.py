@@ -98,13 +98,6 @@ def test_a_restart_is_a_fault_with_the_conclusion_for_its_cause() -> None:
     )
 
 
-def test_to_collect_stacks_is_no_act() -> None:
-    ward = Ward(AutomationStage.ACT)
-    (made,) = ward.says(STUCK, remedy=Remedy.COLLECT_STACKS)
-    assert isinstance(made, ev.DiagnosisMade)
-    assert not made.acted
-
-
 def test_a_node_is_replaced_once_and_its_job_leaves_at_the_next_checkpoint() -> None:
     ward = Ward(AutomationStage.ACT)
     ward.on.play("checkpoint 1/trainer/0@1 10")
