@@ -88,6 +88,7 @@ class Starts:
             gid=spec.user.gid,
             grace_s=max(spec.restart_grace_s, spec.cancel_grace_s),
             resources=role.resources,
+            secrets=tuple((each.name, each.file, each.credential) for each in role.secrets),
         )
         try:
             return replace(order, device_nodes=await device_nodes(self._devices, assignment))

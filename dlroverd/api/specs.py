@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 
+from dlroverd.config.secrets import CREDENTIAL
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.input import HoldNodes, OrderDrill
@@ -159,6 +160,18 @@ def _problems(spec: JobSpec) -> Iterator[str]:
         yield f"notice_signal {spec.notice_signal!r:.40} is no signal; use a name such as USR1"
 
 
+def _secret_problems(role: RoleSpec) -> Iterator[str]:
+    for secret in role.secrets:
+        if not _ENV_NAME.fullmatch(secret.name) or secret.name in role.env:
+            yield f"has a secret {secret.name!r:.80}, which is no name of an environment variable, or is in env too"
+        if bool(secret.file) == bool(secret.credential):
+            yield f"has a secret {secret.name:.80} without a file or a credential, or with both"
+        if secret.file and (not secret.file.startswith("/") or "\0" in secret.file):
+            yield f"has a secret {secret.name:.80} in {secret.file!r:.80}, which is no absolute path"
+        if secret.credential and not CREDENTIAL.fullmatch(secret.credential):
+            yield f"has a secret {secret.name:.80} with the credential {secret.credential!r:.80}, which is none"
+
+
 def _role_problems(role: RoleSpec, names: list[str]) -> Iterator[str]:
     if not _NAME.fullmatch(role.name):
         yield "must have a name of 1 to 63 of a-z, 0-9 and '-'"
@@ -169,6 +182,7 @@ def _role_problems(role: RoleSpec, names: list[str]) -> Iterator[str]:
     for name in role.env:
         if not _ENV_NAME.fullmatch(name):
             yield f"sets {name!r:.80}, which is no name of an environment variable"
+    yield from _secret_problems(role)
     for count in ("gangs", "nodes_min", "node_unit", "nproc_per_node"):
         if getattr(role, count) < 1:
             yield f"has {count} {getattr(role, count)}; use 1 or more"

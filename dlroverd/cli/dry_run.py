@@ -68,6 +68,7 @@ def _lines(spec: JobSpec, view: DryRunView) -> list[str]:
     for role in spec.roles:
         lines.append(f"environment of rank 0 of {role.name}, beside what its host sets:")
         lines += [f"  {name}={value}" for name, value in sorted(environment(spec, role, view).items())]
+        lines += [f"  {each.name} is read from {each.file or f'credential {each.credential}'}" for each in role.secrets]
     lines.append("time limits:")
     lines += [f"  {name} {format_duration(seconds)}" for name, seconds in _times(spec)]
     lines += [f"  {limit.name} {format_duration(limit.seconds)} (the daemon's)" for limit in view.limits]

@@ -172,6 +172,7 @@ OWN_FLAGS = tuple(
         ("--node-unit", "N", "node_unit", "nodes come and go in multiples of it"),
         ("--name", "NAME", "name", "the job's label; else made from what runs"),
         ("--env", "NAME[=VALUE]", "env", "set it in the ranks, or take yours along; may be repeated"),
+        ("--secret", "NAME=FILE", "secrets", "have its value read from there, on the node; may be repeated"),
         ("--python", "PATH", "python", "the interpreter; else of $VIRTUAL_ENV, dlroverctl's (with torch), or PATH"),
         ("--workdir", "DIR", "workdir", "the working directory; else this one"),
         ("--time-limit", "DURATION", "time_limit", "how long the job may run, such as 12h"),

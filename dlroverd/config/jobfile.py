@@ -22,19 +22,20 @@ from pydantic import (
 from dlroverd.config.document import Document
 from dlroverd.config.durations import shown
 from dlroverd.config.failure_rules import FailureRuleFile
+from dlroverd.config.resources import ResourcesFile
 from dlroverd.config.schema import (
     MAX_COUNT,
     Count,
     Duration,
     Interval,
     Name,
-    Section,
     Size,
     Text,
     check_name,
     limit,
     setting,
 )
+from dlroverd.config.secrets import SecretFile
 from dlroverd.config.validation import validate
 from dlroverd.config.where import WhereFile, disagreement
 from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
@@ -42,7 +43,6 @@ from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
 # The defaults live in the model; these two only carry them here.
 _JOB = JobSpec(name="", user=User(uid=0, gid=0, name=""), roles=())
 _ROLE = RoleSpec(argv=(), cwd="")
-_RESOURCES = _ROLE.resources
 _COUNT = r"[1-9]\d{0,6}"
 
 Nproc: TypeAlias = int | Literal["gpu", "cpu", "auto"]
@@ -89,13 +89,6 @@ def _signal(value: str) -> str:
     return name
 
 
-def _numbers(value: str) -> str:
-    ranges = [re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part) for part in value.split(",")] if value else []
-    if not all(each and int(each[1]) <= int(each[2] or each[1]) for each in ranges):
-        raise ValueError(f"must be numbers and ranges such as 0-7,16, not {shown(value)}")
-    return value
-
-
 def _env_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError(
@@ -123,36 +116,7 @@ NprocPerNode = Annotated[
 ]
 Argument = Annotated[Text, AfterValidator(_without_nul)]
 Label = Annotated[str, AfterValidator(lambda value: value and check_name(value))]
-Numbers = Annotated[Text, AfterValidator(_numbers)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
-
-
-class ResourcesFile(Section):
-    """What the ranks of one role may take of a node, together; the systemd launcher carries it out."""
-
-    memory: Size = setting(
-        _RESOURCES.memory_bytes,
-        "memory, without swap, of all ranks of a node together; 0 is no limit",
-        example="500GiB",
-    )
-    tasks: Count = Field(
-        _RESOURCES.tasks_max,
-        ge=0,
-        description="processes and threads of all ranks of a node together; 0 is no limit",
-        examples=["20000"],
-    )
-    cpus: Numbers = setting(_RESOURCES.cpus, "CPUs that the ranks may run on; else all", example="0-31,64-95")
-    numa_nodes: Numbers = setting(
-        _RESOURCES.numa_nodes, "NUMA nodes that memory is taken from; else any", example="0-1"
-    )
-    # Not below 0: that takes a privilege which the users of a job do not have.
-    oom_score_adjust: int = Field(
-        _RESOURCES.oom_score_adjust,
-        ge=0,
-        le=1000,
-        description="how much sooner than others the kernel ends a rank when memory runs out",
-        examples=["500"],
-    )
 
 
 class RoleFile(WhereFile):
@@ -171,6 +135,11 @@ class RoleFile(WhereFile):
     workdir: Argument = setting("", "the working directory; else the one you submit from", example="/data/run")
     env: dict[EnvName, Argument | None] = setting(
         {}, "environment; a name without a value takes yours", example="{NCCL_DEBUG: INFO, HF_TOKEN: }"
+    )
+    secrets: dict[EnvName, SecretFile] = setting(
+        {},
+        "names in the environment whose values each rank reads on its node, as you (docs/secrets.md)",
+        example="{HF_TOKEN: {file: ~/.hf_token}}",
     )
     nnodes: NodeRange = setting((1, 1), "nodes of one gang, as N or MIN:MAX", example="2:4")
     node_unit: Count = Field(1, ge=1, description="nodes come and go in multiples of it", examples=["2"])

@@ -14,7 +14,7 @@ from typing import Self
 
 from dlroverd.config.document import ConfigError, Document
 from dlroverd.config.jobfile import JobDraft, JobFile, Nproc, RoleFile
-from dlroverd.model.job import JobSpec, Resources, RoleSpec, User
+from dlroverd.model.job import JobSpec, Resources, RoleSpec, Secret, User
 
 INHERITED_NAMES = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
@@ -194,6 +194,7 @@ class _Role:
             ),
             lease_s=role.lease if role.fence == "lease" else 0.0,
             warm_spares=role.warm_spares,
+            secrets=self._secrets(env),
         )
 
     def _refuse(self, key: str, text: str) -> ConfigError:
@@ -214,6 +215,23 @@ class _Role:
                 raise self.document.error((*self.path, "env", name), text)
             env[name] = taken
         return env
+
+    def _secrets(self, env: Mapping[str, str]) -> tuple[Secret, ...]:
+        """Say where they are; what a file holds is not looked at here, as it may be another on the nodes."""
+        for name in self.role.secrets:
+            if name in env:
+                text = f"{name} is in env too, and what is there is in the log; drop it there, and the secret is used"
+                raise self.document.error((*self.path, "secrets", name), text)
+        home = self.submitter.environ.get("HOME", "")
+        return tuple(
+            Secret(name=name, file=self._secret_path(each.file, home), credential=each.credential)
+            for name, each in self.role.secrets.items()
+        )
+
+    def _secret_path(self, path: str, home: str) -> str:
+        if path.startswith("~/") and home:
+            path = home + path[1:]
+        return os.path.normpath(os.path.join(self.submitter.cwd, path)) if path else ""
 
     def _argv(self, cwd: str, env: Mapping[str, str]) -> tuple[str, ...]:
         role = self.role

@@ -72,6 +72,8 @@ def over(document: Document, base: Document) -> Document:
     data = {**kept, **document.data}
     if isinstance(kept.get("env"), dict):
         data["env"] = {**kept["env"], **document.data.get("env", {})}
+    if isinstance(kept.get("secrets"), dict):
+        data["secrets"] = {**kept["secrets"], **document.data.get("secrets", {})}
     return Document(base.name, data, {**base.marks, **document.marks})
 
 
@@ -130,6 +132,12 @@ class _Line:
                 name, equals, text = value.partition("=")
                 self.data.setdefault("env", {})[name] = text if equals else None
                 self.marks["env", name] = f"{written} {name}"
+            case Effect.JOB if flag.key == "secrets":
+                name, equals, text = value.partition("=")
+                if not equals:
+                    raise ConfigError([f"{written}: needs a name and a file; write {written} {name or 'NAME'}=FILE"])
+                self.data.setdefault("secrets", {})[name] = {"file": text}
+                self.marks["secrets", name] = f"{written} {name}"
             case Effect.JOB:
                 for key in flag.key.split():
                     self.data[key] = value if flag.metavar else "true"

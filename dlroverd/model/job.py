@@ -93,6 +93,18 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Where the value of the environment's `name` is on a node: in a file of the user's, or a credential left for them.
+
+    It is read by the rank itself as it begins: no one else of us, and no log, ever has the value.
+    """
+
+    name: str
+    file: str = ""
+    credential: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSpec:
     """One kind of process within a job.
 
@@ -130,6 +142,7 @@ class RoleSpec:
     together_with: tuple[str, ...] = ()
     lease_s: float = 0.0
     warm_spares: bool = True
+    secrets: tuple[Secret, ...] = ()
 
 
 class FailureVerdict(StrEnum):

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from dlroverd.model.ids import RankKey
-from dlroverd_agent.launchers import entry, parking, shim
+from dlroverd_agent.launchers import becoming, entry, parking
 from dlroverd_agent.launchers.bus import CALL_S, NoAnswerError, RefusedError, Systemd, unit_path
 from dlroverd_agent.launchers.control_group import UNKILLABLE_AFTER_S, ControlGroup
 from dlroverd_agent.launchers.files import RankFiles
@@ -56,7 +56,7 @@ def begin_warm(files: RankFiles, order: LaunchOrder, spare: Parked) -> bool:
         return False
     try:
         os.close(os.open(files.launch_error, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        os.close(shim.open_output(order.uid, order.gid, os.fspath(files.output)))
+        os.close(becoming.open_output(order.uid, order.gid, os.fspath(files.output)))
         parking.lift(spare.pid, 0, order.resources.oom_score_adjust)
         spare.become(files, order.cwd, order.env)
     except OSError as error:
@@ -85,7 +85,9 @@ class UnitParking:
             channel = await self._connected(order)
             channel.setblocking(False)
             spare = Parked(channel=channel, pid=pid_behind(channel))
-            await spare.send(order_text(order.argv, order.cwd, order.env, order.uid, order.gid))
+            await spare.send(
+                order_text(order.argv, order.cwd, order.env, uid=order.uid, gid=order.gid, secrets=order.secrets)
+            )
             begun = True
             return spare
         except (TimeoutError, OSError, RefusedError, NoAnswerError) as error:

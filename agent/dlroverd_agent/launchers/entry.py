@@ -19,13 +19,14 @@ def main() -> None:
     """Become the rank, or end with 127."""
     # Behind the standard library, not before it: this folder is where the agent's other packages are.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from dlroverd_agent.launchers import shim  # noqa: PLC0415 - the path comes first
+    from dlroverd_agent.launchers import becoming, shim  # noqa: PLC0415 - the path comes first
 
     agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     agent.connect(shim.CONTROL)
     order = json.loads(b"".join(iter(lambda: agent.recv(65536), b"")))
     failure = os.open(shim.LAUNCH_ERROR, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    shim.become_rank(**order, output=shim.open_output(order["uid"], order["gid"]), failure=failure)
+    output = becoming.open_output(order["uid"], order["gid"], shim.OUTPUT)
+    becoming.become_rank(**order, output=output, failure=failure)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class LaunchOrder:
     `device_nodes`: the accelerators' files in /dev that it may open; None is no allow-list. Only the systemd
     launcher carries these two and `resources` out. `obstacle` says why it cannot be started after all.
     `lease_until` is when its lease runs out unless it is renewed (`lease.py`); 0 is no lease. `spare` is what waits to
-    be this rank, parked with an order that differs in nothing but what each round has of its own.
+    be this rank, parked with an order that differs in nothing but what each round has of its own. `secrets` say
+    where its secrets are (`secret_values.Reference`).
     """
 
     key: RankKey
@@ -54,6 +55,7 @@ class LaunchOrder:
     obstacle: str = ""
     lease_until: float = 0.0
     spare: Parked | None = None
+    secrets: tuple[tuple[str, str, str], ...] = ()
 
 
 class Parking(Protocol):

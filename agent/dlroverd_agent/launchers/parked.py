@@ -105,10 +105,18 @@ def coming(files: RankFiles, env: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name not in kept} | {MARKER: os.fspath(files.directory)}
 
 
-def order_text(argv: Sequence[str], cwd: str, env: dict[str, str], uid: int, gid: int) -> bytes:
-    """Write down what a spare is to run, as parking.py takes it."""
-    order = {"argv": argv, "cwd": cwd, "env": lasting(env), "uid": uid, "gid": gid, "room": ROOM_BYTES}
-    return _message(json.dumps(order))
+def order_text(
+    argv: Sequence[str],
+    cwd: str,
+    env: dict[str, str],
+    *,
+    uid: int,
+    gid: int,
+    secrets: Sequence[tuple[str, str, str]],
+) -> bytes:
+    """Write down what a spare is to run, as parking.py takes it. Its secrets are those of when it begins to wait."""
+    order = {"argv": argv, "cwd": cwd, "env": lasting(env), "uid": uid, "gid": gid, "secrets": secrets}
+    return _message(json.dumps(order | {"room": ROOM_BYTES}))
 
 
 def pid_behind(connection: socket.socket) -> int:

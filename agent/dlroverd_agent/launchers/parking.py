@@ -48,7 +48,7 @@ def lift(pid: int, nice: int, oom_score_adjust: int) -> None:
 
 def _become_spare(agent: socket.socket, order: dict[str, Any], told: int, parent: int) -> None:
     """Turn this process into the spare; it hears the agent by `agent`, and says by `told` why it cannot be the rank."""
-    from dlroverd_agent.launchers import shim  # noqa: PLC0415 - its path is known only now
+    from dlroverd_agent.launchers import becoming  # noqa: PLC0415 - its path is known only now
 
     for descriptor in (agent.fileno(), told):
         os.set_inheritable(descriptor, True)
@@ -57,7 +57,7 @@ def _become_spare(agent: socket.socket, order: dict[str, Any], told: int, parent
     output = os.memfd_create("output")
     fcntl.fcntl(output, fcntl.F_SETFL, os.O_APPEND)
     lower()
-    shim.become_rank(**order, output=output, failure=agent.fileno(), parent=parent)
+    becoming.become_rank(**order, output=output, failure=agent.fileno(), parent=parent)
 
 
 def _take(agent: socket.socket) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The shim: one small process per rank that outlives the agent, keeps how the rank ended and kills its tree.
 
 It owns the rank's process tree (it is its child subreaper) and the rank's record on disk. It must not read what
-the rank wrote, decide when to stop, or import anything but the standard library: it is run as
+the rank wrote, decide when to stop, or import more than the standard library and `becoming`: it is run as
 `python -I -S shim.py FD` in the rank's directory, where FD is the listening control socket.
 
 The agent binds that socket, so a connection made to it lives exactly as long as some shim does: its end of file
@@ -15,10 +15,8 @@ filled. What a power cut takes is told apart by its boot id. A record that canno
 keeps the shim alive and served from memory until it can.
 """
 
-import ctypes
 import json
 import os
-import pwd
 import select
 import signal
 import socket
@@ -26,13 +24,17 @@ import struct
 import sys
 import time
 
+if __name__ == "__main__":
+    # Run as a program. Behind the standard library, not before it: this folder is where the agent's other packages are.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from dlroverd_agent.launchers.becoming import become_rank, open_output, prctl
+
 ORDER = "order.json"
 RECORD = "record.json"
 OUTPUT = "output.log"
 LAUNCH_ERROR = "launch_error"
 CONTROL = "control.sock"
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _FIRST_RETRY_S = 0.02
 _LAST_RETRY_S = 1.0
@@ -49,88 +51,6 @@ def replace_file(path: str, content: bytes) -> None:
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
-
-
-def _prctl(option: int, value: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
-def open_output(uid: int, gid: int, path: str = OUTPUT) -> int:
-    """Open the file of a rank's stdout and stderr, in its directory; it becomes the rank's user's."""
-    output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    if os.geteuid() == 0:
-        os.fchown(output, uid, gid)  # so that the rank can open /dev/stderr
-    return output
-
-
-def _give_up_protection() -> None:
-    """Drop what the agent's unit hands down: short of memory, the kernel is to end a rank before its supervisors."""
-    with open("/proc/self/oom_score_adj", "r+") as file:
-        if int(file.read()) < 0:
-            file.write("0")
-
-
-def _guard(lease_until: float) -> None:
-    """Have a keeper of the lease stand beside this process."""
-    if __name__ == "__main__":  # run as a program, not imported: our own packages are not to be found yet
-        sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from dlroverd_agent.launchers import lease  # noqa: PLC0415 - only a rank with a lease needs it
-
-    lease.guard(lease_until)
-
-
-def become_rank(
-    argv: list[str],
-    cwd: str,
-    env: dict[str, str],
-    uid: int,
-    gid: int,
-    *,
-    output: int,
-    failure: int,
-    parent: int = 0,
-    lease_until: float = 0.0,
-) -> None:
-    """Turn this process into the rank; on failure say why through `failure` and end. Never returns.
-
-    A rank with a `parent` dies with it, and one with a lease when that runs out (`lease.py`).
-    """
-    step, remedy = "it could not be prepared", "see that the host is well"
-    try:
-        if os.getsid(0) != os.getpid():
-            os.setsid()
-        if parent:
-            _give_up_protection()
-        if lease_until:
-            step, remedy = "its lease cannot be kept", "see that the agent reaches the daemon"
-            _guard(lease_until)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (output, 1), (output, 2)):
-            os.dup2(source, target)
-        if (uid, gid) != (os.geteuid(), os.getegid()):
-            step = f"it cannot run as uid {uid}, gid {gid} (the agent runs as uid {os.geteuid()})"
-            remedy = "create that user there, as on the other nodes, and run the agent as root"
-            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
-            os.setgid(gid)
-            os.setuid(uid)
-        if parent:
-            # After the change of user, which clears it; the second look closes the gap before it was set.
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGKILL)
-        step = f"its working directory {cwd} cannot be entered"
-        remedy = "make it there, or use one on a file system that all nodes share"
-        os.chdir(cwd)
-        step, remedy = f"{argv[0]} cannot be executed", "install it at the same path on all nodes"
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        os.execve(argv[0], argv, env)  # noqa: S606 # running what the user asked for is the purpose
-    except (OSError, KeyError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error.args[0])
-        os.write(failure, f"{step}: {reason}: {remedy}".encode(errors="replace")[: select.PIPE_BUF])
-    finally:
-        os._exit(127)
 
 
 class Shim:
@@ -193,7 +113,7 @@ class Shim:
         with open(ORDER, "rb") as file:
             order = json.load(file)
         os.unlink(ORDER)  # it holds the job's environment
-        output = open_output(order["uid"], order["gid"])
+        output = open_output(order["uid"], order["gid"], OUTPUT)
         reader, failure = os.pipe2(os.O_CLOEXEC)
         shim_pid = os.getpid()
         pid = os.fork()
@@ -384,7 +304,7 @@ def leave() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def main() -> None:

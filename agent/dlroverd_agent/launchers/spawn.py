@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from dlroverd.model.ids import RankKey
-from dlroverd_agent.launchers import parking, shim
+from dlroverd_agent.launchers import becoming, parking, shim
 from dlroverd_agent.launchers.files import RankFiles, Record
 from dlroverd_agent.launchers.interface import LaunchOrder
 from dlroverd_agent.launchers.parked import BrokenError, Parked, folder, order_text
@@ -90,7 +90,9 @@ class ShimParking:
     async def park(self, order: LaunchOrder) -> Parked:
         """Begin a spare; see `Parking.park`."""
         spare = await asyncio.to_thread(_begin_spare, self._root)
-        await spare.send(order_text(order.argv, order.cwd, order.env, order.uid, order.gid))
+        await spare.send(
+            order_text(order.argv, order.cwd, order.env, uid=order.uid, gid=order.gid, secrets=order.secrets)
+        )
         return spare
 
     async def unpark(self, key: RankKey, spare: Parked) -> None:
@@ -117,7 +119,7 @@ def _give_to(spare: Parked, files: RankFiles, order: LaunchOrder, listener: sock
     """Have a spare go on as the rank, and its shim serve it; False if it is not there any more."""
     if spare.control is None or not spare.alive():
         return False
-    os.close(shim.open_output(order.uid, order.gid, os.fspath(files.output)))
+    os.close(becoming.open_output(order.uid, order.gid, os.fspath(files.output)))
     try:
         socket.send_fds(spare.control, [os.fsencode(files.directory)], [listener.fileno()])
         if not spare.control.recv(1):

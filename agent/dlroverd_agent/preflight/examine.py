@@ -32,6 +32,7 @@ async def examine(spec: JobSpec, role: RoleSpec, state_dir: str, deadline_s: flo
         "cwd": role.cwd,
         "env": role.env,
         "state_dir": state_dir,
+        "secrets": [(each.name, each.file, each.credential) for each in role.secrets],
     }
     child = await asyncio.create_subprocess_exec(
         *_PROBE,

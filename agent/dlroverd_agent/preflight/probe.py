@@ -1,6 +1,7 @@
 """Looks, as a job's user, at what its ranks would find here. A program of its own: it may hang on a file system.
 
-Run by the agent as `python -I -S probe.py`, with the order on its standard input; imports the standard library only.
+Run by the agent as `python -I -S probe.py`, with the order on its standard input; imports the standard library, and
+what reads secrets, only.
 It begins as the agent's user and loads all that it needs before it becomes the job's, who may be barred from this
 interpreter. Sentences say "there", because they are read away from this host.
 """
@@ -14,8 +15,13 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+if __name__ == "__main__":
+    # Behind the standard library, not before it: this folder is where the agent's other packages are.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from dlroverd_agent.launchers import secret_values
 
 LEAST_ROOM_BYTES = 16 * 1024 * 1024
 SCRIPT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -38,7 +44,10 @@ def look(order: dict[str, Any]) -> dict[str, object]:
     uid, gid, name = int(str(order["uid"])), int(str(order["gid"])), str(order["name"])
     _see_room(str(order["state_dir"]))
     _see_user(uid, gid, name)
+    secrets = [(str(what), str(file), str(credential)) for what, file, credential in order["secrets"]]
+    _see_secrets(secret_values.of_host, secrets, name)
     _become(uid, gid, name)
+    _see_secrets(secret_values.of_user, secrets)
     _enter(cwd, name)
     program = argv[0]
     _see_program(program, name)
@@ -115,6 +124,13 @@ def _become(uid: int, gid: int, name: str) -> None:
             f"the agent there runs as uid {os.geteuid()} and can start no ranks of user {name}: run dlroverd-agent "
             "as root"
         )
+
+
+def _see_secrets(read: Callable[..., dict[str, str]], *what: object) -> None:
+    try:
+        read(*what)
+    except ValueError as error:
+        raise Unfit(f"{error}, there: see docs/secrets.md") from None
 
 
 def _enter(cwd: str, name: str) -> None:

@@ -176,7 +176,7 @@ class User(_message.Message):
     def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class RoleSpec(_message.Message):
-    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources", "spares", "require", "nodelist", "exclude", "spread", "apart_from", "together_with", "lease_s", "warm_spares")
+    __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources", "spares", "require", "nodelist", "exclude", "spread", "apart_from", "together_with", "lease_s", "warm_spares", "secrets")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +204,7 @@ class RoleSpec(_message.Message):
     TOGETHER_WITH_FIELD_NUMBER: _ClassVar[int]
     LEASE_S_FIELD_NUMBER: _ClassVar[int]
     WARM_SPARES_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
     name: str
     argv: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -224,7 +225,18 @@ class RoleSpec(_message.Message):
     together_with: _containers.RepeatedScalarFieldContainer[str]
     lease_s: float
     warm_spares: bool
-    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., spares: _Optional[int] = ..., require: _Optional[_Iterable[str]] = ..., nodelist: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., spread: _Optional[str] = ..., apart_from: _Optional[_Iterable[str]] = ..., together_with: _Optional[_Iterable[str]] = ..., lease_s: _Optional[float] = ..., warm_spares: _Optional[bool] = ...) -> None: ...
+    secrets: _containers.RepeatedCompositeFieldContainer[Secret]
+    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gangs: _Optional[int] = ..., nodes_min: _Optional[int] = ..., nodes_max: _Optional[int] = ..., node_unit: _Optional[int] = ..., nproc_per_node: _Optional[int] = ..., restart_with: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., spares: _Optional[int] = ..., require: _Optional[_Iterable[str]] = ..., nodelist: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., spread: _Optional[str] = ..., apart_from: _Optional[_Iterable[str]] = ..., together_with: _Optional[_Iterable[str]] = ..., lease_s: _Optional[float] = ..., warm_spares: _Optional[bool] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ...) -> None: ...
+
+class Secret(_message.Message):
+    __slots__ = ("name", "file", "credential")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    file: str
+    credential: str
+    def __init__(self, name: _Optional[str] = ..., file: _Optional[str] = ..., credential: _Optional[str] = ...) -> None: ...
 
 class Resources(_message.Message):
     __slots__ = ("memory_bytes", "tasks_max", "cpus", "numa_nodes", "oom_score_adjust")

@@ -137,3 +137,25 @@ def test_the_json_schema_knows_every_key_and_refuses_others() -> None:
     nodes = schema["properties"]["nnodes"]
     assert [bool(re.search(nodes["pattern"], text)) for text in ("2:4", "8", "0", "a:b")] == [True, True, False, False]
     assert schema["properties"]["args"]["items"]["type"] == ["string", "number", "boolean"]
+
+
+def test_secrets_are_said_by_where_they_are() -> None:
+    job = read("script: t.py\nsecrets: {A: {file: ~/a}, B: {credential: wandb}}\n")
+    assert [(name, each.file, each.credential) for name, each in job.secrets.items()] == [
+        ("A", "~/a", ""),
+        ("B", "", "wandb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{A: {}}", "needs either a file or a credential; give one of them"),
+        ("{A: {file: /a, credential: b}}", "needs either a file or a credential; give one of them"),
+        ("{A: {credential: ../b}}", "must be a name of letters, digits, '_', '.' and '-', not '../b'"),
+        ("{A-B: {file: /a}}", "an environment name has letters, digits and _"),
+        ("{A: hunter2}", "must be a mapping"),
+    ],
+)
+def test_what_is_no_reference_to_a_secret_is_refused(text: str, told: str) -> None:
+    assert told in refusal(f"script: t.py\nsecrets: {text}\n")

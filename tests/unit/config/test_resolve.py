@@ -198,3 +198,11 @@ def test_the_surroundings_of_this_process_are_taken_as_they_are(tmp_path: Path) 
     environ = {**os.environ, "MARK": "m", "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, stdout=subprocess.PIPE, check=True)
     assert json.loads(done.stdout) == [str(tmp_path), "m", os.getuid(), len(os.sched_getaffinity(0))]
+
+
+def test_where_a_secret_is_becomes_absolute_and_its_value_is_not_looked_at(host: Path) -> None:
+    text = "script: train.py\nsecrets: {A: {file: ~/a}, B: {file: b}, C: {credential: wandb}}\n"
+    (role,) = resolved(host, text, {"HOME": "/home/ann"}).roles
+    assert [each.file or each.credential for each in role.secrets] == ["/home/ann/a", f"{host}/b", "wandb"]
+    with pytest.raises(ConfigError, match=r"secrets: A is in env too, and what is there is in the log|A is in env too"):
+        resolved(host, "script: train.py\nenv: {A: 1}\nsecrets: {A: {file: /a}}\n")
