@@ -16,7 +16,7 @@ SOURCES := dlroverd agent plugins tests benchmarks examples protos scripts
 TYPED := $(wildcard dlroverd agent/dlroverd_agent agent/train/dlroverd_train plugins tests benchmarks examples scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench proto test-lowest debian clean
+.PHONY: help install demo test check bench proto test-lowest deb debian clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,10 +41,14 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/recovery.py
 	$(BIN)/python benchmarks/takeover.py
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/goodput.py
 	$(BIN)/python benchmarks/bus.py
 	$(BIN)/python benchmarks/checkpoint.py
+
+deb: $(VENV)/installed-dev ## packages for hosts, in dist/: .deb and .rpm of daemon, agent and command line
+	$(BIN)/python scripts/package.py dist
 
 proto: $(VENV)/installed-dev ## generate dlroverd/protocol/v1 anew from protos/
 	$(BIN)/python protos/generate.py
@@ -53,7 +57,7 @@ test-lowest: $(LOWEST)/installed ## unit tests and one real job with the lowest 
 	$(LOWEST)/bin/pytest -q -n $(JOBS) tests/unit tests/system/test_standalone.py::test_a_killed_rank_is_told_of_and_the_job_goes_on
 
 clean: ## back to a fresh checkout
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: $(INSTALLED_FROM)

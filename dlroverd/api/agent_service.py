@@ -118,6 +118,12 @@ class AgentService(AgentServiceServicer):
             taken = self._runtime.state.spools[batch.node]
             yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
 
+    async def Measure(
+        self, request: pb.MeasureRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.MeasureReply:
+        """See the proto."""
+        return pb.MeasureReply(now=time.time())
+
 
 async def _first(messages: AsyncIterator[pb.AgentMessage]) -> Hello:
     try:

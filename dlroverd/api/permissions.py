@@ -57,7 +57,7 @@ _CONTROL: Final = {
     "ReplaySink": Rule(O),
 }
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(

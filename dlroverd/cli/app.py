@@ -12,13 +12,14 @@ from dlroverd.cli.options import root_address
 _COMMANDS = {
     **{
         name: f"dlroverd.cli.{name}"
-        for name in ("job", "node", "ckpt", "event", "sink", "plugin", "automation", "state", "config", "sim")
+        for name in ("job", "node", "ckpt", "event", "sink", "plugin", "automation", "state", "setup", "config", "sim")
     },
     "run": "dlroverd.cli.job.run",
     "submit": "dlroverd.cli.job.submit",
     "ps": "dlroverd.cli.job.list",
     "logs": "dlroverd.cli.job.logs",
     "why": "dlroverd.cli.job.why",
+    "doctor": "dlroverd.cli.doctor",
     "demo": "dlroverd.cli.demo",
     "completion": "dlroverd.cli.completion",
     "version": "dlroverd.cli.version",

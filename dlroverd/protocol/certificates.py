@@ -6,7 +6,7 @@ checks its own files at its start, and their dates whenever a handshake fails.
 
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -99,6 +99,11 @@ def date_problem(tls: TlsFiles) -> str:
         f"{tls.certificate} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and by this host's clock "
         f"that is {'over' if now > end else 'yet to come'}: renew it, or set the clock (NTP) if that is wrong."
     )
+
+
+def time_left(tls: TlsFiles) -> timedelta:
+    """Give how long this side's certificate is valid from now on. CertificateError if it cannot be read."""
+    return _certificates(tls.certificate)[0].not_valid_after_utc - datetime.now(UTC)
 
 
 def refusal(details: str, address: str, name: str, tls: TlsFiles) -> str:

@@ -103,7 +103,7 @@ def test_a_save_of_an_old_round_is_that_of_the_round_that_went_on_from_it(
 
 def test_only_the_agent_decides(vault_of: Callable[..., Vault]) -> None:
     attended, alone = vault_of(4 << 20, "--attended"), vault_of(4 << 20)
-    rank = client.Vault(attended.socket, "s", 0, 0)
+    rank = client.Vault(attended.socket, "s", 0, 0, {})
     for operation in ("attend", "verdict"):
         with pytest.raises(client.UnavailableError, match="decides on"):
             rank.ask(operation, version=1, path="", save="", refusal="")

@@ -28,7 +28,7 @@ def connection_to(vault: Vault) -> socket.socket:
 )
 def test_nonsense_ends_its_own_connection_only(nonsense: bytes, vault_of: Callable[..., Vault]) -> None:
     vault = vault_of(4 << 20)
-    good = client.Vault(vault.socket, "s", 0, 0)
+    good = client.Vault(vault.socket, "s", 0, 0, {})
     bad = connection_to(vault)
     bad.sendall(nonsense)
     assert good.ask("arenas") == {"arenas": []}
@@ -49,7 +49,7 @@ def test_a_half_message_is_not_waited_for_by_others(vault_of: Callable[..., Vaul
     stalled = [connection_to(vault) for _ in range(20)]
     for each in stalled:
         each.sendall(b"\x10\x00")
-    good = client.Vault(vault.socket, "s", 0, 0)
+    good = client.Vault(vault.socket, "s", 0, 0, {})
     assert good.ask("arenas") == {"arenas": []}
     usage = Path(f"/proc/{vault.process.pid}/stat").read_text().rpartition(")")[2].split()
     for each in stalled:
@@ -60,7 +60,7 @@ def test_a_half_message_is_not_waited_for_by_others(vault_of: Callable[..., Vaul
 
 def test_its_memory_is_sealed_budgeted_and_gone_with_it(vault_of: Callable[..., Vault]) -> None:
     vault = vault_of(8 << 20, "--warm", "--ranks", "2")
-    rank = client.Vault(vault.socket, "s", 1, 1)
+    rank = client.Vault(vault.socket, "s", 1, 1, {})
     assert (rank.size, rank.share_at, rank.share, rank.warm) == (8 << 20, 4 << 20, 4 << 20, True)
     for size in (0, 16 << 20):
         with pytest.raises(PermissionError):
@@ -72,7 +72,7 @@ def test_its_memory_is_sealed_budgeted_and_gone_with_it(vault_of: Callable[..., 
     again = rank.ask("arena", least=2 << 20, most=3 << 20, plan="a", near=rank.share_at, new=False)
     assert (again["at"], again["fresh"]) == (4 << 20, False)
     with pytest.raises(client.UnavailableError, match=r"give the job at least 14\.7 MB"):
-        client.Vault(vault.socket, "t", 0, 0).ask("arena", least=9 << 20, most=9 << 20, plan="b", near=0, new=False)
+        client.Vault(vault.socket, "t", 0, 0, {}).ask("arena", least=9 << 20, most=9 << 20, plan="b", near=0, new=False)
     with mmap.mmap(rank.descriptor, rank.size) as memory:
         assert memory[4 << 20] == 0
     until(lambda: os.fstat(rank.descriptor).st_blocks * 512 == 8 << 20)  # brought in ahead
@@ -110,7 +110,7 @@ def test_a_rank_finds_or_starts_one_and_it_ends_when_nobody_comes(monkeypatch: p
     run = f"test-{os.getpid()}"
     where = client.find(run, 4 << 20, ranks=2, warm=False, linger=0.5)
     assert client.find(run, 4 << 20, ranks=2, warm=False, linger=0.5) == where
-    ranks = [client.Vault(where, "s", rank, rank) for rank in range(2)]
+    ranks = [client.Vault(where, "s", rank, rank, {}) for rank in range(2)]
     assert ranks[0].pid == ranks[1].pid
     for each in ranks:
         each.close()

@@ -177,6 +177,9 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
             last = batch.events[-1].sequence - self.short_by
             yield to_proto(EventsTaken(spool=batch.spool, sequence=last), agent_service_pb2.EventsTaken)
 
+    async def Measure(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+        return agent_service_pb2.MeasureReply()
+
     async def batch(self) -> EventBatch:
         async with asyncio.timeout(LIMIT_S):
             return await self.batches.get()

@@ -92,6 +92,29 @@ def test_a_checkpoint_is_a_fact_of_the_log_whoever_dies_meanwhile(fleet: Fleets)
     until(lambda: vaults(here), lambda left: not left)
 
 
+def test_what_memory_alone_has_is_persisted_when_a_job_has_failed_for_good(fleet: Fleets) -> None:
+    here = fleet(nodes=2, slots=1)
+    folder = here.root / "alone"
+    folder.mkdir()
+    words = ("--nnodes", "2", "--checkpoint-memory", "32MiB", "--max-restarts", "0", "--env", "CUDA_VISIBLE_DEVICES=")
+    script = (str(SCRIPTS / "memory_alone.py"), str(folder))
+    job = here.submit(*words, *script)
+    until(lambda: [(folder / f"saved-{rank}").exists() for rank in range(2)], all)
+    assert not list(folder.glob("path/step-*"))
+    os.kill(pids(here.client.job(job))[1], signal.SIGKILL)
+    assert here.until_over(job).state == "failed"
+    until(lambda: vaults(here), lambda left: not left)
+    assert [each.name for each in folder.glob("path/step-*")] == ["step-2"]  # the newest that both had
+    listed = here.json("ckpt", "list", str(job))["checkpoints"]
+    assert [each["step"] for each in listed] == [2]
+
+    again = here.submit(*words, *script)
+    assert here.until_over(again).state == "succeeded"
+    told = [(folder / f"again-{rank}").read_text() for rank in range(2)]
+    assert told == [f"2.0 {folder}/path/step-2"] * 2
+    until(lambda: vaults(here), lambda left: not left)
+
+
 def look_at_them(here: Fleet, saving: Saving) -> None:
     job, path = str(saving.job), str(saving.path)
     listed = here.json("ckpt", "list", job)

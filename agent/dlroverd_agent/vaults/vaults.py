@@ -25,8 +25,8 @@ from dlroverd_agent.vaults.files import Order, VaultError, VaultFiles
 from dlroverd_agent.vaults.host import VaultHost
 
 START_S = 10.0
-# How long the vault of a job that has left goes on with what it persists.
-PERSIST_S = 60.0
+# How long the vault of a job that has left goes on with what it persists, or has to: what memory alone holds.
+PERSIST_S = 300.0
 # How long until one that died is started again beside running ranks.
 AGAIN_S = 30.0
 _TERM_S = 2.0
@@ -252,7 +252,7 @@ class Vaults:
         await self._tell(vault, sentence)
 
     async def _end(self, vault: _Vault) -> None:
-        """End the vault of a job that has left, unless it comes back while something is being persisted."""
+        """End the vault of a job that has left once nothing is in memory alone, unless the job comes back meanwhile."""
         async with vault.lock:
             await self._until_idle(vault)
             if vault.order.job in self._needed:
@@ -272,8 +272,13 @@ class Vaults:
         loop = asyncio.get_running_loop()
         until = loop.time() + PERSIST_S
         try:
+            if vault.pid:
+                await vault.attendant.call({"op": "last"})
             while vault.pid and vault.order.job not in self._needed and loop.time() < until:
-                if (await vault.attendant.call({"op": "idle", "within": _IDLE_S})).get("idle"):
+                answer = await vault.attendant.call({"op": "idle", "within": _IDLE_S})
+                if answer.get("idle"):
+                    for why in answer.get("left", ()):
+                        await self._tell(vault, str(why))
                     return
         except (VaultGoneError, VaultRefusedError) as error:
             _log.warning("what a vault still persists is not known", job=vault.order.job, error=str(error))

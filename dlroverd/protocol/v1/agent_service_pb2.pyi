@@ -106,6 +106,18 @@ class PushLogsReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class MeasureRequest(_message.Message):
+    __slots__ = ("padding",)
+    PADDING_FIELD_NUMBER: _ClassVar[int]
+    padding: str
+    def __init__(self, padding: _Optional[str] = ...) -> None: ...
+
+class MeasureReply(_message.Message):
+    __slots__ = ("now",)
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    now: float
+    def __init__(self, now: _Optional[float] = ...) -> None: ...
+
 class Hello(_message.Message):
     __slots__ = ("node", "protocol_version", "capabilities", "facts", "boot_id", "log_id", "position", "observed", "held", "instance")
     NODE_FIELD_NUMBER: _ClassVar[int]

@@ -49,6 +49,11 @@ class AgentServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
                 _registered_method=True)
+        self.Measure = channel.unary_unary(
+                '/dlroverd.protocol.v1.AgentService/Measure',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureReply.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -97,6 +102,14 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Measure(self, request, context):
+        """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
+        whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -114,6 +127,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.PushEvents,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.SerializeToString,
+            ),
+            'Measure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Measure,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -197,6 +215,33 @@ class AgentService:
             '/dlroverd.protocol.v1.AgentService/PushEvents',
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Measure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.AgentService/Measure',
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureReply.FromString,
             options,
             channel_credentials,
             insecure,

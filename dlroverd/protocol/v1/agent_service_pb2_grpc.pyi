@@ -47,6 +47,10 @@ class AgentServiceStub:
     then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
     unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
     """
+    Measure: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.MeasureRequest, _agent_service_pb2.MeasureReply]
+    """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
+    whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
+    """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -96,6 +100,16 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         answers a batch once its events are durable, by the last sequence that it has; the agent sends the next batch
         then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
         unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
+        """
+
+    @_abc_1.abstractmethod
+    def Measure(
+        self,
+        request: _agent_service_pb2.MeasureRequest,
+        context: _aio.ServicerContext[_agent_service_pb2.MeasureRequest, _abc.Awaitable[_agent_service_pb2.MeasureReply]],
+    ) -> _abc.Awaitable[_agent_service_pb2.MeasureReply]:
+        """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
+        whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
         """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _aio.Server) -> None: ...

@@ -15,7 +15,7 @@ from dlroverd_train.vault.client import SOCKET, Vault
 _STEP = struct.Struct("<Q")
 _FIRST = 4096  # the vault clears the page before
 
-vault = Vault(os.environ[SOCKET], "steps", int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]))
+vault = Vault(os.environ[SOCKET], "steps", int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), {})
 memory = mmap.mmap(vault.descriptor, vault.size)
 arena = vault.ask("arena", least=1 << 20, most=1 << 20, plan="steps", near=vault.share_at, new=False)
 (step,) = _STEP.unpack_from(memory, arena["at"] + _FIRST)

@@ -212,7 +212,8 @@ class Checkpointer:
         run = _run() or self._meeting.token.hex()
         memory = self._budget or free_memory() // 2
         where = find(run, memory, ranks=self._ranks, warm=self._budget is not None, linger=_LINGER)
-        self._vault = Vault(where, self._session, self._meeting.rank, self._local)
+        about = {"path": self.path, "keep": self._keep, "bandwidth": self._bandwidth}
+        self._vault = Vault(where, self._session, self._meeting.rank, self._local, about)
         self._closing = weakref.finalize(self, self._vault.close)
         self._memory = _slots.Memory(self._vault.descriptor, self._vault.size)
         self._arena, self._restored, self._whole = None, set[tuple[int, int]](), 0
@@ -274,7 +275,8 @@ class Checkpointer:
         try:
             while True:
                 given = self._vault.ask(
-                    "arena", least=least, most=most, plan=plan, near=self._vault.share_at, new=new
+                    "arena", least=least, most=most, plan=plan, near=self._vault.share_at, new=new,
+                    node=agreed.node, nodes=agreed.nodes,
                 )  # fmt: skip
                 arena = _slots.Arena(given["at"], self._memory.arena(given["at"], given["size"]), agreed)
                 if given["fresh"] or arena.unmade():

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from dlroverd_train.vault import frames
@@ -26,14 +27,15 @@ class UnavailableError(Exception):
 class Vault:
     """A connection that speaks for one rank of one session. Any thread may use it; one request goes at a time."""
 
-    def __init__(self, path: str, session: str, rank: int, local: int) -> None:
+    def __init__(self, path: str, session: str, rank: int, local: int, about: Mapping[str, Any]) -> None:
+        """Attach to a vault. `about`: the path, keep and bandwidth of the session. Raises UnavailableError."""
         self._lock = threading.Lock()
         self.path = path
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with frames.short_name(path) as name:
                 self._connection.connect(name)
-            hello = {"session": session, "rank": rank, "local": local, "world": _world()}
+            hello = {"session": session, "rank": rank, "local": local, "world": _world(), **about}
             answer, descriptors = self._exchange({"op": "attach", "version": VERSION, **hello})
         except (OSError, UnavailableError) as error:
             self._connection.close()

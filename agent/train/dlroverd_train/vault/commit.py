@@ -26,6 +26,7 @@ from dlroverd_train.vault.streams import sync_folder, write_whole
 _POLL = 0.02
 _WRITER = ".writer"
 _STAGING = re.compile(r"\.staging-\d+-([0-9a-f]+)-\d+")
+_LAST = re.compile(r"\.last-\d+-\d+-\d+")
 _LONG = b"\x8a\x08"  # pickle's LONG1 of eight bytes
 MARK = 0x6D61_726B << 32
 """Where a blob lies is not known when `.metadata` is made: MARK + 2 n stands for the offset of blob n, the next number
@@ -185,11 +186,21 @@ def hold_path(path: str) -> int:
     return descriptor
 
 
-def left_in_staging(path: str, timeline: str) -> list[Staged]:
+def last_of(made_by: list[str] | None) -> str:
+    """Name the folder in which the nodes of a world that has ended agree on its last step; empty if it has no name."""
+    if not made_by:
+        return ""
+    job, _, gang, number = made_by
+    return f".last-{int(job)}-{int(gang)}-{int(number)}"
+
+
+def left_in_staging(path: str, timeline: str, made_by: list[str] | None) -> list[Staged]:
     """Give what is whole of what others left in the staging of a path that is held, and clear the rest."""
     whole = []
     for name in os.listdir(path):
         left, folder = _STAGING.fullmatch(name), os.path.join(path, name)
+        if _LAST.fullmatch(name) and name != last_of(made_by):
+            shutil.rmtree(folder, ignore_errors=True)
         if not left or left[1] == timeline:
             continue
         found = stored.read(folder)

@@ -211,7 +211,7 @@ class Persister:
                 sync_folder(os.path.dirname(save.path))
             if not save.node and held is None:
                 self._paths[save.path] = commit.hold_path(save.path)
-                for staged in commit.left_in_staging(save.path, save.id.split("-")[0]):
+                for staged in commit.left_in_staging(save.path, save.id.split("-")[0], save.made_by):
                     threading.Thread(target=self._settle_left, args=(staged,), daemon=True).start()
         free = os.statvfs(save.path)
         if size + _ROOM > free.f_bavail * free.f_frsize:

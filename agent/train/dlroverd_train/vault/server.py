@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dlroverd_train.vault import commit, frames, layout, plans, retention
+from dlroverd_train.vault import commit, frames, last, layout, plans, retention
 from dlroverd_train.vault.attending import Attending
 from dlroverd_train.vault.persist import Part, Persister
 from dlroverd_train.vault.pool import FullError, Pool
@@ -30,6 +30,9 @@ class Arena(NamedTuple):
     size: int
     plan: str
     rank: int
+    node: int
+    nodes: int
+    """Which of how many nodes its plan is on; of 0 where the rank did not say."""
 
 
 class RefusedError(Exception):
@@ -61,6 +64,9 @@ class Server:
         self._persister = Persister(streams, self._attending.settle if self._attending else None)
         self._ranks, self._warm = max(1, ranks), warm
         self._arenas: dict[str, list[Arena]] = {}
+        self._sessions: dict[str, last.Session] = {}
+        self._leaving: threading.Thread | None = None
+        self._left: list[str] = []
         self._clients: list[_Client] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -124,6 +130,7 @@ class Server:
             "persist": self._persist,
             "outcome": self._outcome,
             "thawed": self._thawed,
+            "last": self._last,
             "idle": self._idle,
             "end": self._end,
             "attend": self._attend,
@@ -158,6 +165,9 @@ class Server:
                     f"process {other.pid} has rank {rank}'s checkpoints of this path open: close them first"
                 )
             time.sleep(0.01)
+        if path := str(message.get("path", "")):
+            keep = retention.Keep(*message["keep"]) if message["keep"] else None
+            self._sessions[session] = last.Session(path, float(message["bandwidth"]), keep, client.world)
         share = self._pool.size // self._ranks // layout.PAGE * layout.PAGE
         near = share * (int(message["local"]) % self._ranks)
         return {"size": self._pool.size, "warm": self._warm, "share_at": near, "share": share, "pid": os.getpid()}
@@ -174,10 +184,13 @@ class Server:
     def _arena(self, client: _Client, message: frames.Message) -> frames.Message:
         """Give the rank an arena for its plan: the one it had, or a new one of `most` bytes, or of `least`."""
         least, most, plan = int(message["least"]), int(message["most"]), str(message["plan"])
+        place = (int(message.get("node", 0)), int(message.get("nodes", 0)))
         with self._lock:
             mine = [each for each in self._of(client.session) if each.rank == client.rank]
             for arena in reversed(mine):
                 if arena.plan == plan and arena.size >= least and not message["new"]:
+                    self._of(client.session).remove(arena)
+                    self._of(client.session).append(Arena(*arena[:4], *place))
                     return {"at": arena.at, "size": arena.size, "fresh": False}
             dropped = False
             # The memory of older plans makes room, if there is no other: what holds no step first.
@@ -187,7 +200,7 @@ class Server:
                     dropped = True
             size = most if self._pool.fits(most) else least
             at = self._pool.take(size, int(message["near"]))
-            self._of(client.session).append(Arena(at, size, plan, client.rank))
+            self._of(client.session).append(Arena(at, size, plan, client.rank, *place))
         if not self._warm:
             threading.Thread(target=self._pool.touch, args=(at, size, self._stop), daemon=True).start()
         return {"at": at, "size": size, "fresh": True, "dropped": dropped}
@@ -263,11 +276,37 @@ class Server:
         self._attended(client).decide(str(message["path"]), str(message["save"]), str(message["refusal"]))
         return {}
 
+    def _last(self, client: _Client, _: frames.Message) -> frames.Message:
+        """Begin to persist what memory alone holds of a job that has left; `idle` says when that is over."""
+        self._attended(client)
+        with self._lock:
+            if self._leaving is None or not self._leaving.is_alive():
+                self._left = []
+                self._leaving = threading.Thread(target=self._bring_last, daemon=True)
+                self._leaving.start()
+        return {}
+
+    def _bring_last(self) -> None:
+        for name, session in list(self._sessions.items()):
+            with self._lock:
+                arenas = [each for each in self._of(name) if each.nodes]
+            ranges = [last.Range(self._pool.range(each.at)[: each.size], each.node, each.nodes) for each in arenas]
+            try:
+                last.bring(session, ranges, self._persister)
+            except (commit.NotPersistedError, OSError, ValueError, TypeError) as error:
+                self._left.append(f"the last step that memory had for {session.path} is not persisted: {error}")
+        with self._persister.changed:
+            self._persister.changed.notify_all()
+
+    def _is_idle(self) -> bool:
+        leaving = self._leaving is not None and self._leaving.is_alive()
+        return not leaving and not self._persister.busy()
+
     def _idle(self, _: _Client, message: frames.Message) -> frames.Message:
-        """Say whether nothing is being persisted, as soon as that is so."""
+        """Say whether nothing is being persisted, as soon as that is so, and what could not be brought to storage."""
         within = min(float(message["within"]), _MOST_WAIT)
         with self._persister.changed:
-            return {"idle": self._persister.changed.wait_for(lambda: not self._persister.busy(), within)}
+            return {"idle": self._persister.changed.wait_for(self._is_idle, within), "left": self._left}
 
     def _end(self, _: _Client, message: frames.Message) -> frames.Message:
         """End, once what is being persisted is, or after `within` seconds."""

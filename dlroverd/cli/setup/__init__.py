@@ -1,0 +1,5 @@
+"""Hosts: what a package leaves to be done by whoever runs the fleet."""
+
+from dlroverd.cli.groups import noun
+
+command = noun("setup", ("daemon",), "Make this host a part of a fleet, as root.")
