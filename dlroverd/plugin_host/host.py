@@ -161,6 +161,9 @@ class _InlinePlugin:
             return self._registered.call(question)
         except PluginError as error:
             raise PluginError(f"plugin {self._view.name}: {error}") from error
+        # Isolation edge: one of ours may be wrong, too.
+        except Exception as error:
+            raise PluginError(f"plugin {self._view.name}: {question.op}() raised {error!r:.400}") from error
 
     async def close(self) -> None:
         """Have nothing to close."""

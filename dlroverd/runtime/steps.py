@@ -90,9 +90,9 @@ class Steps:
 
     def newest(self, key: GangKey) -> tuple[int, float]:
         """Give the last step seen of a gang's current world, and how long ago that was; (-1, 0) if none was."""
-        gang, world = self._state.gangs[key], self._worlds.get(key.job, {}).get(key)
-        if world is None or world.newest.round.round != gang.round:
-            return gang.step, 0.0
+        gang, world = self._state.gangs.get(key), self._worlds.get(key.job, {}).get(key)
+        if gang is None or world is None or world.newest.round.round != gang.round:
+            return gang.step if gang is not None else -1, 0.0
         return world.newest.step, self._clock() - world.at
 
     def forget(self, job: int) -> None:

@@ -100,7 +100,8 @@ class WorldViews:
         fresh = {name: each for name, each in series.items() if now - each.at <= _STALE_S}
         readings = {name: histories.setdefault(name, _History()).look(each, now) for name, each in fresh.items()}
         grant = self._state.grants.get((record.node, gang.key))
-        own = grant is not None and len(grant.devices) == grant.slots
+        # The grant may be of a newer world by now.
+        own = grant is not None and record.local_rank < len(grant.devices) == grant.slots
         devices = (grant.devices[record.local_rank],) if grant is not None and own else ()
         return WorldRank(rank=record.key.rank, node=record.node, devices=devices, readings=readings)
 
