@@ -1,8 +1,8 @@
 """Stragglers in a real gloo job of four ranks: how soon the right rank is named, and how often a wrong one.
 
 The script is an unchanged DistributedDataParallel loop whose steps are mostly sleep, as if a device worked, and a
-tenth of a second of CPU. Each trial draws a rank and has one fault: `hog`, a process of higher priority on the CPU to
-which the rank is bound, or `device`, longer sleeps. It ends when the rank is let go again. Before each trial is a quiet
+fifth of a second of CPU. Each trial draws a rank and has one fault: `hog`, three busy processes on the CPU to which the
+rank is bound, or `device`, longer sleeps. It ends when the rank is let go again. Before each trial is a quiet
 time as long as ten iterations, in which nobody may be named. Readings and looks are taken each second.
 """
 
@@ -25,9 +25,9 @@ from dlroverd.model.view import JobView
 from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until
 
 RANKS = 4
-SLEEP_S, BUSY_S = 0.7, 0.1
+SLEEP_S, BUSY_S = 0.5, 0.2
 ITERATIONS, RIGHT, FALSE = 10.0, 0.95, 0.01
-HOG = "import os\nos.nice(-10)\nwhile True: pass"
+HOGS, HOG = 3, "while True: pass"
 MOST_S = 90.0
 
 
@@ -85,12 +85,15 @@ class Trials:
         before = {int(task): os.sched_getaffinity(int(task)) for task in os.listdir(f"/proc/{pid}/task")}
         for task in before:
             os.sched_setaffinity(task, {cpu})
-        hog = subprocess.Popen([sys.executable, "-c", HOG])
-        os.sched_setaffinity(hog.pid, {cpu})
+        # Each in a session of its own: the kernel shares a CPU between sessions, whatever their processes.
+        hogs = [subprocess.Popen([sys.executable, "-c", HOG], start_new_session=True) for _ in range(HOGS)]
+        for hog in hogs:
+            os.sched_setaffinity(hog.pid, {cpu})
 
         def stop() -> None:
-            hog.send_signal(signal.SIGKILL)
-            hog.wait()
+            for hog in hogs:
+                hog.send_signal(signal.SIGKILL)
+                hog.wait()
             for task, cpus in before.items():
                 os.sched_setaffinity(task, cpus)
 
