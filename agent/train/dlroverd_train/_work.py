@@ -3,8 +3,8 @@ that wait for it, which all make a step in the same time.
 
 torch's flight recorder notes when each collective was begun. From the end of one step, told by `stepped`, to the last
 collective begun in the next one, a rank is at work of its own, as far as its collectives do not wait for each other:
-with DistributedDataParallel they do not. It is looked at seldom, so that it takes less than a five-hundredth of the
-time, and said as a gauge, `trainer.work`. On a device it is the time that the host takes to give it its work.
+with DistributedDataParallel they do not. It is looked at seldom, so that it takes less than a five-hundredth of a
+CPU, and said as a gauge, `trainer.work`. On a device it is the time that the host takes to give it its work.
 
 Looks at torch only where the script has loaded it. Without the recorder nothing is said.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from time import monotonic, time
+from time import monotonic, thread_time, time
 from typing import Any
 
 _LOOK_S = 1.0
@@ -39,6 +39,7 @@ class _Work:
         began = monotonic()
         if began < self._next or len(self._ends) < 2:
             return
+        used = thread_time()
         dump = getattr(sys.modules.get(_RECORDER), "_dump_fr_trace_json", None)
         if dump is None:
             self._next = began + _LOOK_S
@@ -55,7 +56,7 @@ class _Work:
             from .events import gauge  # noqa: PLC0415 - it imports what imports this
 
             gauge("trainer.work", sum(took) / len(took))
-        self._next = monotonic() + max(_LOOK_S, _SHARE * (monotonic() - began))
+        self._next = monotonic() + max(_LOOK_S, _SHARE * (thread_time() - used))
 
 
 def begun(trace: dict[str, Any]) -> list[float]:
