@@ -25,6 +25,7 @@ from dlroverd.model.view import JobView
 from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until
 
 RANKS = 4
+KINDS = ("hog", "device")
 SLEEP_S, BUSY_S = 0.5, 0.2
 ITERATIONS, RIGHT, FALSE = 10.0, 0.95, 0.01
 HOGS, HOG = 3, "while True: pass"
@@ -104,6 +105,7 @@ def main() -> None:
     """Print the figures of some trials of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="one of the faults; all when left out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -113,7 +115,7 @@ def main() -> None:
         fleet.start(2, 2)
         try:
             wrong: list[float] = []
-            for kind in ("hog", "device"):
+            for kind in options.kind or KINDS:
                 trials = Trials(fleet, Path(folder), options.seed)
                 for _ in range(options.runs):
                     trials.quiet()
