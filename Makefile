@@ -44,7 +44,9 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/goodput.py
+	$(BIN)/python benchmarks/stragglers.py
 	$(BIN)/python benchmarks/bus.py
+	$(BIN)/python benchmarks/health.py
 	$(BIN)/python benchmarks/checkpoint.py
 
 deb: $(VENV)/installed-dev ## packages for hosts, in dist/: .deb and .rpm of daemon, agent and command line

@@ -33,7 +33,18 @@ from dlroverd.model.node import NodeFacts
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, NodeCheck, Progress, RankObservation
 from dlroverd.protocol.channel import TlsFiles
-from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogOpen, LogPiece, LogRequest, Welcome
+from dlroverd.protocol.messages import (
+    Ack,
+    Beat,
+    Heard,
+    Hello,
+    LogOpen,
+    LogPiece,
+    LogRequest,
+    StackRequest,
+    Stacks,
+    Welcome,
+)
 from dlroverd.protocol.version import PROTOCOL_VERSION
 
 SLOTS = 8
@@ -150,6 +161,10 @@ class Agent:
         self._notes.reconciled -= self.reconciled
         self.reconciled = False
         self._feed(core.Disconnected())
+
+    async def stacks(self, request: StackRequest) -> Stacks:
+        """Nobody asks for any."""
+        return Stacks(id=request.id, ranks=())
 
     async def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
         """Hold the call until the ranks asked for are gone, which wrote nothing."""

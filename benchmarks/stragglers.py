@@ -4,6 +4,8 @@ The script is an unchanged DistributedDataParallel loop whose steps are mostly s
 fifth of a second of CPU. Each trial draws a rank and has one fault: `hog`, three busy processes on the CPU to which the
 rank is bound, or `device`, longer sleeps. It ends when the rank is let go again. Before each trial is a quiet
 time as long as ten iterations, in which nobody may be named. Readings and looks are taken each second.
+
+Before that, `seeded`: the rule alone on drawn worlds of 4 to 64 ranks with noise, one reading an iteration.
 """
 
 import argparse
@@ -22,12 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from figures import compare, show, within
 
 from dlroverd.model.view import JobView
+from tests.properties.test_stragglers import Telling, case, names
 from tests.system.fleet import SCRIPTS, Fleet, gang, pids, until
 
 RANKS = 4
-KINDS = ("hog", "device")
+KINDS = ("seeded", "hog", "device")
 SLEEP_S, BUSY_S = 0.5, 0.2
 ITERATIONS, RIGHT, FALSE = 10.0, 0.95, 0.01
+SEEDED = 15
 HOGS, HOG = 3, "while True: pass"
 MOST_S = 90.0
 
@@ -101,6 +105,26 @@ class Trials:
         return stop
 
 
+def seeded(runs: int, seed: int, *, as_json: bool) -> None:
+    """Print how the rule does on drawn worlds."""
+    iterations, wrong, missed = [], 0, 0
+    for number in range(seed, seed + runs):
+        drawn = case(number)
+        play = Telling(drawn)
+        seen = [play.reading(reading) for reading in range(drawn.onset + int(ITERATIONS))]
+        after = [at for at, said in enumerate(seen[drawn.onset :], 1) if names(drawn, said)]
+        iterations += [float(at) for at in after[:1]]
+        missed += not after
+        quiet = Telling(case(number, healthy=True))
+        said = [quiet.reading(reading) for reading in range(60)]
+        wrong += any(said)
+    show(
+        compare("seeded: not the right rank [share]", [missed / runs], "allowed", (1.0 - RIGHT,), 1.0), as_json=as_json
+    )
+    show(compare("seeded: accused while healthy [share]", [wrong / runs], "allowed", (FALSE,), 1.0), as_json=as_json)
+    show(within("seeded: named after [iterations]", iterations, ITERATIONS), as_json=as_json)
+
+
 def main() -> None:
     """Print the figures of some trials of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -110,21 +134,31 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     print(f"# seed {options.seed}", file=sys.stderr)
+    kinds = options.kind or KINDS
+    if "seeded" in kinds:
+        seeded(SEEDED * options.runs, options.seed, as_json=options.json)
+    real = [kind for kind in kinds if kind != "seeded"]
+    if real:
+        in_jobs(real, options.runs, options.seed, as_json=options.json)
+
+
+def in_jobs(kinds: list[str], runs: int, seed: int, *, as_json: bool) -> None:
+    """Print the figures of so many trials of each kind."""
     with tempfile.TemporaryDirectory() as folder:
         fleet = Fleet(Path(folder), daemon={"diagnosis": {"interval": "1s"}}, agent={"monitor_interval": "1s"})
         fleet.start(2, 2)
         try:
             wrong: list[float] = []
-            for kind in options.kind or KINDS:
-                trials = Trials(fleet, Path(folder), options.seed)
-                for _ in range(options.runs):
+            for kind in kinds:
+                trials = Trials(fleet, Path(folder), seed)
+                for _ in range(runs):
                     trials.quiet()
                     trials.trial(kind)
                 wrong += trials.wrong
                 fleet.end_jobs()
-                _show(kind, trials, as_json=options.json)
+                _show(kind, trials, as_json=as_json)
             share = sum(wrong) / len(wrong)
-            show(compare("accused in quiet times [share]", wrong, "none", (0.0,)), as_json=options.json)
+            show(compare("accused in quiet times [share]", wrong, "none", (0.0,)), as_json=as_json)
             print(f"# {sum(wrong):g} of {len(wrong)} quiet times: {share:.1%}, target {FALSE:.0%}", file=sys.stderr)
         finally:
             fleet.close()

@@ -20,7 +20,10 @@ from dlroverd.model.checkpoint import Commit
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
+from dlroverd.model.kernel_log import KernelLog
 from dlroverd.model.node_view import AutomationView
+from dlroverd.model.stacks import RankStack
+from dlroverd.model.trust import AuthorityView, CertificateKind, TokenView
 from dlroverd.model.view import DryRunView, EventView, JobView, LogChunk, NodeDetail, NodeView, PluginView, SinkView
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.channel import connect_blocking, socket_path
@@ -30,7 +33,10 @@ from dlroverd.protocol.identity import ShowIdentity
 from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogFailed, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
+from dlroverd.protocol.v1 import trust_service_pb2 as trust_pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
+from dlroverd.protocol.v1.trust_service_pb2_grpc import TrustServiceStub
+from dlroverd.trust.join_token import Token, secret_sha256
 
 T = TypeVar("T")
 
@@ -58,6 +64,7 @@ class Client:
         self._channel = grpc.intercept_channel(connect_blocking(self.address), ShowIdentity(self.address))
         # The generated stub is typed for the asyncio API alone; it serves both.
         self._stub: Any = ControlServiceStub(self._channel)  # type: ignore[arg-type]
+        self._trust: Any = TrustServiceStub(self._channel)  # type: ignore[arg-type]
 
     def __enter__(self) -> Self:
         """Give the client itself."""
@@ -179,6 +186,22 @@ class Client:
             if piece is not None:
                 yield piece
 
+    def kernel_logs(self, job: int, incident: int) -> list[KernelLog]:
+        """Give what the kernels of an incident's nodes said around it, the node of its cause first; takes seconds."""
+        request = pb.ListKernelLogsRequest(job=job, incident=incident)
+        return [from_proto(log, KernelLog) for log in self._stream(self._stub.ListKernelLogs, request)]
+
+    def redacted(self, text: str, *, json: bool = False) -> str:
+        """Give a text of up to 1 MiB, or a JSON document, without what the daemon knows or takes for secrets."""
+        return str(self._once(self._stub.Redact, pb.RedactRequest(text=text, json=json)).text)
+
+    def stacks(
+        self, job: int, *, role: str | None = None, gang: int | None = None, ranks: Iterable[int] = ()
+    ) -> list[RankStack]:
+        """Give what the threads of a job's ranks are at now; what is None or empty means all. It takes seconds."""
+        request = pb.JobStacksRequest(job=job, role=role, gang=gang, ranks=ranks)
+        return [from_proto(stack, RankStack) for stack in self._stream(self._stub.JobStacks, request)]
+
     def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
         """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""
         return self._all(self._stub.ListNodes, pb.ListNodesRequest(with_absent=with_absent), NodeView)
@@ -228,6 +251,10 @@ class Client:
             request_id=_new_id(), nodes=nodes, owner=owner, kind=kind.value if kind else "", undo=undo
         )
         self._once(self._stub.ReleaseNodes, request)
+
+    def clear(self, nodes: Iterable[str], *, reason: str) -> None:
+        """Take nodes as repaired: what was said of their health does not count any more."""
+        self._once(self._stub.ClearNodes, pb.ClearNodesRequest(request_id=_new_id(), nodes=nodes, reason=reason))
 
     def pause_automation(self, reason: str) -> None:
         """Stop what automation does by itself; jobs are restarted as ever."""
@@ -286,6 +313,37 @@ class Client:
         """Have a sink go on with the record at `position`, back or ahead; the same `request_id` again moves nothing."""
         request = pb.ReplaySinkRequest(request_id=request_id or _new_id(), name=name, position=position)
         self._once(self._stub.ReplaySink, request)
+
+    def authority(self) -> AuthorityView:
+        """Tell whose certificates hosts of this fleet show, and where they join."""
+        return from_proto(self._once(self._trust.GetAuthority, trust_pb.GetAuthorityRequest()), AuthorityView)
+
+    def create_token(
+        self, uses: int, ttl_s: float, kind: CertificateKind = CertificateKind.NODE, fingerprint: str = ""
+    ) -> Token:
+        """Let `uses` hosts join for so long. The token is made here: the daemon gets its digest alone.
+
+        `fingerprint` is the authority's, asked for if it is "".
+        """
+        token = Token.make(fingerprint or self.authority().fingerprint)
+        request = trust_pb.CreateTokenRequest(
+            id=token.id, kind=kind.value, secret_sha256=secret_sha256(token.secret), uses=uses, ttl_s=ttl_s
+        )
+        self._once(self._trust.CreateToken, request)
+        return token
+
+    def tokens(self) -> list[TokenView]:
+        """List the join tokens, oldest first."""
+        return self._all(self._trust.ListTokens, trust_pb.ListTokensRequest(), TokenView)
+
+    def revoke_token(self, token: str) -> None:
+        """Let no more hosts join by a token, given by its id."""
+        self._once(self._trust.RevokeToken, trust_pb.RevokeTokenRequest(request_id=_new_id(), token=token))
+
+    def revoke_certificates(self, name: str, reason: str = "") -> None:
+        """Shut a node or login host out, whatever certificate it shows, until it joins by a new token."""
+        request = trust_pb.RevokeCertificatesRequest(request_id=_new_id(), name=name, reason=reason)
+        self._once(self._trust.RevokeCertificates, request)
 
     def info(self) -> DaemonInfo:
         """Tell how the daemon is."""

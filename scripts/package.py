@@ -21,6 +21,11 @@ PACKAGES = {
     "dlroverd": (".", "agent/train", "plugins/kafka"),
     "dlroverd-agent": (".", "agent/train", "agent"),
 }
+PROGRAMS = {
+    "dlroverctl": ("dlroverctl", "dlroverd-login"),
+    "dlroverd": ("dlroverd",),
+    "dlroverd-agent": ("dlroverd-agent",),
+}
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -69,10 +74,10 @@ def environment(place: Path, *, python: Path, root: Path, wheels: list[str]) -> 
     own = place / "bin" / "python"
     offline = ("--no-index", "--find-links", str(Path(wheels[0]).parent))
     pip("--python", str(own), "install", "-q", "--no-compile", *offline, *wheels)
-    # Of what is in bin, one program is wanted; a script names its interpreter, by its place here.
+    # Of what is in bin, only these are wanted; a script names its interpreter, by its place here.
     final = f"/{place.relative_to(root)}"
     for program in (place / "bin").iterdir():
-        if program.name == place.name:
+        if program.name in PROGRAMS[place.name]:
             program.write_text(program.read_text().replace(str(place), final))
         elif not program.name.startswith("python"):
             program.unlink()

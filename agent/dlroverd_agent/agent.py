@@ -22,9 +22,10 @@ from dlroverd.model.fault import LEASE_RAN_OUT, SHUT_DOWN
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Desired, RankObservation
 from dlroverd.protocol import notify
-from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, Welcome
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, StackRequest, Stacks, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import __version__, core, retention
 from dlroverd_agent.devices.monitor import DeviceMonitor
@@ -45,6 +46,10 @@ from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
 from dlroverd_agent.progress import Patterns, ProgressWatch
 from dlroverd_agent.reboot import reboot
+from dlroverd_agent.renewal import Renewal
+from dlroverd_agent.signals.journal import Journal
+from dlroverd_agent.signals.watch import SignalWatch
+from dlroverd_agent.stacks.collector import StackCollector
 from dlroverd_agent.starts import Starts
 from dlroverd_agent.state import FollowedFile
 from dlroverd_agent.survey import Surveys
@@ -85,6 +90,7 @@ class Agent:
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
+        self._stacks = StackCollector(config.node, self._pids)
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
@@ -96,7 +102,9 @@ class Agent:
             self.events.readings.take,
             self._starts.spares.samples,
         )
-        host = HostMonitor(config.state_dir)
+        self.signals = SignalWatch(state_dir, Journal(), devices.at, self._heard)
+        devices.hear = self.signals.devices
+        host = HostMonitor(config.state_dir, self.signals.counters)
         self.monitors = Monitors(config.monitor_interval, host, self._pids, sources, self._link.send)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -104,6 +112,7 @@ class Agent:
         """Find the ranks of an earlier life; how many still run. Once, before `run`."""
         found = [await self._complete(seen) for seen in await self._launcher.recover()]
         await self._drills.recover()
+        await self.signals.recover()
         await self.events.recover(seen.key for seen in found if seen.state is not RankState.GONE)
         for seen in found:
             self._look_at(seen)
@@ -118,10 +127,11 @@ class Agent:
         self._facts = replace(facts, peer_port=await self._peers.serve())
         link = asyncio.create_task(self._link.run())
         watches = (self._watch_ranks(), self._progress.run(), self._outputs.run(), self._devices.run(self._saw_devices))
-        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run())
+        own = (self._act(), self._tick(), self._sweep(), self._surveys.run(), self.events.run(), self.signals.run())
+        renewal = (Renewal(self._config).run(),) if self._config.tls else ()
         spares = self._starts.spares.run(self._core)
         monitors = (self.monitors.run(),) if self._config.monitor_interval else ()
-        tasks = [asyncio.create_task(each) for each in (*own, spares, *watches, *monitors)]
+        tasks = [asyncio.create_task(each) for each in (*own, *renewal, spares, *watches, *monitors)]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -204,6 +214,10 @@ class Agent:
         """Read out what is asked for."""
         return self._logs.pieces(request)
 
+    async def stacks(self, request: StackRequest) -> Stacks:
+        """Look at the ranks that are asked about."""
+        return await self._stacks.take(request)
+
     # ---- inputs
 
     def _feed(self, item: core.Input) -> None:
@@ -227,6 +241,9 @@ class Agent:
 
     def _saw_devices(self, devices: tuple[DeviceObservation, ...]) -> None:
         self._feed(core.DevicesSeen(devices))
+
+    def _heard(self, signals: tuple[Signal, ...]) -> None:
+        self._feed(core.SignalsHeard(signals))
 
     async def _complete(self, seen: RankObservation) -> RankObservation:
         """Add the last step to a rank's end, and what kept it from saying more, before anyone hears of it."""

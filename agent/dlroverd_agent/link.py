@@ -5,15 +5,15 @@ older, since every message says all there is: a slow daemon costs no memory here
 """
 
 import asyncio
-import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
 import structlog
 
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.ids import GangKey
 from dlroverd.model.world import Desired, Observed, Progress
 from dlroverd.protocol import channel
@@ -25,7 +25,6 @@ from dlroverd.protocol.identity import IdentifiedStub
 from dlroverd.protocol.messages import (
     AGENT_MESSAGE,
     DAEMON_MESSAGE,
-    LOG_PIECE,
     Ack,
     AgentMessage,
     Beat,
@@ -33,12 +32,13 @@ from dlroverd.protocol.messages import (
     DaemonMessage,
     Heard,
     Hello,
-    LogPiece,
     LogRequest,
+    StackRequest,
     Welcome,
 )
 from dlroverd.protocol.v1 import agent_service_pb2
 from dlroverd.protocol.version import agree
+from dlroverd_agent.answers import Sources, answer
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
@@ -60,7 +60,7 @@ _Call: TypeAlias = "grpc.aio.StreamStreamCall[agent_service_pb2.AgentMessage, ag
 _log = structlog.get_logger()
 
 
-class Peer(Protocol):
+class Peer(Sources, Protocol):
     """Who speaks through the link. Nothing in it may block."""
 
     async def hello(self, address: str) -> Hello:
@@ -83,10 +83,6 @@ class Peer(Protocol):
         """A session that had been welcomed ended."""
         ...
 
-    def logs(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
-        """Give the output that is asked for."""
-        ...
-
 
 class Link:
     """Keeps one session with the daemon at one of `addresses`, whichever answers."""
@@ -103,7 +99,7 @@ class Link:
         self._peer = peer
         self._tls = tls
         self._push_beside = push
-        self._outbox: dict[type | GangKey, AgentMessage] = {}
+        self._outbox: dict[tuple[type, GangKey | None], AgentMessage] = {}
         self._filled = asyncio.Event()
         self._again = asyncio.Event()
         self._leaving = False
@@ -114,7 +110,7 @@ class Link:
 
     def send(self, message: AgentMessage) -> None:
         """Send a message in this session, in place of an older one of its kind that still waits."""
-        key = message.round.gang_key if isinstance(message, Progress) else type(message)
+        key = (type(message), message.round.gang_key if isinstance(message, Progress | GangPhase) else None)
         self._outbox[key] = message
         self._filled.set()
 
@@ -297,7 +293,7 @@ class Link:
     def _take(self, *, reports: bool) -> AgentMessage | None:
         """Take the next message to be sent; a report only if it may go already, or is among the last words."""
         for key in self._outbox:
-            if reports or self._leaving or key is not Observed:
+            if reports or self._leaving or key[0] is not Observed:
                 return self._outbox.pop(key)
         return None
 
@@ -307,38 +303,12 @@ class Link:
             match message := await _next(call):
                 case Desired() | Ack() | Heard():
                     self._peer.received(message)
-                case LogRequest():
-                    push = asyncio.create_task(self._push(stub, message))
+                case LogRequest() | StackRequest():
+                    push = asyncio.create_task(answer(stub, self._peer, message))
                     pushes.add(push)
                     push.add_done_callback(pushes.discard)
                 case Welcome() | None:
                     pass  # doubled, or of a newer daemon
-
-    async def _push(self, stub: IdentifiedStub, request: LogRequest) -> None:
-        """Answer one request for output, until it is complete or nobody reads it any more."""
-        call = stub.PushLogs(metadata=await stub.proof())
-
-        async def write() -> None:
-            try:
-                async with contextlib.aclosing(self._peer.logs(request)) as pieces:
-                    async for piece in pieces:
-                        await call.write(LOG_PIECE.wrap(piece))
-                await call.done_writing()
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                pass  # the daemon ended the call: nobody reads any more
-
-        writing = asyncio.create_task(write())
-        ending = asyncio.create_task(call.code())
-        try:
-            await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                code = await ending
-                _log.debug("output sent", stream=request.stream_id, end=code.name)
-        finally:
-            writing.cancel()
-            ending.cancel()
-            call.cancel()
-            await asyncio.gather(writing, ending, return_exceptions=True)
 
 
 def _is_away(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dlroverd.model.ids import RankKey
 from dlroverd.model.view import LogChunk
 from dlroverd.protocol.messages import LogFailed, LogOpen, LogPiece, LogRequest, LogSource
+from dlroverd_agent.kernel_log import kernel_log
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.output_index import read_index, written_since
 from dlroverd_agent.rank_file import RankFile
@@ -123,6 +124,9 @@ class RankLogs:
     async def pieces(self, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
         """Give all that a request asks for, in the order of the protocol."""
         yield LogOpen(stream_id=request.stream_id)
+        if request.kernel is not None:
+            yield await kernel_log(self.node, request.kernel)
+            return
         reading = _Reading(self.files, request, list(request.sources))
         try:
             while keys := reading.keys():

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Self
 
 import dlroverd_train
+import structlog
 
+from dlroverd.model.hang import PATIENCE, GangPhase, Phase
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.world import Held, Progress
 from dlroverd_agent.launchers.files import RankFiles
@@ -27,7 +29,7 @@ COUNTER = str(Path(dlroverd_train.__file__).with_name("rank_path"))
 EAGER_LOOK_S = 0.02
 # How long a world's first step is looked for eagerly: beyond it, a beat more or less says nothing about a recovery.
 EAGER_S = 120.0
-PAGE_BYTES = 64
+PAGE_BYTES = 96
 # So many nodes of a large world tell at each beat how far it is, in turn: they all make the same steps, and each of
 # thousands saying so would keep the daemon busy with nothing else.
 TELLING_NODES = 64
@@ -40,11 +42,16 @@ _CHECKSUM = struct.Struct("<I")
 _CHECKPOINT_MARK = b"CKPT"
 _CHECKPOINT = struct.Struct("<4sq")
 _ASKS, _ASKS_AT = b"ASKS", 60
+_PHASE, _PHASE_AT = struct.Struct("<4sId"), 64
+# By the number on the page: dlroverd_train/_phase.py has the same.
+_PHASES = (Phase.STEP, Phase.INIT, Phase.CHECKPOINT, Phase.EVALUATE, Phase.IDLE)
 _MAX_STEP = 1 << 53
 
 _LOOK_BYTES = 256 * 1024
 # A user's pattern may take quadratic time on one line, and holds the interpreter meanwhile.
 _LINE_BYTES = 1024
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,17 @@ def read_checkpoint(record: bytes) -> int:
     if mark != _CHECKPOINT_MARK or zlib.crc32(record[start:end]) != checksum:
         return -1
     return int(step) if 0 <= step < _MAX_STEP else -1
+
+
+def read_phase(record: bytes) -> tuple[Phase, float]:
+    """Read what a page tells that its rank is at, and since when; steps, if it tells nothing."""
+    end = _PHASE_AT + _PHASE.size
+    if len(record) >= end + _CHECKSUM.size:
+        mark, number, since = _PHASE.unpack_from(record, _PHASE_AT)
+        whole = zlib.crc32(record[_PHASE_AT:end]) == _CHECKSUM.unpack_from(record, end)[0]
+        if mark == b"PHAS" and whole and number < len(_PHASES) and 0 < since < _MAX_STEP:
+            return _PHASES[number], since
+    return Phase.STEP, 0.0
 
 
 def read_asks(record: bytes) -> bool:
@@ -123,6 +141,7 @@ class RankProgress:
         self.newest: Step | None = None
         self.checkpoint = -1
         self.asks = False
+        self.phase = (Phase.STEP, 0.0)
 
     def look(self, *, final: bool = False) -> None:
         """Bring both up to date; `final` also takes a last line that has no end."""
@@ -148,6 +167,7 @@ class RankProgress:
         self._paged = read_page(record) or self._paged
         self._paged_checkpoint = max(read_checkpoint(record), self._paged_checkpoint)
         self.asks = self.asks or read_asks(record)
+        self.phase = read_phase(record)
         self.newest = self._paged or self.newest
         self.checkpoint = max(self._paged_checkpoint, self.checkpoint)
 
@@ -197,10 +217,14 @@ class _World:
     newest: Step | None = None
     checkpoint: int = -1
     asks: bool = False
+    moved_at: float = 0.0
+    went_back: bool = False
+    phase: tuple[Phase, float] = (Phase.STEP, 0.0)
     sent: Step | None = None
     sent_checkpoint: int = -1
     sent_asks: bool = False
     sent_at: float = 0.0
+    sent_moved_at: float = 0.0
 
 
 class ProgressWatch:
@@ -209,12 +233,13 @@ class ProgressWatch:
     A checkpoint, and that its ranks ask whether to save, are told when they are seen.
     """
 
-    def __init__(self, files: Callable[[RankKey], RankFiles], send: Callable[[Progress], None]) -> None:
+    def __init__(self, files: Callable[[RankKey], RankFiles], send: Callable[[Progress | GangPhase], None]) -> None:
         self._files = files
         self._send = send
         self.beat_s = 1.0
         self._ranks: dict[RankKey, RankProgress] = {}
         self._worlds: dict[RoundKey, _World] = {}
+        self._counts: dict[RankKey, Step] = {}
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()  # a rank is looked at by one thread at a time
 
@@ -229,6 +254,7 @@ class ProgressWatch:
     async def last_step(self, key: RankKey, patterns: Patterns) -> int:
         """Look at a rank that ended for the last time; its last step, -1 if it made none."""
         async with self._looking:
+            self._counts.pop(key, None)
             rank = self._ranks.pop(key, None) or RankProgress(self._files(key), patterns)
             try:
                 await asyncio.to_thread(rank.look, final=True)
@@ -248,6 +274,8 @@ class ProgressWatch:
         for round_, world in self._worlds.items():
             if world.newest is not None:
                 self._tell(round_, world, world.newest)
+            if world.phase[1]:
+                self._send(GangPhase(round=round_, phase=world.phase[0], since=world.phase[1]))
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -257,6 +285,7 @@ class ProgressWatch:
                 await asyncio.to_thread(_look_all, tuple(self._ranks.values()))
             for key, rank in self._ranks.items():
                 self._note(key, rank)
+            self._note_phases()
             now = loop.time()
             eager = any(each.newest is None and now - each.since < EAGER_S for each in self._worlds.values())
             pause_s = EAGER_LOOK_S if eager else self.beat_s
@@ -276,18 +305,51 @@ class ProgressWatch:
             return
         if world.newest is None or (step.step, -step.at) > (world.newest.step, -world.newest.at):
             world.newest = step
+        self._note_move(key, world, step)
         world.checkpoint = max(world.checkpoint, rank.checkpoint)
         world.asks = rank.asks and all(each.asks for of, each in self._ranks.items() if of.round_key == key.round_key)
         now = asyncio.get_running_loop().time()
         due = now - world.sent_at >= self.beat_s and is_turn(int(now / self.beat_s), world.group_rank, world.nodes)
         news = world.checkpoint > world.sent_checkpoint or world.asks > world.sent_asks
-        if world.sent is None or news or (due and world.sent.step < world.newest.step):
+        # That ranks count on without a new highest step shows that they work; every second beat will do for that.
+        counts = world.sent_moved_at < world.moved_at and now - world.sent_at >= 2 * self.beat_s
+        if world.sent is None or news or (due and (counts or world.sent.step < world.newest.step)):
             self._tell(key.round_key, world, world.newest)
+
+    def _note_move(self, key: RankKey, world: _World, step: Step) -> None:
+        """Take it that a rank counts on, be it back: a script may count anew in each epoch, and is at work."""
+        before, self._counts[key] = self._counts.get(key), step
+        if before is None or before != step:
+            world.moved_at = max(world.moved_at, step.at)
+        if before is not None and step.step < before.step and not world.went_back:
+            world.went_back = True
+            _log.warning(
+                f"{key} told of step {step.step} after step {before.step}: that it counts shows that it works, and its "
+                "progress is the highest step; count all steps of the training in one go"
+            )
+
+    def _note_phases(self) -> None:
+        """Find what each world is at, which is what the most patient of its ranks is at, and tell it if that is new."""
+        for round_, world in self._worlds.items():
+            told = [rank.phase for key, rank in self._ranks.items() if key.round_key == round_]
+            phase = max(told, key=lambda each: PATIENCE.index(each[0]), default=world.phase)
+            if phase[0] is not world.phase[0]:
+                world.phase = phase
+                self._send(GangPhase(round=round_, phase=phase[0], since=phase[1]))
 
     def _tell(self, round_: RoundKey, world: _World, step: Step) -> None:
         world.sent, world.sent_checkpoint, world.sent_asks = step, world.checkpoint, world.asks
-        world.sent_at = asyncio.get_running_loop().time()
-        self._send(Progress(round=round_, step=step.step, at=step.at, checkpoint=world.checkpoint, asks=world.asks))
+        world.sent_at, world.sent_moved_at = asyncio.get_running_loop().time(), world.moved_at
+        self._send(
+            Progress(
+                round=round_,
+                step=step.step,
+                at=step.at,
+                checkpoint=world.checkpoint,
+                asks=world.asks,
+                moved_at=world.moved_at,
+            )
+        )
 
 
 def _look_all(ranks: tuple[RankProgress, ...]) -> None:

@@ -8,14 +8,27 @@ from typing import Any
 import grpc.aio
 
 from dlroverd import __version__
+from dlroverd.api import standing
 from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.api.readings import received
+from dlroverd.api.standing import Shown, shown
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
 from dlroverd.protocol import channel, version
 from dlroverd.protocol.convert import ProtocolError, from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import AGENT_MESSAGE, DAEMON_MESSAGE, LOG_PIECE, Beat, Bye, Hello, LogOpen, Welcome
+from dlroverd.protocol.messages import (
+    AGENT_MESSAGE,
+    DAEMON_MESSAGE,
+    LOG_PIECE,
+    Beat,
+    Bye,
+    Hello,
+    LogOpen,
+    Stacks,
+    Welcome,
+)
 from dlroverd.protocol.v1 import agent_service_pb2 as pb
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceServicer
 from dlroverd.runtime import sessions
@@ -40,7 +53,8 @@ class AgentService(AgentServiceServicer):
         """See the proto."""
         hello = await _first(request_iterator)
         agreed = version.agree(hello.protocol_version, peer="dlroverd-agent")
-        _check_name(hello.node, channel.peer_name(context))
+        certificate = self._let_in(context)
+        _check_name(hello.node, certificate.name)
         session = self._runtime.sessions.open(hello, channel.peer_host(context))
         reader = asyncio.create_task(self._read(session, request_iterator), name=f"session of {hello.node}")
         try:
@@ -79,6 +93,9 @@ class AgentService(AgentServiceServicer):
                     case Progress() as progress:
                         known.steps.take(session.node, progress)
                         self._runtime.telemetry.stepped(progress, self._runtime.clock.now())
+                        self._runtime.hangs.stepped(progress)
+                    case GangPhase() as phase:
+                        self._runtime.hangs.entered(session.node, phase)
                     case Bye() as bye:
                         known.leave(session, bye.away_s)
             session.end(None)
@@ -92,9 +109,9 @@ class AgentService(AgentServiceServicer):
         opened = LOG_PIECE.unwrap(await anext(request_iterator, pb.LogPiece()))
         if not isinstance(opened, LogOpen):
             raise CallError(Reason.INVALID, "A call of PushLogs begins with LogOpen.")
-        name = channel.peer_name(context)
+        certificate = self._let_in(context)
         stream = self._runtime.streams.attach(opened.stream_id)
-        pusher = asyncio.create_task(_push(stream, request_iterator, name))
+        pusher = asyncio.create_task(self._push(stream, request_iterator, certificate))
         unwanted = asyncio.create_task(stream.unwanted.wait())
         try:
             await asyncio.wait({pusher, unwanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,18 +122,48 @@ class AgentService(AgentServiceServicer):
             unwanted.cancel()
         return pb.PushLogsReply()
 
+    async def PushStacks(self, request: pb.Stacks, context: "grpc.aio.ServicerContext[Any, Any]") -> pb.PushStacksReply:
+        """See the proto."""
+        stacks = from_proto(request, Stacks)
+        for each in stacks.ranks:
+            _check_name(each.node, channel.peer_name(context))
+        self._runtime.stacks.take(stacks)
+        return pb.PushStacksReply()
+
     async def PushEvents(
         self, request_iterator: AsyncIterator[pb.EventBatch], context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> AsyncIterator[pb.EventsTaken]:
         """See the proto."""
-        name = channel.peer_name(context)
+        certificate = self._let_in(context)
         async for message in request_iterator:
             batch = from_proto(message, EventBatch)
-            _check_name(batch.node, name)
+            standing.check(self._runtime.state, certificate)
+            _check_name(batch.node, certificate.name)
             check_batch(batch)
             await self._forwarding.take(batch)
             taken = self._runtime.state.spools[batch.node]
             yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
+
+    async def _push(self, stream: Stream, messages: AsyncIterator[pb.LogPiece], certificate: Shown) -> None:
+        """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
+        try:
+            async for message in messages:
+                piece = LOG_PIECE.unwrap(message)
+                if piece is not None and not isinstance(piece, LogOpen):
+                    standing.check(self._runtime.state, certificate)
+                    _check_name(piece.node, certificate.name)
+                    await stream.pieces.put(piece)
+        finally:
+            stream.pieces.end()
+
+    def _let_in(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Shown:
+        """Give what a node's certificate says; CallError if it is none's, or counts no more."""
+        certificate = shown(context)
+        standing.check_node(self._runtime.state, certificate)
+        if certificate.name:
+            terms = self._runtime.sessions.certificates
+            terms.shown(certificate.name, certificate.begins_at, certificate.ends_at)
+        return certificate
 
     async def Measure(
         self, request: pb.MeasureRequest, context: "grpc.aio.ServicerContext[Any, Any]"
@@ -144,15 +191,3 @@ def _check_name(node: str, name: str) -> None:
             f"The agent calls itself node {node:.253} and its certificate names {name}: set `node: {name}` in its "
             f"configuration, or give it the certificate of {node:.253}.",
         )
-
-
-async def _push(stream: Stream, messages: AsyncIterator[pb.LogPiece], name: str) -> None:
-    """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
-    try:
-        async for message in messages:
-            piece = LOG_PIECE.unwrap(message)
-            if piece is not None and not isinstance(piece, LogOpen):
-                _check_name(piece.node, name)
-                await stream.pieces.put(piece)
-    finally:
-        stream.pieces.end()

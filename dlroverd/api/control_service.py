@@ -8,6 +8,7 @@ import grpc.aio
 
 from dlroverd.api import specs
 from dlroverd.api.authorisation import caller
+from dlroverd.api.hangs import with_hangs
 from dlroverd.api.node_views import automation_view, node_detail, node_views
 from dlroverd.api.readings import with_readings
 from dlroverd.api.views import job_view
@@ -19,13 +20,16 @@ from dlroverd.model.view import JobView, NodeDetail
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogSource
+from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
+from dlroverd.runtime import kernel_logs
 from dlroverd.runtime.events import EventFilter, read_events
 from dlroverd.runtime.outputs import Wanted
 from dlroverd.runtime.runtime import Runtime
 
 _REQUEST_ID_LENGTH = 128
+_MOST_TO_REDACT = 1 << 20
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -71,7 +75,9 @@ class ControlService(ControlServiceServicer):
         def at(state: State) -> JobView | None:
             view = job(state)
             telemetry, now = self._runtime.telemetry, self._runtime.clock.now()
-            return with_readings(view, state, telemetry, now) if view is not None else None
+            if view is None:
+                return None
+            return with_hangs(with_readings(view, state, telemetry, now), self._runtime.hangs)
 
         detail = await self._runtime.loop.look(at)
         if detail is None:
@@ -155,6 +161,30 @@ class ControlService(ControlServiceServicer):
         async for piece in self._runtime.outputs.read(wanted):
             yield JOB_LOGS_REPLY.wrap(piece)
 
+    async def ListKernelLogs(
+        self, request: pb.ListKernelLogsRequest, context: Context
+    ) -> AsyncIterator[common_pb2.KernelLog]:
+        """See the proto."""
+        runtime = self._runtime
+        async for log in kernel_logs.of_incident(
+            runtime.state, runtime.sessions, runtime.streams, request.job, request.incident
+        ):
+            yield to_proto(log, common_pb2.KernelLog)
+
+    async def Redact(self, request: pb.RedactRequest, context: Context) -> pb.RedactReply:
+        """See the proto."""
+        if len(request.text) > _MOST_TO_REDACT:
+            raise CallError(Reason.INVALID, f"A text has at most {_MOST_TO_REDACT} letters; send it in parts.")
+        return pb.RedactReply(text=await self._runtime.redacted(request.text, json=request.json))
+
+    async def JobStacks(self, request: pb.JobStacksRequest, context: Context) -> AsyncIterator[common_pb2.RankStack]:
+        """See the proto."""
+        if request.job not in self._runtime.state.jobs:
+            raise _no_job(request.job)
+        role, gang = _given(request, "role"), _given(request, "gang")
+        for stack in await self._runtime.stacks.of_job(request.job, role, gang, frozenset(request.ranks)):
+            yield to_proto(stack, common_pb2.RankStack)
+
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""
         for view in await self._runtime.loop.look(
@@ -209,6 +239,21 @@ class ControlService(ControlServiceServicer):
             )
         )
         return pb.ReleaseNodesReply()
+
+    async def ClearNodes(self, request: pb.ClearNodesRequest, context: Context) -> pb.ClearNodesReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        if not request.reason.strip():
+            raise CallError(Reason.INVALID, "Say what was repaired: `--reason TEXT`.")
+        await self._runtime.ask(
+            inp.ClearNodes(
+                request_id=request.request_id,
+                nodes=tuple(request.nodes),
+                actor=caller().name,
+                reason=request.reason[:500],
+            )
+        )
+        return pb.ClearNodesReply()
 
     async def PauseAutomation(self, request: pb.PauseAutomationRequest, context: Context) -> pb.PauseAutomationReply:
         """See the proto."""

@@ -3,7 +3,7 @@
 from dlroverd.api.readings import reading_views
 from dlroverd.api.views import node_view
 from dlroverd.core import brakes, out_of_use
-from dlroverd.core.records import NodeRecord, ReputationRecord
+from dlroverd.core.records import NodeRecord, ReputationRecord, SignalRecord
 from dlroverd.core.state import State
 from dlroverd.model.limits import AutomationLimits
 from dlroverd.model.node_view import (
@@ -13,6 +13,7 @@ from dlroverd.model.node_view import (
     FindingView,
     RemovalView,
     ReputationView,
+    SignalView,
 )
 from dlroverd.model.reputation import Subject
 from dlroverd.model.view import NodeDetail, NodeView
@@ -72,6 +73,7 @@ def node_detail(
         ),
         reputations=tuple(_reputation(subject, record) for subject, record in known if record is not None),
         differences=node.differences,
+        signals=tuple(map(_signal, node.signals)),
         readings=reading_views(telemetry, node.id, "", now),
     )
 
@@ -91,6 +93,23 @@ def _reputation(subject: Subject, record: ReputationRecord) -> ReputationView:
         since=record.since,
         score=record.score,
         evidence=tuple(evidence),
+    )
+
+
+def _signal(record: SignalRecord) -> SignalView:
+    signal = record.signal
+    return SignalView(
+        name=signal.name,
+        at=signal.at,
+        device=signal.device,
+        part=signal.part,
+        count=signal.count,
+        severity=record.severity.value,
+        action=record.action.value,
+        sentence=record.sentence,
+        done=record.done,
+        then=record.then,
+        cleared=record.cleared,
     )
 
 

@@ -37,10 +37,13 @@ _CONTROL: Final = {
     "ListSinks": Rule(V),
     "GetAutomation": Rule(V),
     "GetInfo": Rule(V),
+    "Redact": Rule(V),
     # What users do, in their own name; others' output and jobs are not theirs.
     "SubmitJob": Rule(U),
     "DryRun": Rule(U),
     "JobLogs": Rule(O, own=V),
+    "ListKernelLogs": Rule(O, own=V),  # a host's kernel may tell of others' processes
+    "JobStacks": Rule(O, own=V),
     "CancelJob": Rule(O, own=U),
     "RestartJob": Rule(O, own=U),
     "ScaleJob": Rule(O, own=U),
@@ -52,17 +55,26 @@ _CONTROL: Final = {
     "ConfirmDown": Rule(O),
     "HoldNodes": Rule(O),
     "ReleaseNodes": Rule(O),
+    "ClearNodes": Rule(O),
     "PauseAutomation": Rule(O),
     "ResumeAutomation": Rule(O),
     "ReplaySink": Rule(O),
 }
+_TRUST: Final = {
+    "GetAuthority": Rule(A),
+    "CreateToken": Rule(A),
+    "ListTokens": Rule(O),
+    "RevokeToken": Rule(O),
+    "RevokeCertificates": Rule(O),
+}
 # On a unix socket an agent may say that it is any node.
-_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "Measure"), Rule(A))
+_AGENT: Final = dict.fromkeys(("Session", "PushLogs", "PushEvents", "PushStacks", "Measure"), Rule(A))
 
 _PACKAGE: Final = "/dlroverd.protocol.v1."
 RULES: Final = MappingProxyType(
     {
         **{f"{_PACKAGE}ControlService/{name}": rule for name, rule in _CONTROL.items()},
+        **{f"{_PACKAGE}TrustService/{name}": rule for name, rule in _TRUST.items()},
         **{f"{_PACKAGE}AgentService/{name}": rule for name, rule in _AGENT.items()},
     }
 )

@@ -9,10 +9,12 @@ import signal
 from collections.abc import Iterator
 
 from dlroverd.config.secrets import CREDENTIAL
+from dlroverd.model.hang import OFF, PATIENCE, Phase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.input import HoldNodes, OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
+from dlroverd.model.reputation import AutomationStage
 from dlroverd.model.roles import Caller, Role
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
@@ -156,6 +158,11 @@ def _problems(spec: JobSpec) -> Iterator[str]:
                 yield f"{name} must have one group, the step"
         except re.error as error:
             yield f"{name} is not a regular expression ({error})"
+    if spec.hang not in ("", OFF, *AutomationStage):
+        yield f"hang is {spec.hang!r:.40}; use {', '.join(AutomationStage)} or {OFF}"
+    for given in spec.hang_budgets:
+        if given.phase not in PATIENCE or given.seconds <= 0:
+            yield f"a hang budget is {given.seconds:g} s of {given.phase!r:.40}; use more than 0, of {', '.join(Phase)}"
     if spec.notice_signal and f"SIG{spec.notice_signal}" not in signal.Signals.__members__:
         yield f"notice_signal {spec.notice_signal!r:.40} is no signal; use a name such as USR1"
 

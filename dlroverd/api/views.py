@@ -147,6 +147,15 @@ def phases_view(incident: Incident) -> PhasesView:
     return PhasesView(**spans, total=total)
 
 
+def standing(state: State, node: str) -> str:
+    """Say that a node is shut out, by whom and why; "" if it is not."""
+    known = state.certified.get(node)
+    if known is None or not known.revoked_by:
+        return ""
+    why = f" ({known.reason})" if known.reason else ""
+    return f"its certificates were revoked by {known.revoked_by}{why}; it may join again by a new token"
+
+
 def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
     """Give one node as it is now."""
     away_s = sessions.back_within(node.id)
@@ -165,6 +174,7 @@ def node_view(state: State, sessions: Sessions, node: NodeRecord) -> NodeView:
         notes=(
             *(f"device {each.uuid} is {each.state}: {each.detail}" for each in node.devices),
             *(f"{each.key} cannot be ended: {', '.join(each.processes)}; reboot the node" for each in node.stuck),
+            *filter(None, (standing(state, node.id), sessions.certificates.problem(node.id))),
         ),
         holds=tuple(
             HoldView(

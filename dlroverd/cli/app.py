@@ -12,7 +12,20 @@ from dlroverd.cli.options import root_address
 _COMMANDS = {
     **{
         name: f"dlroverd.cli.{name}"
-        for name in ("job", "node", "ckpt", "event", "sink", "plugin", "automation", "state", "setup", "config", "sim")
+        for name in (
+            "job",
+            "node",
+            "ckpt",
+            "event",
+            "sink",
+            "plugin",
+            "automation",
+            "token",
+            "state",
+            "setup",
+            "config",
+            "sim",
+        )
     },
     "run": "dlroverd.cli.job.run",
     "submit": "dlroverd.cli.job.submit",

@@ -47,15 +47,18 @@ def _at_once(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[_AT_ONCE] = value
 
 
-def _seconds(context: click.Context, _: click.Parameter, value: str) -> float:
+def duration(_: click.Context, __: click.Parameter, value: str) -> float:
+    """Read a duration such as 1h as seconds, for an option's callback."""
     from dlroverd.config.durations import parse_duration
 
-    if context.meta[_AT_ONCE]:
-        return 0.0
     try:
         return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}") from None
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    return 0.0 if context.meta[_AT_ONCE] else duration(context, parameter, value)
 
 
 def output(*formats: str) -> Callable[[F], F]:

@@ -15,7 +15,7 @@ from dlroverd.config.tls import Address, TlsConfig, need_tls
 from dlroverd.config.validation import load
 from dlroverd.model.constraints import DEVICE, LABEL_NAME
 from dlroverd.model.node import NodeFacts
-from dlroverd.protocol.channel import host_port
+from dlroverd.protocol.channel import JOIN_PORT, host_port
 
 DEFAULT_PATH = "/etc/dlroverd/agent.yaml"
 PEER_PORT = 7711
@@ -100,6 +100,11 @@ class AgentConfig(Section):
         min_length=1,
         description="where the daemon is found, tried in turn",
         examples=[f"[{DEFAULT_ADDRESS}]"],
+    )
+    join: Address | None = setting(
+        None,
+        "the daemon's join address, where a certificate is renewed that has ended while the daemon was away",
+        example=f"tcp://gpu00:{JOIN_PORT}",
     )
     tls: TlsConfig | None = setting(
         None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.diagnosis import DiagnosisConfig
 from dlroverd.config.durations import format_duration
+from dlroverd.config.hangs import HangsConfig
 from dlroverd.config.metrics import MetricsConfig
 from dlroverd.config.roles import RolesConfig
 from dlroverd.config.scheduling import SchedulingConfig
@@ -18,6 +19,7 @@ from dlroverd.config.tls import Address, DaemonTlsConfig, need_tls
 from dlroverd.config.trust import TrustConfig
 from dlroverd.config.validation import load
 from dlroverd.model.limits import Limits
+from dlroverd.protocol.channel import JOIN_PORT, host_port, is_tcp
 
 DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
 DEFAULT_ADDRESS = "unix:///run/dlroverd/dlroverd.sock"
@@ -207,6 +209,12 @@ class StoreConfig(Section):
     )
 
 
+def _join_listen(value: str) -> str:
+    if value not in ("auto", "none"):
+        host_port(value)
+    return value
+
+
 class DaemonConfig(Section):
     """The whole file."""
 
@@ -218,6 +226,12 @@ class DaemonConfig(Section):
         min_length=1,
         description="where to serve: unix:///path, and tcp://HOST:PORT for agents alone, with tls",
         examples=[f"[{DEFAULT_ADDRESS}]"],
+    )
+    join_listen: Annotated[str, AfterValidator(_join_listen)] = setting(
+        "auto",
+        "where hosts join by tokens and lapsed certificates are renewed; auto is port "
+        f"{JOIN_PORT} beside the first tcp:// of listen where tls has a ca_key, or none",
+        example=f"tcp://0.0.0.0:{JOIN_PORT}",
     )
     tls: DaemonTlsConfig | None = setting(
         None, "the certificate files of mutual TLS", example="{ca: PATH, certificate: PATH, key: PATH}"
@@ -249,11 +263,24 @@ class DaemonConfig(Section):
     scheduling: SchedulingConfig = setting(
         SchedulingConfig(), "quotas, preemption and nodes kept back", example="{spare_nodes: 2}"
     )
+    allow_root: bool | None = setting(
+        None,
+        "whether jobs may run as root; when left out, only where the daemon does so itself, as in a container",
+        example="false",
+    )
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
     diagnosis: DiagnosisConfig = setting(
         DiagnosisConfig(), "the rules that look for what ails jobs", example="{stages: {straggler: act}}"
+    )
+    signals: AbsolutePath | None = setting(
+        None,
+        "the file with rows of your own in the table of signals (see docs/signals.md); read at start and on SIGHUP",
+        example="/etc/dlroverd/signals.yaml",
+    )
+    hangs: HangsConfig = setting(
+        HangsConfig(), "how gangs that make no step are found, and what follows", example="{stage: act}"
     )
     store: StoreConfig = setting(StoreConfig(), "the durable log", example="{reserve: 64MiB}")
     output_limit: Size = setting(
@@ -281,11 +308,24 @@ class DaemonConfig(Section):
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
             diagnosis=self.diagnosis.to_model(),
+            hangs=self.hangs.to_model(),
         )
+
+    @property
+    def join_address(self) -> str:
+        """Where hosts join; "" if they cannot."""
+        if self.tls is None or self.tls.ca_key is None or self.join_listen == "none":
+            return ""
+        if self.join_listen != "auto":
+            return self.join_listen
+        host = next((host_port(address)[0] for address in self.listen if is_tcp(address)), "")
+        return f"tcp://{f'[{host}]' if ':' in host else host}:{JOIN_PORT}" if host else ""
 
     @model_validator(mode="after")
     def _tcp_is_safe(self) -> Self:
         need_tls("listen", self.listen, self.tls)
+        if self.join_listen not in ("auto", "none") and (self.tls is None or self.tls.ca_key is None):
+            raise ValueError("join_listen is for a daemon that issues certificates: set ca_key under tls, or drop it")
         self.metrics.need_tls(self.tls)
         return self
 

@@ -22,6 +22,7 @@ from pydantic import (
 from dlroverd.config.document import Document
 from dlroverd.config.durations import shown
 from dlroverd.config.failure_rules import FailureRuleFile
+from dlroverd.config.hangs import HangFile
 from dlroverd.config.resources import ResourcesFile
 from dlroverd.config.schema import (
     MAX_COUNT,
@@ -305,6 +306,7 @@ class JobFile(RoleFile):
         description="after so many restarts in a row that got no further than the best step the job fails; 0 never",
         examples=["5"],
     )
+    hangs: HangFile = setting(HangFile(), "what follows when it makes no steps", example="{stage: act, step: 2m}")
     allow_mismatch: bool = setting(
         _JOB.allow_mismatch,
         "start even if interpreter, packages or script differ between its nodes",

@@ -144,6 +144,8 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         progress=job.progress,
         checkpoint_interval_s=job.checkpoint_interval,
         checkpoint_memory_bytes=job.checkpoint_memory,
+        hang=job.hangs.stage,
+        hang_budgets=job.hangs.budgets(),
     )
 
 

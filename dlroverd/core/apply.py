@@ -10,6 +10,7 @@ from typing import Any
 from dlroverd.core.folds import (
     checkpoints,
     diagnoses,
+    hangs,
     holds,
     jobs,
     ledgers,
@@ -17,11 +18,14 @@ from dlroverd.core.folds import (
     plans,
     reputation,
     restored,
+    signals,
     spools,
+    trust,
     worlds,
 )
 from dlroverd.core.state import State
 from dlroverd.model import event as ev
+from dlroverd.model import trust_event
 
 
 def apply(state: State, event: ev.Event) -> None:
@@ -64,6 +68,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.IncidentPhaseReached: jobs.incident_phase_reached,
     ev.IncidentClosed: jobs.incident_closed,
     ev.WorldCaughtUp: worlds.world_caught_up,
+    ev.HangSuspected: hangs.hang_suspected,
+    ev.HangJudged: hangs.hang_judged,
+    ev.HangEnded: hangs.hang_ended,
     ev.StopPlanned: plans.stop_planned,
     ev.StopCalledOff: plans.stop_called_off,
     ev.CheckpointSeen: plans.checkpoint_seen,
@@ -88,6 +95,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.DrillsEnded: nodes.drills_ended,
     ev.OrphansSeen: nodes.orphans_seen,
     ev.DifferenceSeen: nodes.difference_seen,
+    ev.SignalSeen: signals.signal_seen,
+    ev.NodeCleared: signals.node_cleared,
     ev.TopologyChanged: nodes.topology_changed,
     ev.DomainFailed: nodes.domain_failed,
     ev.DomainSettled: nodes.domain_settled,
@@ -111,4 +120,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobFound: restored.job_found,
     ev.StorageSpaceChanged: jobs.storage_space_changed,
     ev.EventForwarded: spools.event_forwarded,
+    trust_event.TokenCreated: trust.token_created,
+    trust_event.TokenRevoked: trust.token_revoked,
+    trust_event.TokenForgotten: trust.token_forgotten,
+    trust_event.HostEnrolled: trust.host_enrolled,
+    trust_event.CertificatesRevoked: trust.certificates_revoked,
 }

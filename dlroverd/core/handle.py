@@ -10,12 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlroverd.core.apply import begin_turn
-from dlroverd.core.intake import audit, drills, forwarded, holds, jobs, nodes, restored, scaling, topology
+from dlroverd.core.intake import (
+    audit,
+    drills,
+    forwarded,
+    hangs,
+    holds,
+    jobs,
+    nodes,
+    repairs,
+    restored,
+    scaling,
+    topology,
+    trust,
+)
 from dlroverd.core.passes import deadlines, diagnoses, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
+from dlroverd.model import trust_input
 from dlroverd.model.limits import Limits
 
 
@@ -100,6 +114,9 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.GangStepped: jobs.stepped,
     inp.GangCheckpointed: scaling.checkpointed,
     inp.GangPaced: scaling.paced,
+    inp.GangStalled: hangs.stalled,
+    inp.HangFound: hangs.judged,
+    inp.GangMovedOn: hangs.moved_on,
     inp.PlacementAnswered: placement.answered,
     inp.NodeHello: nodes.hello,
     inp.NodeReport: nodes.report,
@@ -109,6 +126,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.ConfirmDown: nodes.confirm_down,
     inp.HoldNodes: holds.hold,
     inp.ReleaseNodes: holds.release,
+    inp.ClearNodes: repairs.clear,
     inp.PauseAutomation: holds.pause,
     inp.ResumeAutomation: holds.resume,
     inp.OrderDrill: drills.order,
@@ -118,5 +136,9 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.WorldDiagnosed: diagnoses.take,
     inp.StateRestored: restored.take,
     inp.EventsForwarded: forwarded.take,
+    trust_input.CreateToken: trust.create,
+    trust_input.RevokeToken: trust.revoke_token,
+    trust_input.Enrol: trust.enrol,
+    trust_input.RevokeCertificates: trust.revoke,
     inp.Tick: _tick,
 }

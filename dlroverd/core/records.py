@@ -7,6 +7,7 @@ from dlroverd.model.cadence import Cadence
 from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
+from dlroverd.model.hang import Suspicion
 from dlroverd.model.hold import Hold
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
@@ -14,6 +15,7 @@ from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.plan import Plan
 from dlroverd.model.reputation import AutomationStage, Evidence, Standing
 from dlroverd.model.restored import Restored
+from dlroverd.model.signal import Signal, SignalAction, SignalSeverity
 from dlroverd.model.world import Drill, Held, NodeCheck, StuckRank, SuspectSeen, Tombstone
 
 NodeGang = tuple[str, GangKey]
@@ -79,7 +81,7 @@ class GangRecord:
     not. `saver` is the lowest rank of this world that told of writing a checkpoint, -1 if none did, and `saving` the
     span in which it does, "" if it does not, since `saving_since`; `saves` of them have taken `saves_s` in all. All
     its ranks ask whether to save (`asks`): at step `ask`, as a stop is planned (-1: none is; `asked` was the first such
-    step, and any checkpoint from there on will do), and by its `cadence`.
+    step, and any checkpoint from there on will do), and by its `cadence`. `suspicion`: it makes no step, and may hang.
     """
 
     key: GangKey
@@ -110,6 +112,7 @@ class GangRecord:
     ask: int = -1
     asked: int = -1
     cadence: Cadence | None = None
+    suspicion: Suspicion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,20 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRecord:
+    """What a node said of its health, and what was made of it. `cleared`: that was before a repair."""
+
+    signal: Signal
+    boot_id: str
+    severity: SignalSeverity
+    action: SignalAction
+    sentence: str
+    done: str
+    then: str
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
     """A node. `log_id` is the log its agent follows; `adopt_from` one a person said this log replaces.
 
@@ -175,7 +192,7 @@ class NodeRecord:
     `holds` keep it out of use; `doubt` is how likely it is bad, 0 (proven) to 1: others are taken first. `heard_at` is
     when it was last heard before it fell silent the last time. `differences` are the newest found there. `boots` are
     its last boots and the log positions from which on each was known to run; "" is none, while it is silent. `unheard`:
-    the log was restored, and what runs there was not heard since.
+    the log was restored, and what runs there was not heard since. `signals` are the newest that it told.
     """
 
     id: str
@@ -200,6 +217,7 @@ class NodeRecord:
     heard_at: float = 0.0
     differences: tuple[Difference, ...] = ()
     boots: tuple[tuple[int, str], ...] = ()
+    signals: tuple[SignalRecord, ...] = ()
     unheard: bool = False
 
     @property

@@ -40,6 +40,7 @@ from dlroverd.model.ledger import Ledger
 from dlroverd.model.node import NodeState
 from dlroverd.model.placement import NodeTraits, Pairs
 from dlroverd.model.reputation import Subject
+from dlroverd.model.trust import Certified, JoinToken
 
 _PLACEABLE = frozenset({NodeState.READY})
 _SILENT = frozenset({NodeState.UNREACHABLE, NodeState.LOST})
@@ -70,6 +71,8 @@ class State:
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
+        self.tokens: dict[str, JoinToken] = {}
+        self.certified: dict[str, Certified] = {}  # by `trust.holder`
         # Derived from the tables above, by put alone.
         self.tally: dict[GangKey, Counter[RankState]] = {}
         self.left: dict[GangKey, Counter[str]] = {}  # ranks not seen gone, by node
@@ -120,6 +123,8 @@ class State:
         "spools",
         "commits",
         "verdicts",
+        "tokens",
+        "certified",
     )
 
     @property

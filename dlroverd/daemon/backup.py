@@ -82,8 +82,8 @@ def back_up(target: Path, config_path: str | None) -> tuple[Path, Manifest]:
 
 def _files(config: DaemonConfig, config_path: str | None, state_dir: Path) -> Iterator[tuple[Path, str, bool]]:
     """Name what belongs to the daemon beside its log: each with the path that it is restored to."""
-    tls = (config.tls.ca, config.tls.certificate, config.tls.key) if config.tls else ()
-    for path in dict.fromkeys((config_path or DEFAULT_PATH, config.topology or "", *tls)):
+    tls = config.tls.model_dump(exclude_none=True).values() if config.tls else ()  # with the authority's key
+    for path in dict.fromkeys((config_path or DEFAULT_PATH, config.topology or "", *map(str, tls))):
         if path and (file := Path(path).absolute()).is_file():
             yield file, str(file), False
     for file in sorted(state_dir.rglob("*")):

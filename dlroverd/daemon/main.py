@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = _configuration(options)
         log_lines.configure(config.log)
-        asyncio.run(serve(config))
+        asyncio.run(serve(config, lambda: _configuration(options)))
         gc.freeze()  # a large fleet's million objects: Python would look them through for garbage before it ends
     except* (
         ConfigError,

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -14,13 +15,18 @@ import structlog
 from dlroverd import __version__
 from dlroverd.api.authorisation import LocalCallers
 from dlroverd.api.identity_socket import serve_identities
-from dlroverd.api.server import build
+from dlroverd.api.server import Doors, build
+from dlroverd.api.vouched import NetworkCallers
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.schema import settings
+from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.daemon import sockets
+from dlroverd.daemon.certificate import keep_renewed
+from dlroverd.daemon.reload import Reload
 from dlroverd.model.input import StateRestored, TopologySet
+from dlroverd.model.limits import Limits
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.plugin_host.plugin import PluginConfig
 from dlroverd.protocol import notify
@@ -33,6 +39,7 @@ from dlroverd.runtime.routing import Route, Selection
 from dlroverd.runtime.runtime import Runtime, Settings
 from dlroverd.runtime.sinks import SinkSettings
 from dlroverd.store.sqlite import SqliteStore
+from dlroverd.trust.authority import Authority
 from dlroverd.trust.identity import Identities
 
 # How long calls may take to end when the daemon stops: their clients and agents ask the next one.
@@ -40,16 +47,16 @@ _GOODBYE_S = 0.5
 _LOG = structlog.get_logger("dlroverd.daemon")
 
 
-async def serve(config: DaemonConfig) -> None:
-    """Serve until TERM or INT; ranks run on.
+async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None:
+    """Serve until TERM or INT; ranks run on. `again` reads the configuration anew, at HUP.
 
     Raises:
         AddressError: a socket cannot be had.
-        ConfigError: the topology file cannot be used.
+        ConfigError: the topology file, or that of signals, cannot be used.
         CertificateError: its certificate files cannot work.
         StoreError: the log cannot be used, or its disk failed.
     """
-    _check_certificate(config)
+    authority = _check_certificate(config)
     topology = load_topology(config.topology)
     for address in _local(config):
         sockets.prepare(address)
@@ -66,18 +73,19 @@ async def serve(config: DaemonConfig) -> None:
         undo.push_async_callback(runtime.close)
         _take_lineage(runtime, store)
         _take_topology(runtime, topology)
-        tls = config.tls.files() if config.tls else None
-        callers = await _know_callers(runtime, config, undo)
-        for server in build(runtime, config.listen, tls, _informer(runtime, config), callers):
+        doors = Doors(*await _know_callers(runtime, config, undo), authority)
+        for server in build(runtime, config, _informer(runtime, config), doors):
             await server.start()
             undo.push_async_callback(server.stop, _GOODBYE_S)
         for address in filter(sockets.is_open, _local(config)):
             sockets.let_all_call(address)
         await _expose(runtime, config, undo)
+        if authority is not None and config.tls is not None:
+            renewing = keep_renewed(authority, config.tls.files(), config.trust.certificate_life)
+            undo.callback(asyncio.create_task(renewing, name="certificate").cancel)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
+        _hear_signals(runtime, config, again)
         _LOG.info(
             "dlroverd serves",
             version=__version__,
@@ -90,11 +98,25 @@ async def serve(config: DaemonConfig) -> None:
         _LOG.info("dlroverd stops; ranks run on")
 
 
+def _hear_signals(runtime: Runtime, config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None:
+    def take(limits: Limits, topology: TopologySet) -> None:
+        runtime.decide_by(limits)
+        _take_topology(runtime, topology)
+
+    reload = Reload(config, again, _limits, take)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload.read)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop)
+
+
 def _local(config: DaemonConfig) -> list[str]:
     return [address for address in config.listen if not is_tcp(address)]
 
 
-async def _know_callers(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> LocalCallers:
+async def _know_callers(
+    runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack
+) -> tuple[LocalCallers, NetworkCallers]:
     """Tell local callers who they are, and let them in as that.
 
     Where all sockets are in folders of the daemon's user alone, who calls without a token is that user, or root.
@@ -107,7 +129,7 @@ async def _know_callers(runtime: Runtime, config: DaemonConfig, undo: AsyncExitS
         undo.callback(server.close)
     shared = any(map(sockets.is_open, addresses))
     alone = None if shared else identities.caller(os.geteuid(), os.getegid())
-    return LocalCallers(identities, runtime.owner_of, alone)
+    return LocalCallers(identities, runtime.owner_of, alone), NetworkCallers(identities, runtime)
 
 
 async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) -> None:
@@ -122,12 +144,19 @@ async def _expose(runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack) 
     undo.callback(asyncio.create_task(exposition.watch_loop(), name="loop lag").cancel)
 
 
-def _check_certificate(config: DaemonConfig) -> None:
-    """Refuse files that cannot work. Dates pass, or the clock is set right: they end the start of no daemon."""
-    if config.tls:
-        check(config.tls.files(), DAEMON_NAME)
-        if problem := date_problem(config.tls.files()):
-            _LOG.error(f"agents will not trust this daemon: {problem}")
+def _check_certificate(config: DaemonConfig) -> Authority | None:
+    """Refuse files that cannot work; gives the authority, if its key is here.
+
+    Dates pass, or the clock is set right: they end the start of no daemon. One that can renews its certificate first.
+    """
+    if config.tls is None:
+        return None
+    files = config.tls.files()
+    authority = Authority.load(files.ca, config.tls.ca_key) if config.tls.ca_key else None
+    check(files, DAEMON_NAME)
+    if authority is None and (problem := date_problem(files)):
+        _LOG.error(f"agents will not trust this daemon: {problem}")
+    return authority
 
 
 def _take_lineage(runtime: Runtime, store: SqliteStore) -> None:
@@ -170,7 +199,7 @@ def _settings(config: DaemonConfig) -> Settings:
     return Settings(
         output_dir=Path(config.state_dir) / "output",
         output_bytes=config.output_limit,
-        limits=config.core_limits(),
+        limits=_limits(config),
         scheduler=config.scheduler,
         letters_dir=Path(config.state_dir) / "dead-letters",
         sinks=[_sink(sink) for sink in config.sinks],
@@ -180,6 +209,11 @@ def _settings(config: DaemonConfig) -> Settings:
         telemetry_bytes=config.telemetry_limit,
         keep_for_sinks=config.store.keep_for_sinks,
     )
+
+
+def _limits(config: DaemonConfig) -> Limits:
+    takes_root = os.geteuid() == 0 if config.allow_root is None else config.allow_root
+    return replace(config.core_limits(), root_jobs=takes_root, signals=load_signals(config.signals))
 
 
 def _sink(config: SinkConfig) -> SinkSettings:

@@ -14,6 +14,11 @@ from dlroverd.model.checkpoint_event import (
     VerdictsGiven as VerdictsGiven,
 )
 from dlroverd.model.diagnosis_event import DiagnosisEnded as DiagnosisEnded, DiagnosisMade as DiagnosisMade
+from dlroverd.model.hang_event import (
+    HangEnded as HangEnded,
+    HangJudged as HangJudged,
+    HangSuspected as HangSuspected,
+)
 from dlroverd.model.hold_event import NodeHeld as NodeHeld, NodeReleased as NodeReleased
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.incident_event import (
@@ -33,7 +38,9 @@ from dlroverd.model.job_event import (
     RoomSeen as RoomSeen,
     SaveAsked as SaveAsked,
     SparesKept as SparesKept,
+    RestartCounted as RestartCounted,
     RestartDelayed as RestartDelayed,
+    RestartSpent as RestartSpent,
     StopCalledOff as StopCalledOff,
     StopPlanned as StopPlanned,
 )
@@ -63,12 +70,14 @@ from dlroverd.model.reputation_event import (
     NodeRemoved as NodeRemoved,
     StandingChanged as StandingChanged,
 )
+from dlroverd.model.signal_event import NodeCleared as NodeCleared, SignalSeen as SignalSeen
 from dlroverd.model.restore_event import (
     JobFound as JobFound,
     JobUnconfirmed as JobUnconfirmed,
     LogRestored as LogRestored,
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
+from dlroverd.model.trust_event import TrustEvent
 from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
 
 
@@ -267,26 +276,6 @@ class StepSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestartSpent:
-    """A restart was paid from the job's budget."""
-
-    job: int
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartCounted:
-    """A job is restarted, whoever pays. `best_step` is the furthest it ever got, -1 if no step was seen.
-
-    `fruitless` counts the worlds in a row that got no further.
-    """
-
-    job: int
-    best_step: int = -1
-    fruitless: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobAdopted:
     """A job that another log had submitted is this log's from now on."""
 
@@ -349,6 +338,9 @@ Event = (
     | IncidentPhaseReached
     | IncidentClosed
     | WorldCaughtUp
+    | HangSuspected
+    | HangJudged
+    | HangEnded
     | NodeJoined
     | NodeMoved
     | SuspectNamed
@@ -360,6 +352,8 @@ Event = (
     | DrillsEnded
     | OrphansSeen
     | DifferenceSeen
+    | SignalSeen
+    | NodeCleared
     | TopologyChanged
     | DomainFailed
     | DomainSettled
@@ -396,4 +390,5 @@ Event = (
     | JobFound
     | StorageSpaceChanged
     | EventForwarded
+    | TrustEvent
 )

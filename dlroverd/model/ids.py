@@ -4,6 +4,7 @@ A round fences: two values that differ only in `round` are different processes a
 whatever arrives under the lower one no longer counts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,3 +92,14 @@ _round_key = lru_cache(maxsize=1 << 13)(RoundKey)
 @lru_cache(maxsize=8)
 def _rank_keys(world: RoundKey, world_size: int) -> tuple[RankKey, ...]:
     return tuple(world.rank(number) for number in range(world_size))
+
+
+def numbers(ranks: Iterable[int]) -> str:
+    """Give `0-3, 7` for 0, 1, 2, 3 and 7."""
+    spans: list[list[int]] = []
+    for rank in sorted(ranks):
+        if spans and rank == spans[-1][1] + 1:
+            spans[-1][1] = rank
+        else:
+            spans.append([rank, rank])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import DifferenceKind
+from dlroverd.model.hang import HangVerdict
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey, RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import NodeDomains, NodeFacts
 from dlroverd.model.placement import NoFit, Placement, Preempt
 from dlroverd.model.spooled import EventBatch
+from dlroverd.model.trust_input import TrustInput
 from dlroverd.model.world import DrillKind, Held, Observed, Progress
 
 
@@ -136,6 +138,33 @@ class GangStepped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GangStalled:
+    """A gang's world, last seen at `step`, has made no step for `quiet_s`; its budget for that was `budget_s`."""
+
+    round: RoundKey
+    step: int
+    phase: str
+    quiet_s: float
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangFound:
+    """What the stacks of a suspected world said: that it hangs, or that it works."""
+
+    round: RoundKey
+    verdict: HangVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangMovedOn:
+    """A world that was suspected of hanging makes steps again."""
+
+    round: RoundKey
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementAnswered:
     """A scheduler's answer to question `question`, or why it has none ("" when `answer` is there)."""
 
@@ -199,6 +228,16 @@ class ReleaseNodes:
     actor: str
     kind: HoldKind | None = None
     request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearNodes:
+    """A person says that nodes were repaired."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +332,9 @@ Input = (
     | Scale
     | GangCheckpointed
     | GangPaced
+    | GangStalled
+    | HangFound
+    | GangMovedOn
     | NodeHello
     | NodeReport
     | NodeSilent
@@ -303,6 +345,7 @@ Input = (
     | ConfirmDown
     | HoldNodes
     | ReleaseNodes
+    | ClearNodes
     | PauseAutomation
     | ResumeAutomation
     | OrderDrill
@@ -312,5 +355,6 @@ Input = (
     | EventsForwarded
     | WorldDiagnosed
     | StateRestored
+    | TrustInput
     | Tick
 )

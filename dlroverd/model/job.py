@@ -173,6 +173,14 @@ class FailureRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseBudget:
+    """How long a gang may make no step in one phase (model/hang.py)."""
+
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job as submitted, resolved: nothing about it is looked up anywhere later.
 
@@ -190,6 +198,8 @@ class JobSpec:
     `on_failure` is the user's own policy, the first rule that matches counts. After `no_progress_restarts` restarts in
     a row that got no further than the best before them the job fails; 0 never does that.
     `checkpoint_memory_bytes` of each node are set aside for the checkpoints of all its ranks there; 0: none.
+    `hang` is an AutomationStage, for when it makes no steps, or "off"; "": the fleet's. `hang_budgets` are how long it
+    may make none, where that is not learnt.
     `run_id` becomes TORCHELASTIC_RUN_ID; empty means that the daemon makes one that no other job has.
     """
 
@@ -218,6 +228,8 @@ class JobSpec:
     progress: ProgressFrom = ProgressFrom.PATTERN
     checkpoint_interval_s: float = 0.0
     checkpoint_memory_bytes: int = 0
+    hang: str = ""
+    hang_budgets: tuple[PhaseBudget, ...] = ()
 
     def role(self, name: str) -> RoleSpec:
         """Find a role; KeyError if the job has none of that name."""

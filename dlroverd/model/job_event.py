@@ -26,6 +26,26 @@ class StopCalledOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartSpent:
+    """A restart was paid from the job's budget."""
+
+    job: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartCounted:
+    """A job is restarted, whoever pays. `best_step` is the furthest it ever got, -1 if no step was seen.
+
+    `fruitless` counts the worlds in a row that got no further.
+    """
+
+    job: int
+    best_step: int = -1
+    fruitless: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartDelayed:
     """A job's restart waits until then, since it would fail again at once, or what it lacks takes time."""
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from dlroverd.model.hang import HangLimits
 from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.signal import SignalTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Limits:
     preempt_cooldown_s   how long a job that made room, or had room made, is neither asked to nor has it again
     spare_nodes          so many wholly free nodes are kept for jobs that lost one of theirs
     preemption           whether a job may have ones of lower priority stopped for it
+    root_jobs            whether jobs that run as root are taken
     quotas               who may use how much at once
     avoid_s              how long a job avoids a node on which its world could not be started
     stop_margin_s        beyond the grace, until a stop that has not been verified is reported as stuck
@@ -75,6 +78,7 @@ class Limits:
     evidence_s           how long survivors of a fault may take to say why they fail, before TERM
     audit_interval_s     how long between two audits of a node
     job_retention_s      how long a finished job stays in the state (its events stay in the log)
+    signals              what follows what kernels and drivers say
     """
 
     unreachable_after_s: float = 5.0
@@ -98,6 +102,9 @@ class Limits:
     max_jobs: int = 10000
     spare_nodes: int = 0
     preemption: bool = True
+    root_jobs: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
     diagnosis: DiagnosisLimits = field(default_factory=DiagnosisLimits)
+    signals: SignalTable = field(default_factory=SignalTable)
+    hangs: HangLimits = field(default_factory=HangLimits)

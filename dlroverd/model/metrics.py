@@ -15,7 +15,7 @@ USER_PREFIX = "user."
 MOST_SAMPLES: Final = 4096
 
 _USER = re.compile(r"user\.[A-Za-z0-9_.]{1,59}", re.ASCII)
-_UNITS = ("_ratio", "_bytes_per_second", "_per_second", "_bytes", "_celsius", "_watts", "_seconds")
+_UNITS = ("_ratio", "_bytes_per_second", "_per_second", "_bytes", "_celsius", "_watts", "_hertz", "_seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,38 @@ ALL: Final = (
         name="device_temperature_celsius", subject="device", meaning="temperature of the chip", most=200.0, least=-50.0
     ),
     Metric(name="device_power_watts", subject="device", meaning="power drawn", most=1e5),
+    Metric(name="device_clock_hertz", subject="device", meaning="clock of its processors", most=1e11),
+    Metric(name="device_memory_clock_hertz", subject="device", meaning="clock of its memory", most=1e11),
+    Metric(name="device_pcie_generation", subject="device", meaning="generation by which its bus runs now", most=20.0),
+    Metric(name="device_pcie_lanes", subject="device", meaning="lanes that its bus has now", most=64.0),
+    Metric(
+        name="device_faults",
+        subject="device",
+        meaning="states it is in that it should not be in, such as too hot (docs/signals.md)",
+        most=100.0,
+    ),
+    Metric(
+        name="device_ecc_corrected",
+        subject="device",
+        meaning="errors in its memory since the driver was loaded, corrected",
+        most=2.0**63,
+    ),
+    Metric(
+        name="device_ecc_uncorrected",
+        subject="device",
+        meaning="errors in its memory since the driver was loaded that could not be corrected",
+        most=2.0**63,
+    ),
+    Metric(
+        name="device_rows_remapped",
+        subject="device",
+        meaning="rows of its memory that spare ones took the place of, ever",
+        most=2.0**32,
+    ),
+    Metric(
+        name="device_nvlink_errors", subject="device", meaning="errors of its NVLinks, recovered from", most=2.0**63
+    ),
+    Metric(name="device_pcie_replays", subject="device", meaning="transfers over its bus repeated", most=2.0**63),
     Metric(
         name="rank_cpu_ratio",
         subject="rank",

@@ -57,6 +57,23 @@ class ReadingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalView:
+    """What was said of a node's health, what was done about it and what people do next. `cleared`: before a repair."""
+
+    name: str
+    at: float
+    device: str
+    part: str
+    count: int
+    severity: str
+    action: str
+    sentence: str
+    done: str
+    then: str
+    cleared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
     """One accelerator of a node: whether it can be granted, and the job that has it (0: none)."""
 

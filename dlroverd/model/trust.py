@@ -1,4 +1,4 @@
-"""Who may join the fleet, and who has: join tokens and the certificates that names have got."""
+"""Who may join the fleet, and who has: join tokens, and what is known of the certificates of a name."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ class JoinToken:
     """A join token as the log has it. Its secret is nowhere but in the hands of who made it.
 
     `secret_sha256` is what a shown secret is held against. It is good for `uses` hosts until `expires_at`, each of
-    which becomes a `kind`; `joined` are those that did, by name.
+    which becomes a `kind`; `joined` are those that did, by name. `revoked_by` ended it, "" if nobody did.
     """
 
     id: str
@@ -32,20 +32,22 @@ class JoinToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certified:
-    """A name that joined by a token, or whose certificates were revoked.
+    """A holder that joined by a token, or whose certificates were revoked; a login host is `login/NAME`.
 
-    Only certificates of it that begin after `valid_after` count. `key_sha256` is the key it joined with, so that the
-    same host asking again is told so from another one. `revoked_by` is who shut it out, "" if nobody did.
+    Only certificates that begin after `valid_after` count. `key_sha256` is the key it joined with, so that the same
+    host asking again is told from another one. `revoked_by` is who shut it out, "" if it is let in.
     """
 
-    name: str
-    valid_after: float
-    kind: CertificateKind = CertificateKind.NODE
+    valid_after: float = 0.0
     token: str = ""
     key_sha256: str = ""
-    revoked_at: float = 0.0
     revoked_by: str = ""
     reason: str = ""
+
+
+def holder(kind: CertificateKind, name: str) -> str:
+    """Give the key by which what is known of a name's certificates is kept."""
+    return name if kind is CertificateKind.NODE else f"{kind.value}/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,8 @@ class TokenView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What a host that joins, or renews, is given: PEM texts, and where the daemon listens for agents.
+class AuthorityView:
+    """The fleet's authority: the SHA-256 of its certificate, and the addresses where hosts join."""
 
-    `certificate` is its own, `ca` the authority's. An address may name no host: it is the one that was asked.
-    """
-
-    certificate: str
-    ca: str
-    daemon: tuple[str, ...] = ()
+    fingerprint: str
+    join: tuple[str, ...]

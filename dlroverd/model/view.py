@@ -7,8 +7,9 @@ from dlroverd.model.diagnosis_view import DiagnosisView
 from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
+from dlroverd.model.hang import HangView
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView
+from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView, SignalView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -54,7 +55,7 @@ class GangView:
 
     `network` says why the master has that address. It may have up to `nodes_max` nodes; `growth` says in one sentence
     why it has not, and `room` how many more were free at the last look. `spares` are nodes kept for it. `cadence` is
-    None while its ranks do not ask whether to save.
+    None while its ranks do not ask whether to save. `hang` is how its steps are watched; with `GetJob` alone.
     """
 
     gang: int
@@ -70,6 +71,7 @@ class GangView:
     growth: str = ""
     spares: tuple[str, ...] = ()
     cadence: CadenceView | None = None
+    hang: HangView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +270,7 @@ class NodeDetail:
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
     readings: tuple[ReadingView, ...] = ()
+    signals: tuple[SignalView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

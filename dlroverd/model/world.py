@@ -9,6 +9,7 @@ from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
 from dlroverd.model.job import JobSpec, RankState
 from dlroverd.model.node import DeviceObservation
+from dlroverd.model.signal import Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +215,7 @@ class Observed:
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
     that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
     `differences` are the newest that the agent found; `staged` are saves that wait for a verdict, or for it to be
-    carried out.
+    carried out; `signals` are the newest of this boot.
     """
 
     version: int
@@ -225,6 +226,7 @@ class Observed:
     devices: tuple[DeviceObservation, ...] = ()
     differences: tuple[Difference, ...] = ()
     staged: tuple[StagedCheckpoint, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +245,8 @@ class Progress:
     """The highest training step a gang was seen at on a node, and when (the agent's wall clock, seconds).
 
     `checkpoint` is the step of the newest complete checkpoint that its ranks told of, -1 before the first. `asks`: all
-    of them there ask at each step whether to save.
+    of them there ask at each step whether to save. `moved_at` is when any of them was last seen to count on, be it back
+    (the agent's wall clock); 0 if it does not tell.
     """
 
     round: RoundKey
@@ -251,3 +254,4 @@ class Progress:
     at: float
     checkpoint: int = -1
     asks: bool = False
+    moved_at: float = 0.0

@@ -30,7 +30,7 @@ from dlroverd.model.placement import (
 from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
-from dlroverd.plugin_api.device import DeviceProcess, DeviceReading, Devices
+from dlroverd.plugin_api.device import DeviceEvent, DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.scheduler import Scheduler
@@ -43,6 +43,7 @@ __all__ = [
     "API_VERSION",
     "Action",
     "Conclusion",
+    "DeviceEvent",
     "DeviceProcess",
     "DeviceReading",
     "Devices",

@@ -2,11 +2,15 @@
 
 import os.path
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 # What CUDA_VISIBLE_DEVICES can hold between two commas.
 _UUID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", re.ASCII)
+
+
+# A signal's name (model/signal.py), with what is put before it.
+_NAME = re.compile(r"[a-z0-9_.]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,14 @@ class DeviceProcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """Something that the driver said of a device: `name` as in the table of signals (xid.79), `detail` in one line."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReading:
     """One accelerator as its driver shows it now.
 
@@ -25,7 +37,11 @@ class DeviceReading:
     process needs to use the device, whether they exist now or not. `lost` says in one sentence why it cannot be used
     any more, "" while it can. `serial` is the number printed on it, "" if it has none. `busy` is the share of time in
     which it worked lately (0 to 1), beside the memory in use, the chip's temperature in °C and the power drawn in W;
-    None for what the driver does not say.
+    None for what the driver does not say. So are the clocks, and what its bus is now.
+
+    `address` is its place on the PCI bus, `0000:41:00`. `counters` are counts of errors (`ecc_uncorrected`), of which
+    only the rise counts; `faults` are states it should not be in now (`hot`), each with a detail; `events` are what the
+    driver said since the last reading. docs/signals.md has the names, and what follows from them.
     """
 
     uuid: str
@@ -39,6 +55,14 @@ class DeviceReading:
     memory_used_bytes: int | None = None
     celsius: float | None = None
     watts: float | None = None
+    address: str = ""
+    clock_hertz: float | None = None
+    memory_clock_hertz: float | None = None
+    pcie_generation: int | None = None
+    pcie_lanes: int | None = None
+    counters: dict[str, float] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    events: tuple[DeviceEvent, ...] = ()
 
 
 @runtime_checkable
@@ -71,4 +95,7 @@ def broken_rule(readings: tuple[DeviceReading, ...]) -> str:
         for process in each.processes:
             if process.pid <= 0 or process.memory_bytes < 0:
                 return f"device {each.uuid} has the process {process.pid} with {process.memory_bytes} bytes"
+        for name in (*each.counters, *each.faults, *(event.name for event in each.events)):
+            if not _NAME.fullmatch(name):
+                return f"device {each.uuid} tells of {name!r}, which is no name: up to 60 of a-z, 0-9, '_' and '.'"
     return ""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from dlroverd.protocol.channel import TlsFiles
@@ -84,6 +84,11 @@ def check_authority(certificate: str, key: str) -> None:
         raise CertificateError(
             f"{certificate} is no authority's certificate: put that there, `setup daemon` makes one."
         )
+
+
+def fingerprints(authority: str) -> list[str]:
+    """Give the SHA-256 of each certificate in a file, in hexadecimal digits. CertificateError if it holds none."""
+    return [each.fingerprint(hashes.SHA256()).hex() for each in _certificates(authority)]
 
 
 def date_problem(tls: TlsFiles) -> str:

@@ -8,8 +8,9 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import grpc
@@ -19,6 +20,8 @@ from dlroverd.protocol.errors import CallError, Reason
 
 # What the daemon's certificate names, whatever host it runs on.
 DAEMON_NAME = "dlroverd"
+# Where hosts join, unless the daemon is told otherwise.
+JOIN_PORT = 7701
 # What the certificate of a login host has besides: it vouches for its users, and is no node.
 LOGIN_MARK = "dlroverd:login"
 # sockaddr_un.sun_path is 108 bytes with its terminating zero (unix(7)).
@@ -143,15 +146,19 @@ def connect_blocking(address: str) -> grpc.Channel:
     return grpc.insecure_channel(_target(address), options=_CHANNEL_OPTIONS)
 
 
-def new_server(*interceptors: grpc.aio.ServerInterceptor) -> grpc.aio.Server:
-    """Make a server that serves nothing yet; needs a running loop."""
-    return grpc.aio.server(interceptors=interceptors, options=_SERVER_OPTIONS)
+def new_server(*interceptors: grpc.aio.ServerInterceptor, most_calls: int | None = None) -> grpc.aio.Server:
+    """Make a server that serves nothing yet, and refuses what is above `most_calls` at once; needs a running loop."""
+    return grpc.aio.server(interceptors=interceptors, options=_SERVER_OPTIONS, maximum_concurrent_rpcs=most_calls)
 
 
-def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -> None:
+def listen(
+    server: grpc.aio.Server, address: str, tls: TlsFiles | None = None, *, callers_show_certificates: bool = True
+) -> None:
     """Bind a socket for a server that has not started. Over TCP it takes only callers with a certificate of the CA.
 
-    A socket file that is there already is taken over: that no other daemon lives is for its lock to say.
+    Those that have none yet are taken where `callers_show_certificates` is False: to have one made. Files that are
+    renewed count from the next handshake on. A socket file that is there already is taken over: that no other daemon
+    lives is for its lock to say.
 
     Raises:
         AddressError: it is no address, is TCP without `tls`, a file cannot be read, it cannot be bound, or its host
@@ -165,9 +172,7 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -
         )
     try:
         if is_tcp(address):
-            ca, certificate, key = _read(address, tls)
-            credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=True)
-            server.add_secure_port(target, credentials)
+            server.add_secure_port(target, _credentials(address, tls, callers_show_certificates))
         else:
             server.add_insecure_port(target)
     except RuntimeError as error:
@@ -175,6 +180,32 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -
             raise AddressError(f"{address}: cannot listen there: {_why_not_bound(address)}.") from error
         folder = os.path.dirname(socket_path(address))
         raise AddressError(f"{address}: cannot listen there; {folder} must exist and be writable.") from error
+
+
+def _credentials(address: str, tls: TlsFiles | None, callers_show_certificates: bool) -> grpc.ServerCredentials:
+    """Make a server's credentials, which follow the files. The authority is shown too: who joins finds it there."""
+
+    def configuration(files: tuple[bytes, bytes, bytes]) -> grpc.ServerCertificateConfiguration:
+        ca, certificate, key = files
+        return grpc.ssl_server_certificate_configuration(
+            [(key, certificate + ca)], root_certificates=ca if callers_show_certificates else None
+        )
+
+    known = _read(address, tls)
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal known
+        try:
+            now = _read(address, tls)
+        except AddressError:
+            return None  # in the middle of being replaced: what was read last goes on
+        if now == known:
+            return None
+        known = now
+        return configuration(known)
+
+    fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed)  # its documentation allows None
+    return grpc.dynamic_ssl_server_credentials(configuration(known), fetch, callers_show_certificates)
 
 
 def loopback_of(address: str) -> str:
@@ -202,7 +233,8 @@ def peer_name(context: "grpc.aio.ServicerContext[Any, Any]") -> str:
     if context.peer().startswith("unix:"):
         return ""
     shown = context.auth_context()
-    names = [name.decode(errors="replace") for name in shown.get("x509_subject_alternative_name", ())]
+    marked = [name.decode(errors="replace") for name in shown.get("x509_subject_alternative_name", ())]
+    names = [name for name in marked if name != LOGIN_MARK]
     common = [name.decode(errors="replace") for name in shown.get("x509_common_name", ())]
     chosen = names if len(names) == 1 else [name for name in common if name in names]
     if len(chosen) != 1:

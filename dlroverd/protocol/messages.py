@@ -6,9 +6,12 @@ What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
 from dataclasses import dataclass, field
 from typing import get_args
 
+from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
+from dlroverd.model.kernel_log import KernelLog, KernelWindow
 from dlroverd.model.node import NodeFacts
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.telemetry import Telemetry
 from dlroverd.model.view import LogChunk
 from dlroverd.model.world import Desired, DrillKind, Held, Observed, Progress
@@ -91,7 +94,10 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`."""
+    """Output that the daemon wants of a node, on a PushLogs call that names `stream_id`.
+
+    `kernel`: what the host's kernel said in that time, instead of output of ranks.
+    """
 
     stream_id: str
     sources: tuple[LogSource, ...]
@@ -99,6 +105,25 @@ class LogRequest:
     follow: bool = False
     since: float | None = None
     lag_bytes: int | None = None
+    kernel: KernelWindow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackRequest:
+    """Stacks that the daemon wants of a node, by a PushStacks call that names `id`."""
+
+    id: str
+    ranks: tuple[RankKey, ...]
+    looks: int
+    apart_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stacks:
+    """The answer to one."""
+
+    id: str
+    ranks: tuple[RankStack, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +183,9 @@ class DaemonInfo:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry
-DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard
-LogPiece = LogOpen | LogChunk | LogFailed
+AgentMessage = Hello | Observed | Beat | Progress | Bye | Telemetry | GangPhase
+DaemonMessage = Welcome | Desired | Ack | LogRequest | Heard | StackRequest
+LogPiece = LogOpen | LogChunk | LogFailed | KernelLog
 JobLogsReply = LogChunk | LogFailed
 
 AGENT_MESSAGE = Envelope[AgentMessage, agent_service_pb2.AgentMessage](

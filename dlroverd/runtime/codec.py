@@ -25,6 +25,7 @@ from dlroverd.model.input import Input
 from dlroverd.model.ledger import Ledger
 from dlroverd.model.placement import Pairs
 from dlroverd.model.reputation import Subject
+from dlroverd.model.trust import Certified, JoinToken
 from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.store.interface import StoreUnreadable
 
@@ -100,6 +101,8 @@ _ROWS: Final[dict[str, _Shape]] = {
     "spools": _Shape(tuple[str, records.SpoolRecord]),
     "commits": _Shape(tuple[int, tuple[Commit, ...]]),
     "verdicts": _Shape(tuple[str, tuple[Verdict, ...]]),
+    "tokens": _Shape(tuple[str, JoinToken]),
+    "certified": _Shape(tuple[str, Certified]),
 }
 
 

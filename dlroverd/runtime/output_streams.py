@@ -1,15 +1,16 @@
-"""The calls on which agents send the output they were asked for. Knows nothing of who reads it, or why."""
+"""The calls on which agents send the logs they were asked for. Knows nothing of who reads them, or why."""
 
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field, replace
 
 from dlroverd.model.ids import RankKey
+from dlroverd.model.kernel_log import KernelLog, KernelWindow
 from dlroverd.model.view import LogChunk
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import JobLogsReply, LogRequest, LogSource
+from dlroverd.protocol.messages import JobLogsReply, LogFailed, LogRequest, LogSource
 from dlroverd.runtime.pipe import Pipe
 from dlroverd.runtime.sessions import Session
 
@@ -20,7 +21,7 @@ _OPEN_S = 10.0
 class Stream:
     """One agent's answer to one request; `unwanted` says that nobody reads it any more."""
 
-    pieces: Pipe[JobLogsReply] = field(default_factory=lambda: Pipe(1))
+    pieces: "Pipe[JobLogsReply | KernelLog]" = field(default_factory=lambda: Pipe(1))
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     unwanted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -54,17 +55,36 @@ class OutputStreams:
 
         `sources` are the ranks with the offsets to begin at; the others are as in `LogRequest`.
         """
+        request = LogRequest(
+            stream_id="",
+            sources=tuple(LogSource(rank=rank, from_offset=at) for rank, at in sources.items()),
+            follow=follow,
+            tail_lines=tail_lines,
+            since=since,
+            lag_bytes=lag_bytes,
+        )
+        async with aclosing(self._answers(session, request)) as pieces:
+            async for piece in pieces:
+                if not isinstance(piece, KernelLog):
+                    yield piece
+
+    async def kernel_log(self, session: Session, window: KernelWindow) -> KernelLog:
+        """Have an agent read what its kernel said; CallError if it does not answer."""
+        request = LogRequest(stream_id="", sources=(), kernel=window)
+        sentence = f"The agent of node {session.node} is of an older release, which does not read its kernel's log."
+        async with aclosing(self._answers(session, request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, KernelLog):
+                    return piece
+                if isinstance(piece, LogFailed):
+                    sentence = piece.sentence
+        if session.closed.is_set():
+            sentence = f"Node {session.node} went away before it had answered."
+        raise CallError(Reason.UNAVAILABLE, sentence)
+
+    async def _answers(self, session: Session, request: LogRequest) -> AsyncGenerator[JobLogsReply | KernelLog, None]:
         with self._expect() as (stream_id, stream):
-            session.request(
-                LogRequest(
-                    stream_id=stream_id,
-                    sources=tuple(LogSource(rank=rank, from_offset=at) for rank, at in sources.items()),
-                    follow=follow,
-                    tail_lines=tail_lines,
-                    since=since,
-                    lag_bytes=lag_bytes,
-                )
-            )
+            session.request(replace(request, stream_id=stream_id))
             if not await _first(stream.opened, session.closed):
                 if session.closed.is_set():
                     return  # it went away with the request unread

@@ -21,7 +21,7 @@ class Questions:
         self._inbox = inbox
         self._host = host
         self._scheduler = scheduler
-        self._limits = limits
+        self.limits = limits
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, job: int) -> None:
@@ -29,16 +29,16 @@ class Questions:
         record = self._state.jobs.get(job)
         if record is None or not record.question:
             return
-        request = requests.request(self._state, job, self._limits)
+        request = requests.request(self._state, job, self.limits)
         avoid = set(request.avoid)
         view = PlacementView(
             request=request,
             nodes=tuple(each for each in self._state.free.nodes() if each.node not in avoid),
             queue=tuple(
-                requests.request(self._state, other, self._limits)
-                for other in queue.behind(self._state, self._limits, job)
+                requests.request(self._state, other, self.limits)
+                for other in queue.behind(self._state, self.limits, job)
             ),
-            running=preempt.candidates(self._state, self._limits, record),
+            running=preempt.candidates(self._state, self.limits, record),
         )
         task = asyncio.create_task(self._answer(job, record.question, view), name=f"question {record.question}")
         self._tasks.add(task)
@@ -48,7 +48,7 @@ class Questions:
         answer: Placement | NoFit | Preempt | None = None
         failure = ""
         try:
-            answer = await self._host.schedule(self._scheduler, view, self._limits.placing_s)
+            answer = await self._host.schedule(self._scheduler, view, self.limits.placing_s)
         except PluginError as error:
             failure = str(error)
         item = inp.PlacementAnswered(job=job, question=question, answer=answer, failure=failure)

@@ -83,7 +83,7 @@ class Redactor:
     def view(self, event: EventView) -> EventView:
         """Give the event as others may see it; the same one if there is nothing to hide. `body` stays a JSON object."""
         actor, cause = self.text(event.actor), self.text(event.cause)
-        body = self._body(event.body)
+        body = self.document(event.body)
         if body is event.body and actor is event.actor and cause is event.cause:
             return event
         return replace(event, actor=actor, cause=cause, body=body)
@@ -99,7 +99,8 @@ class Redactor:
                 return True
         return False
 
-    def _body(self, body: str) -> str:
+    def document(self, body: str) -> str:
+        """Give a JSON document without secrets, known by their looks and by their names; it stays one."""
         low = _lower(body)
         if not self._hinted(low) and body.count("{") + body.count("[") < _DEEP:
             return body

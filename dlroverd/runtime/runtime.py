@@ -13,6 +13,7 @@ from dlroverd.core.state import State
 from dlroverd.model.event import JobForgotten, StopPlanned
 from dlroverd.model.input import Input
 from dlroverd.model.limits import Limits
+from dlroverd.model.trust_event import CertificatesRevoked, HostEnrolled
 from dlroverd.model.view import EventView, SinkView
 from dlroverd.plugin_host.host import PluginHost
 from dlroverd.protocol.errors import CallError, Reason
@@ -23,6 +24,7 @@ from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.diagnoses import Diagnoses
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
@@ -35,6 +37,7 @@ from dlroverd.runtime.questions import Questions
 from dlroverd.runtime.redaction import Redactor
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed, SinkSettings
+from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
 from dlroverd.runtime.world_views import WorldViews
 from dlroverd.store.interface import Store, StoreFull
@@ -98,6 +101,8 @@ class Runtime:
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()
+        self.stacks = StackRequests(self.state, self.sessions)
+        self.hangs = HangWatch(self.state, self.inbox, self.stacks, settings.limits)
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)
@@ -138,6 +143,7 @@ class Runtime:
                     ("watch", self.sessions.watch()),
                     ("audits", self._audits.run()),
                     ("diagnoses", self._diagnoses.run()),
+                    ("hangs", self.hangs.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),
                     ("codec", _prepare_codec()),
@@ -149,6 +155,11 @@ class Runtime:
             finally:
                 for task in background:
                     task.cancel()
+
+    def decide_by(self, limits: Limits) -> None:
+        """Have other limits count from the next turn on; how silence and audits are timed stays as it began."""
+        self.limits = self.loop.limits = limits
+        self._questions.limits = limits
 
     def stop(self) -> None:
         """Have `run` return soon; whatever ranks run goes on."""
@@ -183,6 +194,10 @@ class Runtime:
         if len(event.body) < _LARGE_BODY:
             return self._redactor.view(event)
         return await asyncio.to_thread(self._redactor.view, event)
+
+    async def redacted(self, text: str, *, json: bool) -> str:
+        """Give a text, or a JSON document, without secrets; it is looked through off the loop."""
+        return await asyncio.to_thread(self._redactor.document if json else self._redactor.text, text)
 
     def sinks(self) -> tuple[SinkView, ...]:
         """Give all sinks in the order of the configuration, and how far each is."""
@@ -247,9 +262,14 @@ class Runtime:
             if isinstance(event, JobForgotten):
                 self.sessions.steps.forget(event.job)
                 self.telemetry.forget(event.job)
+                self.hangs.forget(event.job)
                 self._copy.forget(event.job)
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)
+            elif isinstance(event, CertificatesRevoked | HostEnrolled) and event.valid_after:
+                self.sessions.end(
+                    event.node, CallError(Reason.FORBIDDEN, f"The certificate of {event.node} counts no more.")
+                )
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

@@ -19,7 +19,8 @@ from dlroverd.model.difference import DifferenceKind
 from dlroverd.model.node import NodeState
 from dlroverd.model.world import Desired, Observed
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest
+from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogRequest, StackRequest
+from dlroverd.runtime.certificates import Certificates
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.steps import Steps
 from dlroverd.runtime.watch import Watch
@@ -32,7 +33,7 @@ _MOST_REPEATS = 3
 _DOUBTFUL_BEATS = 2
 # The longest absence that an agent may announce: an operator who wants more drains the node.
 _MOST_AWAY_S = 600.0
-_OUTPUT_REQUESTS = 100
+_MOST_REQUESTS = 100
 # How long what nobody waits for is held back, acknowledgements and that ranks may be forgotten: while thousands of
 # nodes are told of a world, each message that none of them waits for makes the last one wait, and the next may say it
 # too. About half of the time after which an agent misses its acknowledgement; one of an older release misses it after
@@ -70,7 +71,7 @@ class Session:
         self._acknowledging: asyncio.TimerHandle | None = None
         self._forgetting: asyncio.TimerHandle | None = None
         self._asked_at = 0.0
-        self._requests: list[LogRequest] = []
+        self._requests: list[LogRequest | StackRequest] = []
         self._ended = False
         self._why: CallError | None = None
         self._wake = asyncio.Event()
@@ -130,10 +131,10 @@ class Session:
     def _numbered(self, wanted: Desired) -> Desired:
         return wanted if wanted.audit == self._audit else replace(wanted, audit=self._audit)
 
-    def request(self, wanted: LogRequest) -> None:
-        """Ask for output of ranks; CallError if the agent has not taken the many requests before this one."""
-        if len(self._requests) >= _OUTPUT_REQUESTS:
-            raise CallError(Reason.UNAVAILABLE, f"Node {self.node} has too many requests for output waiting.")
+    def request(self, wanted: LogRequest | StackRequest) -> None:
+        """Ask for output or stacks of ranks; CallError if the agent has not taken the many requests before this one."""
+        if len(self._requests) >= _MOST_REQUESTS:
+            raise CallError(Reason.UNAVAILABLE, f"Node {self.node} has too many requests waiting.")
         self._requests.append(wanted)
         self._wake.set()
 
@@ -164,7 +165,7 @@ class Session:
             self._ended, self._why = True, why
             self._wake.set()
 
-    async def outgoing(self) -> AsyncIterator[Desired | Ack | LogRequest | Heard]:
+    async def outgoing(self) -> AsyncIterator[Desired | Ack | LogRequest | StackRequest | Heard]:
         """Give what is to be sent, as it comes up, until the session ends; CallError if that was from here."""
         while True:
             await self._wake.wait()
@@ -196,6 +197,7 @@ class Sessions:
         self._state = state
         self._inbox = inbox
         self.steps = Steps(state, inbox)
+        self.certificates = Certificates()
         self._limit_s = unreachable_after_s
         reachable = [node.id for node in state.nodes.values() if node.state in _REACHABLE]
         silent = [node.id for node in state.nodes.values() if node.state not in _REACHABLE]

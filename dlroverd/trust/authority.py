@@ -129,7 +129,7 @@ class Authority:
     ) -> bytes:
         now = time.time()
         # A certificate counts whole seconds, and one that begins at `after` itself would be refused.
-        begin = max(now - CLOCK_MARGIN_S, int(after) + 1.0 if after else 0.0)
+        begin = max(now - min(CLOCK_MARGIN_S, life_s / 10), int(after) + 1.0 if after else 0.0)
         end = min(now + life_s, self.certificate.not_valid_after_utc.timestamp())
         builder = _builder(_subject(names[0].value), self.certificate.subject, key, begin, end)
         for extension, critical in (

@@ -41,6 +41,10 @@ class Identities:
         role = Role.ADMIN if above else self._role_of(name, groups)
         return Caller(uid=uid, name=name, role=role, gids=gids)
 
+    def of(self, name: str, gids: frozenset[int]) -> Role:
+        """Tell what a user that another host vouches for is, by name and by this host's names of its groups."""
+        return self._role_of(name, frozenset(filter(None, map(_group, gids))))
+
     def give(self, caller: Caller) -> str:
         """Give a token that says who `caller` is."""
         content = {

@@ -2,7 +2,6 @@
 # After installation and upgrade. A .deb calls it as `configure [VERSION-BEFORE]`, an .rpm with the count of versions.
 # A new daemon waits for `dlroverctl setup daemon`. One that runs is restarted, never stopped and started: no job notices.
 set -e
-systemd-sysusers dlroverd.conf
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   case "$1 $2" in

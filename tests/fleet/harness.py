@@ -51,7 +51,7 @@ class Fleet(Bed, Waiting):
         self.nodes = self.up(nodes, "node", binds)
         self._install(CTL, DAEMON, _confined(), certificate=self._authority.issue("dlroverd", hosts=[CTL]))
         listen = ["unix:///run/dlroverd/dlroverd.sock", f"tcp://{CTL}:{PORT}"]
-        self.configure(CTL, {"listen": listen, "tls": _tls_section(), **daemon})
+        self.configure(CTL, {"listen": listen, "tls": _tls_section(), "allow_root": True, **daemon})
         self._enable(CTL, DAEMON)
         for node in self.nodes:
             self._install(node, AGENT, "", certificate=self._authority.issue(node))

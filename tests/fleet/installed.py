@@ -1,6 +1,5 @@
 """Hosts that have of us what packages bring, and whose commands are those of the operator's handbook."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlroverd.client import Client
-from dlroverd.protocol.channel import TlsFiles
-from dlroverd.trust.authority import Authority
-from dlroverd.trust.requests import key_at, make_request
 from scripts import package
-from tests.fleet.harness import AGENT, CTL, Fleet
+from tests.fleet.harness import CTL, Fleet
 from tests.system.fleet import DEADLINE_S, ROOT
 
 # The hosts' own: that of the tests is nothing they have.
@@ -20,11 +16,12 @@ PYTHON = Path("/usr/bin/python3").resolve()
 
 
 class Installed(Fleet):
-    """A daemon's host, ctl1, and nodes; nothing of this checkout is there but the packages, which lie in `shared`."""
+    """A daemon's host, a login host and nodes, with nothing of this checkout on them but the packages in `shared`."""
 
     def boot_bare(self, nodes: int) -> None:
         """Boot the hosts."""
         self.up(1, "ctl", [str(self.shared)])
+        self.up(1, "login", [str(self.shared)])
         self.nodes = self.up(nodes, "node", [str(self.shared)])
 
     def pack(self, release: str) -> None:
@@ -49,11 +46,11 @@ class Installed(Fleet):
             if only in command and but not in command
         ]
         assert commands
-        return "".join(self.type(CTL if host == CTL else node, command) for host, command in commands)
+        return "".join(self.type(node if host == "node1" else host, command) for host, command in commands)
 
     def type(self, host: str, command: str) -> str:
         """Type a command on a host, where the packages are; gives all that it writes."""
-        return self.exec(host, "sh", "-ec", f"cd {self.shared}; {command} 2>&1")
+        return self.exec(host, "sh", "-ec", f"cd {self.shared}; {{ {command}; }} 2>&1")
 
     def call(self) -> None:
         """Connect to the daemon, which runs by now."""
@@ -66,21 +63,6 @@ class Installed(Fleet):
             for each in self.processes(host)
             if "DLROVERD_JOB" in each.environ or any("/dlroverd" in word for word in each.argv)
         ]
-
-    def join(self, node: str) -> None:
-        """Give a node its certificate and configuration by hand, and start its agent."""
-        daemon, own = (self.root(host) / "etc/dlroverd/tls" for host in (CTL, node))
-        authority = Authority.load(daemon / "ca.pem", daemon / "ca.key")
-        (own / "ca.pem").write_bytes(authority.pem)
-        (own / "node.pem").write_bytes(authority.issue(make_request(key_at(own / "node.key"), node), node))
-        at = "/etc/dlroverd/tls"
-        files = TlsFiles(ca=f"{at}/ca.pem", certificate=f"{at}/node.pem", key=f"{at}/node.key")
-        config = {
-            "daemon": [f"tcp://{CTL}:7700"],
-            "tls": {"ca": files.ca, "certificate": files.certificate, "key": files.key},
-        }
-        (own.parent / "agent.yaml").write_text(json.dumps(config))
-        self.exec(node, "systemctl", "enable", "--now", AGENT)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tests.fleet.harness import AGENT, CTL, DAEMON, SCRIPTS
 from tests.fleet.installed import PYTHON, Installed, installed
 from tests.system.fleet import gang, until
 
-NODE = "node1"
+NODE, LOGIN = "node1", "login1"
 ETC = "/etc/dlroverd"
 UNITS = ((CTL, DAEMON), (NODE, AGENT))
 
@@ -26,10 +26,12 @@ def test_from_packages_to_a_fleet_and_back() -> None:
         hosts.walk("Install", only="dpkg")
         assert [hosts.of_us(host) for host in (CTL, NODE)] == [[], []]
         see_the_setup(hosts)
-        hosts.join(NODE)
+        hosts.walk("Install", only="token")
         hosts.call()
         hosts.until_ready()
+        assert NODE in hosts.walk("Install", only="node list")
         see_the_doctor(hosts)
+        see_the_login_host(hosts)
         see_the_upgrade(hosts, running_job(hosts))
         see_the_removal(hosts)
 
@@ -51,6 +53,17 @@ def see_the_doctor(hosts: Installed) -> None:
     verdicts = {each["check"]: each["verdict"] for each in said["findings"]}
     passed = ("configuration", "systemd", "memory", "certificate", "daemon", "clock skew", "python", "fingerprint")
     assert {name: verdicts[name] for name in passed} == dict.fromkeys(passed, "pass")
+
+
+def see_the_login_host(hosts: Installed) -> None:
+    """See that whoever submits there is the same person to the fleet, and root nobody."""
+    hosts.walk("Login hosts")
+    as_nobody = ("runuser", "-u", "nobody", "--", "dlroverctl")
+    assert NODE in hosts.exec(LOGIN, *as_nobody, "node", "list")
+    words = ("run", "--workdir", "/tmp", "--nproc-per-node", "1", "id", "-un")
+    assert "nobody" in hosts.exec(LOGIN, *as_nobody, *words)
+    hosts.exec(LOGIN, *as_nobody, "node", "cordon", NODE, "--reason", "because", code=1)
+    hosts.exec(LOGIN, "dlroverctl", "node", "list", code=1)
 
 
 def running_job(hosts: Installed) -> int:
@@ -83,6 +96,6 @@ def see_the_removal(hosts: Installed) -> None:
     for host, folder in ((CTL, ETC), (CTL, "/var/lib/dlroverd"), (NODE, "/var/lib/dlroverd-agent")):
         assert f"left {folder} (" in said
         assert (hosts.root(host) / folder.lstrip("/")).is_dir()
-    for host in (CTL, NODE):
+    for host in (CTL, NODE, LOGIN):
         until(partial(hosts.of_us, host), lambda found: not found)
         assert list((hosts.root(host) / "opt").glob("dlrover*")) == []

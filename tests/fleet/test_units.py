@@ -16,8 +16,9 @@ from tests.fleet.harness import AGENT, CTL, DAEMON, SCRIPTS, Fleet
 from tests.system.fleet import ROOT, until
 
 UNITS = ROOT / "systemd"
+LOGIN = "dlroverd-login.service"
 # What `systemd-analyze security` gives at most; the comment at the head of each file names the figure itself.
-EXPOSURE = {DAEMON: 2.0, AGENT: 9.6}
+EXPOSURE = {DAEMON: 2.0, AGENT: 9.6, LOGIN: 2.0}
 NODES = ("node1", "node2")
 PLAIN = ("Description", "ExecStart", "Group", "StateDirectoryMode", "Type", "User", "WantedBy")
 
@@ -41,7 +42,7 @@ def test_systemd_has_nothing_to_say_against_them(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("unit", [DAEMON, AGENT])
+@pytest.mark.parametrize("unit", EXPOSURE)
 def test_a_unit_is_as_confined_as_it_says(unit: str) -> None:
     figure = exposure(unit)
     assert figure <= EXPOSURE[unit]

@@ -100,6 +100,8 @@ def dump(state: State) -> str:
 class CoreMachine(RuleBasedStateMachine):
     """Inputs that make sense and inputs that do not, and after each the promises and the log."""
 
+    limits = LIMITS
+
     def __init__(self) -> None:
         super().__init__()
         self.state = State("log")
@@ -109,7 +111,7 @@ class CoreMachine(RuleBasedStateMachine):
 
     def give(self, *inputs: inp.Input) -> Decision:
         before = dump(self.state)
-        decision = handle(self.state, inputs, self.now, LIMITS)
+        decision = handle(self.state, inputs, self.now, self.limits)
         if decision.events:
             begin_turn(self.replayed, decision.position, decision.now)
             for event in codec.EVENTS.decode(codec.EVENTS.encode(decision.events)):

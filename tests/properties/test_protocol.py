@@ -23,24 +23,32 @@ from dlroverd.model import (
     difference,
     explain,
     fault,
+    hang,
     ids,
     job,
+    kernel_log,
     node,
     node_view,
     placement,
+    signal,
     spooled,
+    stacks,
     telemetry,
+    trust,
     view,
     world,
 )
 from dlroverd.protocol import messages
 from dlroverd.protocol.convert import Envelope, ProtocolError, from_proto, to_proto
-from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2, peer_service_pb2
+from dlroverd.protocol.v1 import agent_service_pb2, common_pb2, control_service_pb2, peer_service_pb2, trust_service_pb2
 
 # How long an example takes is no property of the wire.
 EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-FILES = tuple(each.DESCRIPTOR for each in (common_pb2, agent_service_pb2, control_service_pb2, peer_service_pb2))
+FILES = tuple(
+    each.DESCRIPTOR
+    for each in (common_pb2, agent_service_pb2, control_service_pb2, peer_service_pb2, trust_service_pb2)
+)
 ENVELOPES: dict[Any, Envelope[Any, Any]] = {
     messages.AgentMessage: messages.AGENT_MESSAGE,
     messages.DaemonMessage: messages.DAEMON_MESSAGE,
@@ -62,14 +70,19 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
             difference,
             explain,
             fault,
+            hang,
             ids,
             job,
+            kernel_log,
             node,
             diagnosis_view,
             node_view,
             placement,
+            signal,
             spooled,
+            stacks,
             telemetry,
+            trust,
             view,
             world,
         ),
@@ -168,6 +181,7 @@ def test_mutations_carry_a_request_id() -> None:
         "AdoptNode",
         "HoldNodes",
         "ReleaseNodes",
+        "ClearNodes",
         "PauseAutomation",
         "ResumeAutomation",
         "ConfirmDown",
@@ -178,7 +192,7 @@ def test_mutations_carry_a_request_id() -> None:
     reads = {
         m.name
         for m in service.methods
-        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "DryRun")
+        if m.name.startswith(("List", "Get", "Watch")) or m.name in ("JobLogs", "JobStacks", "DryRun", "Redact")
     }
     assert {m.name for m in service.methods} == mutations | reads
     for method in service.methods:

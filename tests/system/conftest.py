@@ -18,8 +18,9 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
         slots: int = 4,
         limits: dict[str, str] | None = None,
         scheduling: dict[str, object] | None = None,
+        daemon: dict[str, object] | None = None,
     ) -> Fleet:
-        made.append(Fleet(tmp_path, limits=limits, scheduling=scheduling))
+        made.append(Fleet(tmp_path, limits=limits, scheduling=scheduling, daemon=daemon))
         made[0].start(nodes, slots)
         return made[0]
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,7 +95,8 @@ class Waiting:
 class Fleet(Waiting):
     """One daemon and its nodes, all below one folder; each side may run other code than this checkout's.
 
-    `limits` are those of the daemon's configuration, `daemon` is more of that, and `agent` more of that of each agent.
+    `limits` are those of the daemon's configuration, `daemon` is more of that, and `agent` more of that of each agent;
+    it serves at `listen` too.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Fleet(Waiting):
         daemon: dict[str, object] | None = None,
         daemon_code: Path = ROOT,
         agent_code: Path = ROOT,
+        listen: Sequence[str] = (),
     ) -> None:
         self.root = root
         config = root / "daemon.yaml"
@@ -120,7 +122,8 @@ class Fleet(Waiting):
         self.daemon = Program(
             "dlroverd.daemon.main",
             root / "daemon.log",
-            *("--config", str(config), "--state-dir", str(self.state_dir), "--listen", self.address),
+            *("--config", str(config), "--state-dir", str(self.state_dir)),
+            *(word for where in (self.address, *listen) for word in ("--listen", where)),
             code=daemon_code,
         )
         self.agents: dict[str, Program] = {}

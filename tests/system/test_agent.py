@@ -159,6 +159,9 @@ class Daemon(agent_service_pb2_grpc.AgentServiceServicer):
                 session.news.notify_all()
         session.down.put_nowait(None)
 
+    async def PushStacks(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's
+        return agent_service_pb2.PushStacksReply()
+
     async def PushLogs(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
         opened = LOG_PIECE.unwrap(await anext(request_iterator))
         assert isinstance(opened, LogOpen)

@@ -1,5 +1,6 @@
 """A daemon that goes on from an old copy of its state: real agents and jobs that went on meanwhile."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def test_an_old_copy_is_restored_and_no_job_notices(here: Fleet, tmp_path: Path)
     waits = here.submit("--nproc-per-node", "2", "--nnodes", "2", STEPS, "--steps", "10")
     done = here.ctl("state", "backup", file, *config)
     assert "its owner's alone" in done.stderr
+    assert "no differences" in here.ctl("state", "check").stderr
     assert (os.stat(file).st_mode & 0o777, done.stdout) == (0o600, "")
 
     here.client.restart(first)
@@ -54,6 +56,8 @@ def test_an_old_copy_is_restored_and_no_job_notices(here: Fleet, tmp_path: Path)
     assert (here.client.job(second).state, pids(here.client.job(second))) == ("running", submitted_since)
     unsure = here.client.job(waits)
     assert (unsure.state, f"job cancel {waits}" in unsure.reason) == ("suspended", True)
+    checked = json.loads(here.ctl("state", "check", "-o", "json", code=1).stdout)["differences"]
+    assert [(row["where"], row["kind"]) for row in checked if not row["mended"]] == [(f"job {waits}", "unconfirmed")]
 
     here.client.restart(first)
     assert gang(here.until_stepping(first, round_=3)).round == 3

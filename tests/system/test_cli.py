@@ -140,11 +140,14 @@ def test_exit_codes_say_how_it_ended(fleet: Fleets, tmp_path: Path) -> None:
     assert "gave up: 1 restarts in 3600 s, and max_restarts is 1" in gave_up.stderr
     waited = here.ctl("submit", "--wait", "--max-restarts", "0", STEPS, "--steps", "1", "--fail", code=5)
     assert "raised ValueError" in waited.stderr
+    for job, code in ((1, 0), (2, 5), (3, 6)):
+        here.ctl("job", "wait", str(job), code=code)
     why = here.ctl("why", "4").stdout
     assert "First cause: rank 0 on n1 raised ValueError" in why
     assert "    ValueError: the loss is not a number" in why
 
-    assert "There is no job 77" in here.ctl("job", "status", "77", code=1).stderr
+    for verb in ("status", "wait"):
+        assert "There is no job 77" in here.ctl("job", verb, "77", code=1).stderr
     assert "has already succeeded" in here.ctl("job", "cancel", "1", code=1).stderr
     nobody = dlroverctl("node", "list", "--address", f"unix://{tmp_path}/nobody.sock")
     assert (nobody.returncode, nobody.stdout) == (3, "")

@@ -45,6 +45,7 @@ from dlroverd_agent.core.inputs import (
     Recovered,
     RoundsHeard,
     SavesStaged,
+    SignalsHeard,
     Surveyed,
     SurveyFailed,
     SuspectCalled,
@@ -116,6 +117,7 @@ class AgentCore:
             devices=self._found.devices,
             differences=self._comparison.found,
             staged=self._found.staged,
+            signals=self._found.signals,
         )
 
     def seen(self, key: RankKey) -> RankObservation | None:
@@ -170,7 +172,7 @@ class AgentCore:
                 self._acked, self._patience_s = max(self._acked, item.version), ACK_LATE_S
             case BeatHeard():
                 self._renew(item.asked_at, now, actions)
-            case Checked() | SuspectCalled() | DevicesSeen() | SavesStaged():
+            case Checked() | SuspectCalled() | DevicesSeen() | SignalsHeard() | SavesStaged():
                 self.version += self._found.take(item, actions)
             case Surveyed() | SurveyFailed():
                 self._compare(item, actions)

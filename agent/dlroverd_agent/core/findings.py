@@ -1,14 +1,15 @@
-"""What this node finds for the daemon besides its ranks: checks before a start, silent nodes, accelerators, saves."""
+"""What this node finds for the daemon besides its ranks: checks, silent nodes, accelerators, its health, saves."""
 
 from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
 from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import DeviceObservation
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Assignment, Desired, NodeCheck, Peer, SuspectSeen
 from dlroverd_agent.core.actions import Action, CallSuspects, Check, TellVault
-from dlroverd_agent.core.inputs import Checked, DevicesSeen, SavesStaged, SuspectCalled
+from dlroverd_agent.core.inputs import Checked, DevicesSeen, SavesStaged, SignalsHeard, SuspectCalled
 
-Finding = Checked | SuspectCalled | DevicesSeen | SavesStaged
+Finding = Checked | SuspectCalled | DevicesSeen | SignalsHeard | SavesStaged
 
 
 class Findings:
@@ -23,6 +24,7 @@ class Findings:
         self._verdicts: tuple[Verdict, ...] = ()
         self._saves: dict[int, tuple[StagedCheckpoint, ...]] = {}
         self.devices: tuple[DeviceObservation, ...] = ()
+        self.signals: tuple[Signal, ...] = ()
 
     @property
     def staged(self) -> tuple[StagedCheckpoint, ...]:
@@ -80,6 +82,9 @@ class Findings:
                 return before != item.saves
             case DevicesSeen():
                 changed, self.devices = self.devices != item.devices, item.devices
+                return changed
+            case SignalsHeard():
+                changed, self.signals = self.signals != item.signals, item.signals
                 return changed
 
     def _checked_now(self, item: Checked) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dlroverd.model.checkpoint import StagedCheckpoint
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.node import DeviceObservation
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Assignment, Desired, NodeCheck, RankObservation
 
 
@@ -101,6 +102,13 @@ class DevicesSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsHeard:
+    """What this host's kernel and drivers said of its health, the newest of this boot."""
+
+    signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SavesStaged:
     """What the vault of a job has staged now, all of it; again from time to time while there is anything."""
 
@@ -145,6 +153,7 @@ Input = (
     | SuspectCalled
     | RoundsHeard
     | DevicesSeen
+    | SignalsHeard
     | SavesStaged
     | Surveyed
     | SurveyFailed

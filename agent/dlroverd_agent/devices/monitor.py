@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from dlroverd.model.metrics import BY_NAME
 from dlroverd.model.node import Device, DeviceObservation, DeviceState
 from dlroverd.model.telemetry import Sample
 from dlroverd.plugin_api import DeviceReading
@@ -34,6 +34,7 @@ _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _LIMITS = HostLimits(close_s=1.0)
 
 Tell = Callable[[tuple[DeviceObservation, ...]], None]
+Hear = Callable[[tuple[DeviceReading, ...]], None]
 
 _log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class DevicesUnknownError(Exception):
 class DeviceMonitor:
     """The devices of this host. `inventory`, then `run`; anything else may be called once `inventory` has returned.
 
-    `silence` says since when and why the driver does not answer, "" while it does.
+    `silence` says since when and why the driver does not answer, "" while it does. `hear` gets what `run` reads.
     """
 
     def __init__(self, plugin: str, state_dir: Path, every_s: float = EVERY_S) -> None:
@@ -64,6 +65,7 @@ class DeviceMonitor:
         self._ending: dict[int, float] = {}
         self._awake = False
         self.silence = ""
+        self.hear: Hear | None = None
         self._turn = asyncio.Lock()
         self._soon = asyncio.Event()
         self._reader: threading.Thread | None = None
@@ -102,6 +104,10 @@ class DeviceMonitor:
                 async with asyncio.timeout(self._every_s):
                     await self._soon.wait()
 
+    def at(self, address: str) -> str:
+        """Name the device at a place on the PCI bus; "" if there is none that is known."""
+        return next((each.uuid for each in self._devices.values() if address and each.address == address), "")
+
     def look_soon(self) -> None:
         """Have `run` look now: a rank has ended, or is to start."""
         self._soon.set()
@@ -131,6 +137,12 @@ class DeviceMonitor:
                 ("device_memory_used_bytes", reading.memory_used_bytes),
                 ("device_temperature_celsius", reading.celsius),
                 ("device_power_watts", reading.watts),
+                ("device_clock_hertz", reading.clock_hertz),
+                ("device_memory_clock_hertz", reading.memory_clock_hertz),
+                ("device_pcie_generation", reading.pcie_generation),
+                ("device_pcie_lanes", reading.pcie_lanes),
+                ("device_faults", len(reading.faults)),
+                *((f"device_{name}", count) for name, count in reading.counters.items() if f"device_{name}" in BY_NAME),
             )
             if value is not None
         ]
@@ -172,6 +184,8 @@ class DeviceMonitor:
                 self._unknown(str(error))
                 raise
             self._readings = readings
+            if self.hear is not None:
+                self.hear(readings)
             if self.silence:
                 _log.info("the accelerators' driver answers again")
                 self.silence = ""
@@ -265,7 +279,14 @@ _BLOCKED = (
 
 def _identity(reading: DeviceReading) -> DeviceReading:
     """Give what does not change of a device."""
-    return replace(reading, lost="", processes=(), busy=None, memory_used_bytes=None, celsius=None, watts=None)
+    return DeviceReading(
+        uuid=reading.uuid,
+        model=reading.model,
+        memory_bytes=reading.memory_bytes,
+        nodes=reading.nodes,
+        serial=reading.serial,
+        address=reading.address,
+    )
 
 
 def _state(uuid: str, reading: DeviceReading | None, foreign: list[str]) -> DeviceObservation:

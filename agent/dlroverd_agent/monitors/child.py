@@ -68,6 +68,15 @@ class Readings:
             waited += int(words[1])
         return {f"rank_cpu_wait_ratio {name}": waited / 1e9} if waited else {}
 
+    def counters(self) -> Values:
+        """Read what the host counts of its faults, as `signal part`. The kernel's log says nothing of these."""
+        counts: Values = {}
+        for port in (self._root / "sys/class/infiniband").glob("*/ports/*"):
+            downed = _text(port / "counters/link_downed")
+            if downed.isdecimal():
+                counts[f"link.down {port.parent.parent.name}/{port.name}"] = float(downed)
+        return counts
+
     def _rate(self, before: dict[str, tuple[float, float]], counts: Values) -> Values:
         """Give by how much counts have risen a second; those that are new, or began anew, give nothing."""
         now = time.monotonic()
@@ -209,7 +218,7 @@ def main(state_dir: str, memory_bytes: int, agent_pid: int) -> None:
     confine(memory_bytes, agent_pid)
     readings = Readings(state_dir)
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(readings.read(json.loads(line))) + "\n")
+        sys.stdout.write(json.dumps((*readings.read(json.loads(line)), readings.counters())) + "\n")
         sys.stdout.flush()
 
 

@@ -4,7 +4,7 @@ Ranks have job, role, gang and rank for labels, never a round or a pid: a restar
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,14 +33,17 @@ class Exposition:
         self._process = ProcessCollector(registry=None)
         self.endpoint = Endpoint(self._collect)
 
+    def _answering(self) -> dict[str, bool]:
+        return {"devices": not self._devices.silence, "kernel_log": not self._agent.signals.problem}
+
     async def _collect(self) -> Iterable[Metric]:
         agent = self._agent
         kept_bytes = await asyncio.to_thread(agent.events.kept_bytes)
-        ours = own(agent.monitors, agent.connected, not self._devices.silence, kept_bytes)
+        ours = own(agent.monitors, agent.connected, self._answering(), kept_bytes)
         return [*families(agent.monitors.newest), *ours, *self._process.collect()]
 
 
-def own(monitors: Monitors, connected: bool, devices_answer: bool, kept_bytes: int) -> Iterator[Metric]:
+def own(monitors: Monitors, connected: bool, answering: Mapping[str, bool], kept_bytes: int) -> Iterator[Metric]:
     """Give how the agent itself is."""
     build = GaugeMetricFamily(PREFIX + "agent_build_info", "The release that runs; always 1.", labels=["version"])
     build.add_metric([__version__], 1.0)
@@ -49,7 +52,8 @@ def own(monitors: Monitors, connected: bool, devices_answer: bool, kept_bytes: i
     yield GaugeMetricFamily(PREFIX + "agent_connected", has_session, value=float(connected))
     up = GaugeMetricFamily(PREFIX + "agent_monitor_up", "1 while what it reads answers.", labels=["monitor"])
     up.add_metric(["host"], float(not monitors.problem))
-    up.add_metric(["devices"], float(devices_answer))
+    for monitor, answers in answering.items():
+        up.add_metric([monitor], float(answers))
     yield up
     dropped = "Readings that could not be true, or were too many, since the agent's start."
     yield CounterMetricFamily(PREFIX + "agent_readings_dropped", dropped, value=monitors.dropped)

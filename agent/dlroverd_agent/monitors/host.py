@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +23,7 @@ _KILL_S = 1.0
 # Python and psutil have 35 MB of addresses; what a host of 100,000 processes adds stays far below.
 _MEMORY_BYTES = 512 * 1024**2
 _MOST_BYTES = 4 * 1024**2
-_ANSWER = TypeAdapter(tuple[dict[str, float], dict[str, dict[str, float]]])
+_ANSWER = TypeAdapter(tuple[dict[str, float], dict[str, dict[str, float]], dict[str, float]])
 
 
 class MonitorError(Exception):
@@ -33,9 +33,15 @@ class MonitorError(Exception):
 class HostMonitor:
     """Keeps the child, and asks it. One reading at a time."""
 
-    def __init__(self, state_dir: str, answer_s: float = ANSWER_S) -> None:
-        """Nothing runs before the first reading."""
+    def __init__(
+        self,
+        state_dir: str,
+        counted: Callable[[Mapping[str, float]], None] = lambda _: None,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        """Nothing runs before the first reading. `counted` gets what the host counts of its faults."""
         self._state_dir = state_dir
+        self._counted = counted
         self._answer_s = answer_s
         self._child: asyncio.subprocess.Process | None = None
         self._condemned = False
@@ -45,7 +51,7 @@ class HostMonitor:
         question = json.dumps({key.unit: pid for key, pid in ranks.items()})
         try:
             async with asyncio.timeout(self._answer_s):
-                host, of_ranks = _ANSWER.validate_json(await self._ask(question))
+                host, of_ranks, counters = _ANSWER.validate_json(await self._ask(question))
         except TimeoutError:
             await self._end()
             raise MonitorError(
@@ -54,6 +60,7 @@ class HostMonitor:
         except (OSError, ValidationError) as error:
             await self._end()
             raise MonitorError(f"the process that reads the host broke, and is started anew: {error}") from error
+        self._counted(counters)
         keys = {name: key_of(name) for name in of_ranks}
         return [
             *(Sample(metric=metric, value=value) for metric, value in host.items()),

@@ -44,6 +44,7 @@ class Monitors:
         self.newest = Telemetry(at=0.0)
         self.dropped = 0
         self.problem = ""
+        self._nonsense: set[str] = set()
 
     async def run(self) -> None:
         """Read and send, for ever."""
@@ -71,7 +72,14 @@ class Monitors:
         }
         sane = [each for each in taken.values() if is_known(each.metric) and is_sane(each.metric, each.value)]
         self.dropped += len(taken) - len(sane[:MOST_SAMPLES])
+        self._say_nonsense({key[0] for key in taken} - {each.metric for each in sane})
         return tuple(sane[:MOST_SAMPLES])
+
+    def _say_nonsense(self, metrics: set[str]) -> None:
+        """Say once of which metric no reading can be true."""
+        for metric in sorted(metrics - self._nonsense):
+            _log.warning("readings that cannot be true are left out; see what reads them", metric=metric)
+        self._nonsense |= metrics
 
     async def _of_host(self) -> Sequence[Sample]:
         try:

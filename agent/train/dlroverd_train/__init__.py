@@ -5,8 +5,9 @@ environment from Python 3.9 on. Nothing here may raise, block or cost the traini
 """
 
 from ._notice import Notice, notice
+from ._phase import phase
 from ._progress import checkpointed, progress
 from ._saves import should_checkpoint
 
 __version__ = "0.2.0"
-__all__ = ["Notice", "checkpointed", "notice", "progress", "should_checkpoint"]
+__all__ = ["Notice", "checkpointed", "notice", "phase", "progress", "should_checkpoint"]

@@ -2,8 +2,8 @@
 
 A file of two records, each with a checksum by which a reader tells a whole one from one that is being written: magic,
 version, process id, step, wall clock, monotonic clock; and behind it a mark, and the step of the newest checkpoint.
-Agents and trainings from before the second one do not look at it, and leave zeros or nothing there. Last comes a mark
-of a rank that asks at each step whether to save.
+Agents and trainings from before the second one do not look at it, and leave zeros or nothing there. Then comes a mark
+of a rank that asks at each step whether to save, and last what the rank is busy with (`_phase`), since when.
 dlroverd_agent/progress.py reads it.
 
 Written by pwrite and not through a mapping: a store into a mapped page of a full disk would end the training with
@@ -28,6 +28,7 @@ _CHECKSUM = struct.Struct("<I")
 _CHECKPOINT = struct.Struct("<4sq")
 _CHECKPOINT_AT = _RECORD.size + _CHECKSUM.size
 _ASKS, _ASKS_AT = b"ASKS", _CHECKPOINT_AT + _CHECKPOINT.size + _CHECKSUM.size
+_PHASE, _PHASE_AT = struct.Struct("<4sId"), _ASKS_AT + len(_ASKS)
 
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
 _pid = os.getpid()  # asked for once: it is a call of the kernel's
@@ -61,6 +62,14 @@ def asks() -> None:
         if descriptor >= 0:
             os.pwrite(descriptor, _ASKS, _ASKS_AT)
     except OSError:
+        pass
+
+
+def write_phase(number: int) -> None:
+    """Say which phase begins now, by its number. Never raises."""
+    try:
+        _write(_PHASE.pack(b"PHAS", number, time()), _PHASE_AT)
+    except (OSError, struct.error):
         pass
 
 

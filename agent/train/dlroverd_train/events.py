@@ -20,6 +20,7 @@ from typing import Any
 from . import _line
 from ._deaths import described, watch
 from ._file import EventsFile
+from ._phase import OF_SPANS, enter
 from ._progress import progress
 
 VOCABULARY = frozenset(
@@ -52,7 +53,7 @@ class Span:
     end, in the same thread or asyncio task or in a task made there, is inside it.
     """
 
-    __slots__ = ("_head", "_outer", "_process", "_step", "id")
+    __slots__ = ("_head", "_outer", "_phase", "_process", "_step", "id")
 
     def __init__(self, name: str, body: dict[str, Any] | None, step: int | None = None) -> None:
         """Begin it. A `step` is progress at its end."""
@@ -62,6 +63,8 @@ class Span:
         self._process = [_process.prefix]  # emptied by its end: only one thread can do that
         self.id = f"{_process.prefix}-{next(_process.spans):x}"
         _inside.set(self)
+        # What was before it comes back at its end: spans of two threads that overlap are not worth more care.
+        self._phase = enter(OF_SPANS[name]) if isinstance(name, str) and name in OF_SPANS else ""
         _say(self._head, f',"k":"b"{self._ids()}', body)
 
     def end(self, body: dict[str, Any] | None = None, *, severity: str = "info") -> None:
@@ -74,6 +77,8 @@ class Span:
             return  # another thread was first
         if _inside.get() is self:
             _inside.set(self._outer)
+        if self._phase:
+            enter(self._phase)
         if self._step is not None and severity != "error":
             progress(self._step)
         _say(self._head, f',"k":"e"{_severity(severity)}{self._ids()}', body)

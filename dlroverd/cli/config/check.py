@@ -4,7 +4,7 @@ import click
 
 from dlroverd.cli.output import notice
 
-_KINDS = ("job", "daemon", "agent", "topology")
+_KINDS = ("job", "daemon", "agent", "topology", "signals")
 
 
 @click.command("check")
@@ -16,6 +16,7 @@ def command(file: str, kind: str) -> None:
     from dlroverd.config.daemon import DaemonConfig
     from dlroverd.config.jobfile import draft
     from dlroverd.config.resolve import Submitter, resolve
+    from dlroverd.config.signals import laid_over, load_signals
     from dlroverd.config.topology import load_topology, topology
     from dlroverd.config.validation import validate
     from dlroverd.config.yaml_source import read_file
@@ -25,8 +26,12 @@ def command(file: str, kind: str) -> None:
         resolve(draft(document), Submitter.current())
     elif kind == "topology":
         topology(document)
+    elif kind == "signals":
+        laid_over(document)
     elif kind == "daemon":
-        load_topology(validate(document, DaemonConfig).topology)
+        config = validate(document, DaemonConfig)
+        load_topology(config.topology)
+        load_signals(config.signals)
     else:
         validate(document, AgentConfig)
     notice(f"{file}: right")

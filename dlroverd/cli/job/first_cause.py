@@ -8,6 +8,7 @@ from dlroverd.cli.output import clock
 
 if TYPE_CHECKING:
     from dlroverd.model.fault import Cause, ExitInfo
+    from dlroverd.model.kernel_log import KernelLog
     from dlroverd.model.view import IncidentView, JobView
 
 _SAID_BY = {
@@ -24,6 +25,7 @@ _SEEN_BY = {
     "start.": "no report that these ranks run",
     "operator": "the order in the log",
 }
+_FAILED = "failed: "
 _LAST_LINES = 20
 _MOST_OF_A_VICTIM = 200
 # Kinds of cause for which the node is the next thing to look at.
@@ -66,6 +68,19 @@ def last_lines(cause: "Cause") -> str:
     return "\n".join(sentences.detail(cause).splitlines()[-_LAST_LINES:])
 
 
+def kernel(log: "KernelLog", most: int = _LAST_LINES) -> Iterator[str]:
+    """Say what a node's kernel said around an incident, its last lines if there are many."""
+    when = f"from {clock(log.window.since)} to {clock(log.window.until)}"
+    if log.problem:
+        yield f"Kernel lines cannot be had: {log.problem}."
+    elif not log.lines:
+        yield f"The kernel of {log.node} said nothing {when}."
+    else:
+        newest = ", the newest of more" if log.cut or len(log.lines) > most else ""
+        yield f"The kernel of {log.node} {when}{newest}:"
+        yield from (f"    {clock(line.at)} {line.text}" for line in log.lines[-most:])
+
+
 def victims(incident: "IncidentView") -> Iterator[str]:
     """Say what died of the cause, ranks that ended in the same way in one line."""
     alike: dict[tuple[str, str], list[Cause]] = {}
@@ -91,6 +106,11 @@ def done(incident: "IncidentView") -> str:
     """Say what was done about an incident, and whether it worked; "" if nothing was yet."""
     if not incident.action:
         return ""
+    if incident.action.startswith(_FAILED):
+        why = incident.action.removeprefix(_FAILED)
+        if incident.cause is not None:
+            why = why.removeprefix(incident.cause.sentence).removeprefix("; ")
+        return f"the job was ended as failed{f': {why}' if why else ''}"
     if incident.step >= 0:
         again = f"step {incident.step} came {sentences.recovery_s(incident.phases):.1f} s after the fault"
         return f"{incident.action}; {again}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlroverd.cli import options, output, readings, sentences
+from dlroverd.cli import hangs, options, output, readings, sentences
 
 if TYPE_CHECKING:
     from dlroverd.model.view import JobView
@@ -23,6 +23,8 @@ def command(job: int, output_: str, address: str | None) -> None:
             click.echo(line)
         if said := readings.of_job(view):
             click.echo(said)
+        for line in hangs.watched(view):
+            click.echo(line)
         _show_ranks(view, wide=output_ == "wide")
         show_incidents(view)
     else:

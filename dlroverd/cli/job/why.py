@@ -1,15 +1,18 @@
 """`dlroverctl job why`: one true answer to why a job is as it is."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlroverd.cli import options, output, sentences
+from dlroverd.cli import hangs, options, output, sentences
 from dlroverd.cli.job import first_cause
 
 if TYPE_CHECKING:
     from dlroverd.client import Client
     from dlroverd.model.fault import Cause
+    from dlroverd.model.kernel_log import KernelLog
     from dlroverd.model.view import DryRunView, IncidentView, JobView
 
 _EARLIER = 10
@@ -26,24 +29,64 @@ def command(job: int, output_: str, address: str | None) -> None:
     what to do next. Of one that waits: which nodes it cannot have, and why.
     """
     with options.connect(address) as client:
-        view = client.job(job, with_spec=True)
-        waits = _asked(client, view)
+        known = look(client, job)
     if output_ == "text":
-        for line in lines(view, waits):
+        for line in lines(known):
             click.echo(line)
     else:
-        output.document("why", document(view, waits), output_)
+        output.document("why", document(known), output_)
 
 
-def _asked(client: "Client", job: "JobView") -> "DryRunView | None":
-    """Ask which nodes a job that waits cannot have."""
-    if job.state not in ("queued", "placing") or job.spec is None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an answer is made of. `waits` is there for a job that waits, `kernels` for one that had an incident."""
+
+    job: "JobView"
+    waits: "DryRunView | None" = None
+    kernels: "tuple[KernelLog, ...]" = ()
+
+
+def look(client: "Client", job: int) -> Known:
+    """Ask for a job, for the nodes it cannot have if it waits, and for what kernels said around its last incident."""
+    view = client.job(job)
+    newest = view.incidents[-1] if view.incidents else None
+    return Known(view, _rejections(client, view), _kernels(client, view, newest) if newest is not None else ())
+
+
+def _rejections(client: "Client", job: "JobView") -> "DryRunView | None":
+    """Ask as if the job were submitted now; another's spec need not be shown to everyone, and is not missed."""
+    from dlroverd.protocol.errors import CallError, Reason
+
+    if job.state not in ("queued", "placing"):
         return None
-    return client.dry_run(job.spec)
+    try:
+        spec = client.job(job.id, with_spec=True).spec
+        return client.dry_run(spec) if spec is not None else None
+    except CallError as error:
+        if error.reason is Reason.UNAVAILABLE:
+            raise
+        return None
 
 
-def document(job: "JobView", waits: "DryRunView | None") -> dict[str, Any]:
+def _kernels(client: "Client", job: "JobView", incident: "IncidentView") -> "tuple[KernelLog, ...]":
+    """Ask what kernels said; a daemon that does not show it says why."""
+    from dlroverd.model.kernel_log import KernelLog, KernelWindow
+    from dlroverd.protocol.errors import CallError, Reason
+
+    if incident.cause is None or not incident.cause.node:
+        return ()
+    try:
+        return tuple(client.kernel_logs(job.id, incident.id))
+    except CallError as error:
+        if error.reason is Reason.UNAVAILABLE:
+            raise
+        window = KernelWindow(since=incident.began_at, until=incident.began_at)
+        return (KernelLog(node=incident.cause.node, window=window, problem=error.sentence.rstrip(".")),)
+
+
+def document(known: Known) -> dict[str, Any]:
     """Give the newest incident's cause and all that is said of it beside all incidents."""
+    job, waits = known.job, known.waits
     content = sentences.job_document(job)
     newest = job.incidents[-1] if job.incidents else None
     cause = newest.cause if newest is not None else None
@@ -56,6 +99,7 @@ def document(job: "JobView", waits: "DryRunView | None") -> dict[str, Any]:
         "evidence": first_cause.evidence(cause) if cause is not None else "",
         "last_lines": first_cause.last_lines(cause) if cause is not None else "",
         "victims": shown.get("victims", []),
+        "kernel": [output.plain(log) for log in known.kernels],
         "done": first_cause.done(newest) if newest is not None else "",
         "to_do": list(first_cause.to_do(job, newest)) if newest is not None else [],
         "rejected": output.plain(waits)["rejected"] if waits is not None else [],
@@ -63,15 +107,17 @@ def document(job: "JobView", waits: "DryRunView | None") -> dict[str, Any]:
     }
 
 
-def lines(job: "JobView", waits: "DryRunView | None") -> list[str]:
+def lines(known: Known) -> list[str]:
     """Give what people read."""
     from dlroverd.cli.dry_run import rejected
 
+    job, waits = known.job, known.waits
     said = list(sentences.about(job))
     if waits is not None:
         said += rejected(waits)
+    said += hangs.found(job)
     if job.incidents:
-        said += ["", *_of_incident(job, job.incidents[-1])]
+        said += ["", *_of_incident(job, job.incidents[-1], known.kernels[:1])]
     if earlier := job.incidents[:-1]:
         left_out = len(earlier) - _EARLIER
         said += ["", f"Before that{f', and {left_out} more before those' if left_out > 0 else ''}:"]
@@ -79,12 +125,13 @@ def lines(job: "JobView", waits: "DryRunView | None") -> list[str]:
     return said
 
 
-def _of_incident(job: "JobView", incident: "IncidentView") -> list[str]:
+def _of_incident(job: "JobView", incident: "IncidentView", kernels: "Iterable[KernelLog]") -> list[str]:
     said = [f"Incident {incident.id} at {output.clock(incident.began_at)}, round {incident.round}."]
     if incident.drill:
         said[0] += f" It was {sentences.drill(incident)}."
     if incident.cause is not None:
         said += _of_cause(incident.cause)
+    said += [line for log in kernels for line in first_cause.kernel(log)]
     said += [f"Died of it: {each}." for each in first_cause.victims(incident)]
     if done := first_cause.done(incident):
         said.append(f"Done about it: {done}.")

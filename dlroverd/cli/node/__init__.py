@@ -13,8 +13,10 @@ command = noun(
         "maintenance",
         "quarantine",
         "uncordon",
+        "clear",
         "adopt",
         "confirm-down",
+        "revoke",
     ),
     "See the hosts of the fleet, and take them out of use.",
 )

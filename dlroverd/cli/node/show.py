@@ -38,6 +38,7 @@ def command(node: str, output_: str, address: str | None) -> None:
     _readings(detail, wide=output_ == "wide")
     for reputation in detail.reputations:
         _history(reputation)
+    _signals(detail)
     _differences(detail)
 
 
@@ -98,6 +99,24 @@ def _readings(detail: "NodeDetail", *, wide: bool) -> None:
         if told:
             click.echo()
             readings.show(what, told)
+
+
+def _signals(detail: "NodeDetail") -> None:
+    if not detail.signals:
+        return
+    click.echo()
+    rows = [
+        [
+            output.clock(each.at),
+            each.name,
+            each.severity,
+            str(each.count),
+            each.sentence,
+            "before a repair" if each.cleared else each.done,
+        ]
+        for each in reversed(detail.signals)
+    ]
+    output.table(["TIME", "SIGNAL", "SEVERITY", "TIMES", "WHAT WAS SAID", "WHAT WAS DONE"], rows)
 
 
 def _differences(detail: "NodeDetail") -> None:

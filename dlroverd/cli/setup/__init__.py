@@ -2,4 +2,4 @@
 
 from dlroverd.cli.groups import noun
 
-command = noun("setup", ("daemon",), "Make this host a part of a fleet, as root.")
+command = noun("setup", ("daemon", "agent", "login"), "Make this host a part of a fleet, as root.")

@@ -31,8 +31,8 @@ class Steps:
             )
 
     def folder(self, path: Path, *, mode: int, owner: str = ROOT) -> None:
-        """Have a folder of this owner and mode; one that is there is given both."""
-        if path.is_dir() and (path.stat().st_mode & 0o7777, path.owner()) == (mode, owner):
+        """Have a folder of this owner and mode; one that is there is given both. Root takes none from another."""
+        if path.is_dir() and path.stat().st_mode & 0o7777 == mode and owner in (ROOT, path.owner()):
             return self._keep(path)
         self._tell("make", f"{path}/  ({mode:04o} {owner})")
         if not self.dry_run:

@@ -52,6 +52,7 @@ def world_formed(s: State, e: ev.WorldFormed) -> None:
             ask=-1,
             asked=-1,
             cadence=None,
+            suspicion=None,
             checking=e.checking,
             network=e.network,
             proven=() if e.checking else gang.proven,
@@ -79,7 +80,7 @@ def gang_moved(s: State, e: ev.GangMoved) -> None:
     s.put(
         s.gangs,
         e.gang,
-        replace(gang, state=e.to, reason=e.reason, since=s.m.now, deadline=e.deadline),
+        replace(gang, state=e.to, reason=e.reason, since=s.m.now, deadline=e.deadline, suspicion=None),
     )
 
 
@@ -97,6 +98,7 @@ def gang_stopping(s: State, e: ev.GangStopping) -> None:
             reason=e.tombstone.reason,
             since=s.m.now,
             deadline=e.deadline,
+            suspicion=None,
         ),
     )
 

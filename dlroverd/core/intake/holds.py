@@ -12,7 +12,7 @@ from dlroverd.model.hold import AUTOMATION, Hold, HoldKind, Maintenance
 
 def hold(turn: Turn, item: inp.HoldNodes) -> Outcome:
     """Take nodes out of use, all that are named or none; what the owner holds in that way is brought up to date."""
-    refused = _unknown(turn.state, item.nodes)
+    refused = unknown(turn.state, item.nodes)
     if refused is not None:
         return refused
     if item.owner == AUTOMATION:
@@ -56,7 +56,7 @@ def _wanted(turn: Turn, item: inp.HoldNodes, name: str) -> Hold:
 def release(turn: Turn, item: inp.ReleaseNodes) -> Outcome:
     """Let go of nodes in one owner's name; what others hold stays."""
     state = turn.state
-    refused = _unknown(state, item.nodes)
+    refused = unknown(state, item.nodes)
     if refused is not None:
         return refused
     released = False
@@ -84,11 +84,12 @@ def _held_by_others(state: State, item: inp.ReleaseNodes) -> Refused:
     )
 
 
-def _unknown(state: State, nodes: tuple[str, ...]) -> Refused | None:
-    unknown = [name for name in nodes if name not in state.nodes]
-    if not unknown:
+def unknown(state: State, nodes: tuple[str, ...]) -> Refused | None:
+    """Refuse nodes that are not known; None if all are."""
+    missing = [name for name in nodes if name not in state.nodes]
+    if not missing:
         return None
-    return Refused("not_found", f"There is no node {', '.join(unknown[:4])}; see `dlroverctl node list`.")
+    return Refused("not_found", f"There is no node {', '.join(missing[:4])}; see `dlroverctl node list`.")
 
 
 def pause(turn: Turn, item: inp.PauseAutomation) -> Outcome:

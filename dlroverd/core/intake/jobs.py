@@ -51,6 +51,12 @@ def refusal(state: State, limits: Limits, spec: JobSpec) -> Refused | None:
             "The daemon's disk is full, so no new job is taken (running ones go on); "
             "free space in its state directory and submit again.",
         )
+    if spec.user.uid == 0 and not limits.root_jobs:
+        return Refused(
+            "root",
+            "Jobs of root are not taken: a rank that is root owns its node. Submit it as another user; an "
+            "administrator may allow it all the same (allow_root in the daemon's configuration).",
+        )
     if len(state.unfinished) >= limits.max_jobs:
         return Refused(
             "too_many_jobs",

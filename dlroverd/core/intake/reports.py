@@ -6,7 +6,7 @@ that no longer counts is still there. Ranks of jobs this log never knew are list
 
 from dlroverd.core.classify import succeeded
 from dlroverd.core.intake import audit, staged
-from dlroverd.core.passes import checks, faults, liveness, reputation
+from dlroverd.core.passes import checks, faults, liveness, reputation, signals
 from dlroverd.core.records import GangRecord, RankRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
@@ -43,6 +43,7 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _note_stuck(turn, node, observed)
     _bury_stale(turn, node, stale)
     audit.told(turn, node, observed)
+    signals.told(turn, node, observed)  # before the ends that they explain
     missing = _missing(turn, node, observed.position, listed) if len(listed) < _left_on(turn, node) else []
     audit.not_listed(turn, node, missing)
     news.extend(missing)

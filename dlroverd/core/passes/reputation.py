@@ -3,7 +3,7 @@
 Automation goes as far as its stage and the brakes allow; what they hold back stays a finding until it fades.
 """
 
-from dlroverd.core import brakes, out_of_use
+from dlroverd.core import brakes, out_of_use, signals
 from dlroverd.core import reputation as odds
 from dlroverd.core.classify import blames_node
 from dlroverd.core.records import JobRecord, NodeRecord, ReputationRecord
@@ -30,6 +30,8 @@ _LEAST_WORTH = 0.2
 # Not looked at more often than this, however close to its line a score is, or however short the window.
 _LEAST_S, _RETRY_S = 3600.0, 60.0
 _LOOKED_BACK = 50
+# A sign that is enough by itself is still enough when the brakes have held it back for a day.
+_CERTAIN = odds.QUARANTINE_AT + 1.0
 
 
 # ---- evidence
@@ -40,6 +42,8 @@ def blame(turn: Turn, job: JobRecord, cause: Cause) -> None:
     share = blames_node(cause)
     if cause.node not in turn.state.nodes or cause.kind in _SEEN_ELSEWHERE or not share:
         return
+    if cause.rule.startswith(signals.RULE):
+        return  # it counted when it was told
     if share < _SURE:
         known = turn.state.reputations.get((HOST, cause.node))
         if known is not None and any(each.job == job.id for each in known.evidence):
@@ -75,7 +79,7 @@ def _others_run_well(turn: Turn, node: str, job: int) -> bool:
 
 def lost(turn: Turn, node: NodeRecord, reason: str) -> None:
     """Take that a node was lost, unless many fell silent with it or somebody works on it."""
-    if not _worked_on(node) and not _fell_with_others(turn, node):
+    if not worked_on(node) and not _fell_with_others(turn, node):
         _accuse_host(turn, node.id, 1.0, "node_lost", f"it was lost: {reason}")
 
 
@@ -95,7 +99,7 @@ def _fell_with_others(turn: Turn, node: NodeRecord) -> bool:
 
 def rebooted(turn: Turn, node: NodeRecord) -> None:
     """Take that a node has another boot than it had, `node` being as it was before; its loss counted already."""
-    if _worked_on(node) or node.state is NodeState.LOST:
+    if worked_on(node) or node.state is NodeState.LOST:
         return
     ranks = [
         rank
@@ -111,7 +115,7 @@ def rebooted(turn: Turn, node: NodeRecord) -> None:
 
 def device_lost(turn: Turn, node: str, uuid: str, detail: str) -> None:
     """Take that one of a node's devices was lost."""
-    if _worked_on(turn.state.nodes[node]):
+    if worked_on(turn.state.nodes[node]):
         return
     worth = odds.weight(1.0, 0.0)
     sentence = f"device {uuid} was lost: {detail}"
@@ -120,7 +124,28 @@ def device_lost(turn: Turn, node: str, uuid: str, detail: str) -> None:
     _accuse_host(turn, node, _HOST_OF_DEVICE, "device_lost", sentence)
 
 
-def _worked_on(node: NodeRecord) -> bool:
+def signalled(turn: Turn, node: str, device: str, kind: str, sentence: str, *, alone: bool) -> None:
+    """Take what a kernel or driver said of a host, or of a device if one is named; `alone`: that is enough."""
+    # A node speaks for what it has, and for nothing of another's.
+    own = (DEVICE, device) in out_of_use.subjects(turn.state.nodes[node])
+    subject: Subject = (DEVICE, device) if own else (HOST, node)
+    worth = odds.weight(1.0, 0.0)
+    if alone:
+        worth = max(worth, round(_CERTAIN - _score(turn, turn.state.reputations.get(subject)), 3))
+    _accuse(turn, node, subject, Evidence(at=turn.now, kind=kind, weight=worth, sentence=sentence))
+
+
+def repaired(turn: Turn, node: str, reason: str) -> None:
+    """What spoke against a node and its devices is mended: they begin anew."""
+    for subject in out_of_use.subjects(turn.state.nodes[node]):
+        known = turn.state.reputations.get(subject)
+        if known is not None:
+            _stand(turn, subject, known, Standing.PROVEN, score=0.0, reason=reason)
+    if node in turn.state.findings:
+        turn.emit(ev.FindingEnded(node=node, reason=reason))
+
+
+def worked_on(node: NodeRecord) -> bool:
     """Whether a person empties a node, or has a fault made there: what happens then is no sign of anything."""
     return bool(node.drills) or any(hold.kind in out_of_use.EMPTIES for hold in node.holds)
 

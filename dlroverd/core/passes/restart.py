@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from dlroverd.core import signals
 from dlroverd.core.classify import attribute, is_echo
 from dlroverd.core.passes import elastic, faults, finish, incidents, liveness, membership, outages, planned, reputation
 from dlroverd.core.passes.verdict import Verdict, judge
@@ -13,7 +14,8 @@ from dlroverd.model.fault import Cause, CauseKind, Incident
 from dlroverd.model.job import GangState, JobState
 
 # What was known at detection explains these ends, whatever the ranks said.
-_EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST})
+_EXPLAINS_ALL = frozenset({CauseKind.DEVICE_LOST, CauseKind.HANG})
+_ASKED_FOR = frozenset({CauseKind.REQUESTED, CauseKind.PREEMPTED})
 
 
 def decide(turn: Turn, job: int) -> None:
@@ -78,7 +80,8 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
     ranks = [rank for gang in worlds for rank in turn.state.world(gang)]
     found, victims = attribute(ranks)
     lost = next((cause for gang in worlds if (cause := liveness.lost_under(turn, gang)) is not None), None)
-    cause = _weigh(found, incident.cause or lost)
+    said = signals.behind(turn.state, turn.limits.signals, worlds, incident.began_at, found)
+    cause = _weigh(found, _given(incident.cause or lost, said))
     if found is not None and cause is not found:
         victims = (found, *victims)
     cause = _with_device(turn.state, cause)
@@ -104,13 +107,27 @@ def _attribute(turn: Turn, job: JobRecord, incident: Incident, stopped: list[Gan
     return cause, verdict
 
 
+def _given(known: Cause | None, said: Cause | None) -> Cause | None:
+    """Choose between what was known at detection and what a kernel or driver said: of a lost node only its own."""
+    if said is None or known is None:
+        return known or said
+    if known.kind in _ASKED_FOR or (known.kind is CauseKind.NODE_LOST and known.node != said.node):
+        return known
+    return said
+
+
 def _weigh(found: Cause | None, given: Cause | None) -> Cause:
     """Choose between what the ranks' ends say and what was known at detection (a lost node, a request)."""
-    if given is not None and (found is None or is_echo(found) or given.kind in _EXPLAINS_ALL):
+    if given is not None and (found is None or is_echo(found) or given.kind in _EXPLAINS_ALL or _is_signal(given)):
         return given
     if found is not None:
         return found
     return Cause(kind=CauseKind.STOPPED, rule="stopped", sentence="its ranks were stopped from outside")
+
+
+def _is_signal(cause: Cause) -> bool:
+    """Whether a kernel or driver said so itself."""
+    return cause.rule.startswith(signals.RULE)
 
 
 def _with_device(state: State, cause: Cause) -> Cause:

@@ -29,6 +29,5 @@ ABSENT: Final = MappingProxyType(
         "worker.import_user_entrypoint": _SCRIPT,
         "worker.instantiate_user_class": _SCRIPT,
         "action.pre_check_disable": "checks of a world cannot be turned off",
-        "action.hang_warning": "hangs are not detected yet",
     }
 )

@@ -38,6 +38,16 @@ SCHEMAS = (
     fact(ev.DrillsEnded, kind=EventKind.END, span=_DRILL),
     fact(ev.OrphansSeen, where({"orphans": ([],)}), severity=Severity.WARNING, about="orphans"),
     fact(ev.DifferenceSeen, severity=Severity.WARNING, cause="difference.what"),
+    fact(
+        ev.SignalSeen,
+        where({"severity": ("fatal",)}, Severity.CRITICAL),
+        where({"severity": ("error",)}, Severity.ERROR),
+        where({"severity": ("warning",)}, Severity.WARNING),
+        cause="sentence",
+        says={"action": "what automation makes of it: note, doubt or quarantine", "sentence": "what it means"},
+        dlrover=("action.device_warning",),
+    ),
+    fact(ev.NodeCleared),
     fact(ev.TopologyChanged, says={"nodes": "the nodes that are elsewhere now, with their domains"}),
     fact(
         ev.DomainFailed,

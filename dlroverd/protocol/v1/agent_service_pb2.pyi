@@ -63,46 +63,56 @@ EVENT_KIND_END: EventKind
 EVENT_KIND_GAUGE: EventKind
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "observed", "beat", "progress", "bye", "telemetry")
+    __slots__ = ("hello", "observed", "beat", "progress", "bye", "telemetry", "gang_phase")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     BEAT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BYE_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    GANG_PHASE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     observed: Observed
     beat: Beat
     progress: Progress
     bye: Bye
     telemetry: Telemetry
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ...) -> None: ...
+    gang_phase: GangPhase
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., gang_phase: _Optional[_Union[GangPhase, _Mapping]] = ...) -> None: ...
 
 class DaemonMessage(_message.Message):
-    __slots__ = ("welcome", "desired", "ack", "log_request", "heard")
+    __slots__ = ("welcome", "desired", "ack", "log_request", "heard", "stack_request")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
     HEARD_FIELD_NUMBER: _ClassVar[int]
+    STACK_REQUEST_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     desired: Desired
     ack: Ack
     log_request: LogRequest
     heard: Heard
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., heard: _Optional[_Union[Heard, _Mapping]] = ...) -> None: ...
+    stack_request: StackRequest
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., heard: _Optional[_Union[Heard, _Mapping]] = ..., stack_request: _Optional[_Union[StackRequest, _Mapping]] = ...) -> None: ...
 
 class LogPiece(_message.Message):
-    __slots__ = ("open", "chunk", "failed")
+    __slots__ = ("open", "chunk", "failed", "kernel")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
     open: LogOpen
     chunk: _common_pb2.LogChunk
     failed: _common_pb2.LogFailed
-    def __init__(self, open: _Optional[_Union[LogOpen, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
+    kernel: _common_pb2.KernelLog
+    def __init__(self, open: _Optional[_Union[LogOpen, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ..., kernel: _Optional[_Union[_common_pb2.KernelLog, _Mapping]] = ...) -> None: ...
 
 class PushLogsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PushStacksReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -143,7 +153,7 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +162,7 @@ class Observed(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
@@ -160,7 +171,26 @@ class Observed(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceObservation]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     staged: _containers.RepeatedCompositeFieldContainer[StagedCheckpoint]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ...) -> None: ...
+    signals: _containers.RepeatedCompositeFieldContainer[Signal]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ...) -> None: ...
+
+class Signal(_message.Message):
+    __slots__ = ("name", "at", "detail", "device", "part", "count", "pid")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    at: float
+    detail: str
+    device: str
+    part: str
+    count: int
+    pid: int
+    def __init__(self, name: _Optional[str] = ..., at: _Optional[float] = ..., detail: _Optional[str] = ..., device: _Optional[str] = ..., part: _Optional[str] = ..., count: _Optional[int] = ..., pid: _Optional[int] = ...) -> None: ...
 
 class StagedCheckpoint(_message.Message):
     __slots__ = ("job", "round", "step", "save", "path", "place", "size_bytes", "manifest", "files")
@@ -259,18 +289,30 @@ class Beat(_message.Message):
     def __init__(self, applied_log_id: _Optional[str] = ..., applied_position: _Optional[int] = ..., observed_version: _Optional[int] = ..., asked_at: _Optional[float] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("round", "step", "at", "checkpoint", "asks")
+    __slots__ = ("round", "step", "at", "checkpoint", "asks", "moved_at")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     ASKS_FIELD_NUMBER: _ClassVar[int]
+    MOVED_AT_FIELD_NUMBER: _ClassVar[int]
     round: _common_pb2.RoundKey
     step: int
     at: float
     checkpoint: int
     asks: bool
-    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ...) -> None: ...
+    moved_at: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., step: _Optional[int] = ..., at: _Optional[float] = ..., checkpoint: _Optional[int] = ..., asks: _Optional[bool] = ..., moved_at: _Optional[float] = ...) -> None: ...
+
+class GangPhase(_message.Message):
+    __slots__ = ("round", "phase", "since")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    round: _common_pb2.RoundKey
+    phase: str
+    since: float
+    def __init__(self, round: _Optional[_Union[_common_pb2.RoundKey, _Mapping]] = ..., phase: _Optional[str] = ..., since: _Optional[float] = ...) -> None: ...
 
 class Bye(_message.Message):
     __slots__ = ("away_s",)
@@ -435,20 +477,42 @@ class Heard(_message.Message):
     def __init__(self, asked_at: _Optional[float] = ...) -> None: ...
 
 class LogRequest(_message.Message):
-    __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes")
+    __slots__ = ("stream_id", "sources", "tail_lines", "follow", "since", "lag_bytes", "kernel")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     LAG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     sources: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogSource]
     tail_lines: int
     follow: bool
     since: float
     lag_bytes: int
-    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ...) -> None: ...
+    kernel: _common_pb2.KernelWindow
+    def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ..., kernel: _Optional[_Union[_common_pb2.KernelWindow, _Mapping]] = ...) -> None: ...
+
+class StackRequest(_message.Message):
+    __slots__ = ("id", "ranks", "looks", "apart_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    APART_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    ranks: _containers.RepeatedCompositeFieldContainer[_common_pb2.RankKey]
+    looks: int
+    apart_s: float
+    def __init__(self, id: _Optional[str] = ..., ranks: _Optional[_Iterable[_Union[_common_pb2.RankKey, _Mapping]]] = ..., looks: _Optional[int] = ..., apart_s: _Optional[float] = ...) -> None: ...
+
+class Stacks(_message.Message):
+    __slots__ = ("id", "ranks")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    ranks: _containers.RepeatedCompositeFieldContainer[_common_pb2.RankStack]
+    def __init__(self, id: _Optional[str] = ..., ranks: _Optional[_Iterable[_Union[_common_pb2.RankStack, _Mapping]]] = ...) -> None: ...
 
 class LogOpen(_message.Message):
     __slots__ = ("stream_id",)

@@ -49,6 +49,11 @@ class AgentServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
                 _registered_method=True)
+        self.PushStacks = channel.unary_unary(
+                '/dlroverd.protocol.v1.AgentService/PushStacks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.Stacks.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushStacksReply.FromString,
+                _registered_method=True)
         self.Measure = channel.unary_unary(
                 '/dlroverd.protocol.v1.AgentService/Measure',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.MeasureRequest.SerializeToString,
@@ -102,6 +107,14 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PushStacks(self, request, context):
+        """The answer to one StackRequest, on a call of its own, since it is large. Returns at once. not_found: nobody waits for
+        `id` (any more); the agent drops it. An agent that does not know the request sends none, and its ranks are absent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Measure(self, request, context):
         """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
         whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
@@ -127,6 +140,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.PushEvents,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.SerializeToString,
+            ),
+            'PushStacks': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushStacks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.Stacks.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushStacksReply.SerializeToString,
             ),
             'Measure': grpc.unary_unary_rpc_method_handler(
                     servicer.Measure,
@@ -215,6 +233,33 @@ class AgentService:
             '/dlroverd.protocol.v1.AgentService/PushEvents',
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventBatch.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.EventsTaken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushStacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.AgentService/PushStacks',
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.Stacks.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_agent__service__pb2.PushStacksReply.FromString,
             options,
             channel_credentials,
             insecure,

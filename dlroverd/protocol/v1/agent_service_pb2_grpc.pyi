@@ -47,6 +47,10 @@ class AgentServiceStub:
     then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
     unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
     """
+    PushStacks: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.Stacks, _agent_service_pb2.PushStacksReply]
+    """The answer to one StackRequest, on a call of its own, since it is large. Returns at once. not_found: nobody waits for
+    `id` (any more); the agent drops it. An agent that does not know the request sends none, and its ranks are absent.
+    """
     Measure: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.MeasureRequest, _agent_service_pb2.MeasureReply]
     """How far away the daemon is: its clock, and how long so much padding takes. `dlroverctl doctor` asks. Answered at once,
     whenever it is called; nothing of it is kept. unimplemented: the daemon is older.
@@ -100,6 +104,16 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         answers a batch once its events are durable, by the last sequence that it has; the agent sends the next batch
         then, and forgets what was taken. A batch may come again: what is known by (node, spool, sequence) is taken once.
         unimplemented: the daemon is older; the agent keeps its spool and asks again after its next welcome.
+        """
+
+    @_abc_1.abstractmethod
+    def PushStacks(
+        self,
+        request: _agent_service_pb2.Stacks,
+        context: _aio.ServicerContext[_agent_service_pb2.Stacks, _abc.Awaitable[_agent_service_pb2.PushStacksReply]],
+    ) -> _abc.Awaitable[_agent_service_pb2.PushStacksReply]:
+        """The answer to one StackRequest, on a call of its own, since it is large. Returns at once. not_found: nobody waits for
+        `id` (any more); the agent drops it. An agent that does not know the request sends none, and its ranks are absent.
         """
 
     @_abc_1.abstractmethod

@@ -253,7 +253,7 @@ class Resources(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes", "hang", "hang_budgets")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -279,6 +279,8 @@ class JobSpec(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HANG_FIELD_NUMBER: _ClassVar[int]
+    HANG_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     name: str
     user: User
     roles: _containers.RepeatedCompositeFieldContainer[RoleSpec]
@@ -304,7 +306,17 @@ class JobSpec(_message.Message):
     progress: ProgressFrom
     checkpoint_interval_s: float
     checkpoint_memory_bytes: int
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ...) -> None: ...
+    hang: str
+    hang_budgets: _containers.RepeatedCompositeFieldContainer[PhaseBudget]
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ..., hang: _Optional[str] = ..., hang_budgets: _Optional[_Iterable[_Union[PhaseBudget, _Mapping]]] = ...) -> None: ...
+
+class PhaseBudget(_message.Message):
+    __slots__ = ("phase", "seconds")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    phase: str
+    seconds: float
+    def __init__(self, phase: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class FailureRule(_message.Message):
     __slots__ = ("verdict", "exit_codes", "signals", "exceptions", "outputs", "kinds", "free")
@@ -481,6 +493,38 @@ class LogSource(_message.Message):
     from_offset: int
     def __init__(self, rank: _Optional[_Union[RankKey, _Mapping]] = ..., from_offset: _Optional[int] = ...) -> None: ...
 
+class KernelWindow(_message.Message):
+    __slots__ = ("since", "until")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    since: float
+    until: float
+    def __init__(self, since: _Optional[float] = ..., until: _Optional[float] = ...) -> None: ...
+
+class KernelLine(_message.Message):
+    __slots__ = ("at", "priority", "text")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    priority: int
+    text: str
+    def __init__(self, at: _Optional[float] = ..., priority: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class KernelLog(_message.Message):
+    __slots__ = ("node", "window", "lines", "cut", "problem")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    window: KernelWindow
+    lines: _containers.RepeatedCompositeFieldContainer[KernelLine]
+    cut: bool
+    problem: str
+    def __init__(self, node: _Optional[str] = ..., window: _Optional[_Union[KernelWindow, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[KernelLine, _Mapping]]] = ..., cut: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+
 class Difference(_message.Message):
     __slots__ = ("kind", "what", "mended", "at")
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -492,3 +536,57 @@ class Difference(_message.Message):
     mended: str
     at: float
     def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., what: _Optional[str] = ..., mended: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
+class RankStack(_message.Message):
+    __slots__ = ("key", "node", "problem", "processes")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    key: RankKey
+    node: str
+    problem: str
+    processes: _containers.RepeatedCompositeFieldContainer[ProcessStack]
+    def __init__(self, key: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., problem: _Optional[str] = ..., processes: _Optional[_Iterable[_Union[ProcessStack, _Mapping]]] = ...) -> None: ...
+
+class ProcessStack(_message.Message):
+    __slots__ = ("pid", "state", "wchan", "problem", "looks", "threads")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WCHAN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    state: str
+    wchan: str
+    problem: str
+    looks: int
+    threads: _containers.RepeatedCompositeFieldContainer[ThreadStack]
+    def __init__(self, pid: _Optional[int] = ..., state: _Optional[str] = ..., wchan: _Optional[str] = ..., problem: _Optional[str] = ..., looks: _Optional[int] = ..., threads: _Optional[_Iterable[_Union[ThreadStack, _Mapping]]] = ...) -> None: ...
+
+class ThreadStack(_message.Message):
+    __slots__ = ("tid", "name", "cpu_ratio", "moved", "frames")
+    TID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CPU_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    tid: int
+    name: str
+    cpu_ratio: float
+    moved: int
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    def __init__(self, tid: _Optional[int] = ..., name: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., moved: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("function", "file", "line", "native")
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FIELD_NUMBER: _ClassVar[int]
+    function: str
+    file: str
+    line: int
+    native: bool
+    def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., native: _Optional[bool] = ...) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dlroverd.protocol.v1 import common_pb2 as dlroverd_dot_protocol_dot_v1_dot_common__pb2
 from dlroverd.protocol.v1 import control_service_pb2 as dlroverd_dot_protocol_dot_v1_dot_control__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -94,6 +95,21 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.FromString,
                 _registered_method=True)
+        self.ListKernelLogs = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+                _registered_method=True)
+        self.Redact = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/Redact',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+                _registered_method=True)
+        self.JobStacks = channel.unary_stream(
+                '/dlroverd.protocol.v1.ControlService/JobStacks',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
+                _registered_method=True)
         self.ListNodes = channel.unary_stream(
                 '/dlroverd.protocol.v1.ControlService/ListNodes',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListNodesRequest.SerializeToString,
@@ -123,6 +139,11 @@ class ControlServiceStub:
                 '/dlroverd.protocol.v1.ControlService/ReleaseNodes',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
+                _registered_method=True)
+        self.ClearNodes = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/ClearNodes',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.FromString,
                 _registered_method=True)
         self.PauseAutomation = channel.unary_unary(
                 '/dlroverd.protocol.v1.ControlService/PauseAutomation',
@@ -271,6 +292,31 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListKernelLogs(self, request, context):
+        """What the kernels of an incident's nodes said around it, the node of its cause first, at most 8 nodes. Read from their
+        journals now, which takes up to 10 s; of a node that is away, `problem` says so. not_found: no such job or incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Redact(self, request, context):
+        """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
+        one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JobStacks(self, request, context):
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListNodes(self, request, context):
         """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory.
         """
@@ -313,6 +359,14 @@ class ControlServiceServicer:
     def ReleaseNodes(self, request, context):
         """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
         node. refused: that owner holds none of them in that way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearNodes(self, request, context):
+        """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+        lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -449,6 +503,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobLogsReply.SerializeToString,
             ),
+            'ListKernelLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListKernelLogs,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.SerializeToString,
+            ),
+            'Redact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Redact,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.SerializeToString,
+            ),
+            'JobStacks': grpc.unary_stream_rpc_method_handler(
+                    servicer.JobStacks,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.SerializeToString,
+            ),
             'ListNodes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListNodes,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListNodesRequest.FromString,
@@ -478,6 +547,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ReleaseNodes,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.SerializeToString,
+            ),
+            'ClearNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearNodes,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.SerializeToString,
             ),
             'PauseAutomation': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseAutomation,
@@ -860,6 +934,87 @@ class ControlService:
             _registered_method=True)
 
     @staticmethod
+    def ListKernelLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ListKernelLogs',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ListKernelLogsRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.KernelLog.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Redact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/Redact',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.RedactReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JobStacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/JobStacks',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.JobStacksRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_common__pb2.RankStack.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListNodes(request,
             target,
             options=(),
@@ -1011,6 +1166,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ReleaseNodes',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ReleaseNodesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/ClearNodes',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ClearNodesReply.FromString,
             options,
             channel_credentials,
             insecure,

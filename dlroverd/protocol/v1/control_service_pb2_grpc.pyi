@@ -16,6 +16,7 @@ Listings are streams, so that no fleet is too large for one message; each is tak
 """
 
 from collections import abc as _abc
+from dlroverd.protocol.v1 import common_pb2 as _common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as _control_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -73,6 +74,19 @@ class ControlServiceStub:
     away, what the daemon holds of it, then LogFailed, and the others go on. Blocks while following. After a restart of
     the daemon: ask again with what is `known`.
     """
+    ListKernelLogs: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListKernelLogsRequest, _common_pb2.KernelLog]
+    """What the kernels of an incident's nodes said around it, the node of its cause first, at most 8 nodes. Read from their
+    journals now, which takes up to 10 s; of a node that is away, `problem` says so. not_found: no such job or incident.
+    """
+    Redact: _aio.UnaryUnaryMultiCallable[_control_service_pb2.RedactRequest, _control_service_pb2.RedactReply]
+    """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
+    one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
+    """
+    JobStacks: _aio.UnaryStreamMultiCallable[_control_service_pb2.JobStacksRequest, _common_pb2.RankStack]
+    """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+    seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+    of it. refused: nothing of it runs.
+    """
     ListNodes: _aio.UnaryStreamMultiCallable[_control_service_pb2.ListNodesRequest, _control_service_pb2.NodeView]
     """All nodes, by id; `with_absent`: also those that only the topology names, in state `absent`. Answers from memory."""
     AdoptNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.AdoptNodeRequest, _control_service_pb2.AdoptNodeReply]
@@ -93,6 +107,10 @@ class ControlServiceStub:
     ReleaseNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ReleaseNodesRequest, _control_service_pb2.ReleaseNodesReply]
     """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
     node. refused: that owner holds none of them in that way.
+    """
+    ClearNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ClearNodesRequest, _control_service_pb2.ClearNodesReply]
+    """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+    lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
     """
     PauseAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PauseAutomationRequest, _control_service_pb2.PauseAutomationReply]
     """Stops what automation does by itself: taking nodes out of use. Jobs are restarted as ever. Returns when that is
@@ -243,6 +261,37 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListKernelLogs(
+        self,
+        request: _control_service_pb2.ListKernelLogsRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ListKernelLogsRequest, _abc.AsyncIterator[_common_pb2.KernelLog]],
+    ) -> _abc.AsyncIterator[_common_pb2.KernelLog]:
+        """What the kernels of an incident's nodes said around it, the node of its cause first, at most 8 nodes. Read from their
+        journals now, which takes up to 10 s; of a node that is away, `problem` says so. not_found: no such job or incident.
+        """
+
+    @_abc_1.abstractmethod
+    def Redact(
+        self,
+        request: _control_service_pb2.RedactRequest,
+        context: _aio.ServicerContext[_control_service_pb2.RedactRequest, _abc.Awaitable[_control_service_pb2.RedactReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.RedactReply]:
+        """Texts as the daemon lets readers see them: without what looks like a secret, and without what its operator named as
+        one, which nobody but the daemon knows. Up to 1 MiB each. Changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def JobStacks(
+        self,
+        request: _control_service_pb2.JobStacksRequest,
+        context: _aio.ServicerContext[_control_service_pb2.JobStacksRequest, _abc.AsyncIterator[_common_pb2.RankStack]],
+    ) -> _abc.AsyncIterator[_common_pb2.RankStack]:
+        """What the threads of a job's ranks are at now, by rank, read by their agents without the ranks' help; it takes
+        seconds. A rank whose stack cannot be had has a `problem`. Empty filters mean all. not_found: no such job, or rank
+        of it. refused: nothing of it runs.
+        """
+
+    @_abc_1.abstractmethod
     def ListNodes(
         self,
         request: _control_service_pb2.ListNodesRequest,
@@ -297,6 +346,16 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_control_service_pb2.ReleaseNodesReply]:
         """Lets go of nodes in one owner's name; what others hold stays. Returns when that is durable. not_found: no such
         node. refused: that owner holds none of them in that way.
+        """
+
+    @_abc_1.abstractmethod
+    def ClearNodes(
+        self,
+        request: _control_service_pb2.ClearNodesRequest,
+        context: _aio.ServicerContext[_control_service_pb2.ClearNodesRequest, _abc.Awaitable[_control_service_pb2.ClearNodesReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.ClearNodesReply]:
+        """Take nodes as repaired: what was said of their health before counts no more, and what automation holds there is
+        lifted; what people hold stays. Returns once that is durable. The same again changes nothing that matters.
         """
 
     @_abc_1.abstractmethod

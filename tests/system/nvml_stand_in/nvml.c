@@ -10,6 +10,8 @@
  *   reserved G BYTES             memory in use that is no process's
  *   ecc G CORRECTED UNCORRECTED  errors
  *   remapped G CORRECTED UNCORRECTED PENDING FAILURE   rows
+ *   nvlink G ERRORS / replays G COUNT   errors of its links, transfers repeated on its bus
+ *   pcie G GENERATION LANES      its bus, of generation 5 and 16 lanes else
  *   xid G NUMBER                 an event, told once to each event set
  *   temperature G C / power G MILLIWATTS / clocks G SM MEMORY (MHz) / throttle G BITS / utilisation G PERCENT MEMORY
  *   lost G                       every call about it answers GPU_IS_LOST
@@ -40,6 +42,7 @@ enum { /* nvmlReturn_t */
     GPU_IS_LOST = 15,
 };
 enum { EVENT_XID = 8 }; /* nvmlEventTypeXidCriticalError */
+enum { NVLINK_CRC_FLIT_TOTAL = 38, UNSIGNED_LONG_LONG = 3, LANES = 16 };
 
 typedef unsigned long long u64;
 
@@ -68,10 +71,18 @@ struct temperature { /* nvmlTemperature_v1_t */
     int celsius;
 };
 
+struct field { /* nvmlFieldValue_t */
+    unsigned id, scope;
+    long long timestamp, latency_us;
+    unsigned type, answer;
+    u64 value;
+};
+
 struct gpu {
     char uuid[80];
     unsigned minor, celsius, milliwatts, sm_mhz, memory_mhz, busy, memory_busy, processes, remapped[4];
-    u64 corrected, uncorrected, throttle, reserved;
+    unsigned replays, generation, lanes;
+    u64 corrected, uncorrected, throttle, reserved, nvlink;
     int lost, gone;
     struct process process[PROCESSES];
 };
@@ -130,6 +141,12 @@ static void take(struct host *host, const char *line)
         host->gpu[g].corrected = x, host->gpu[g].uncorrected = y;
     else if (sscanf(line, "remapped %u %u %u %u %u", &g, &a, &b, &c, &d) == 5 && g < GPUS)
         memcpy(host->gpu[g].remapped, (unsigned[]){a, b, c, d}, sizeof host->gpu[g].remapped);
+    else if (sscanf(line, "nvlink %u %llu", &g, &x) == 2 && g < GPUS)
+        host->gpu[g].nvlink = x;
+    else if (sscanf(line, "replays %u %u", &g, &a) == 2 && g < GPUS)
+        host->gpu[g].replays = a;
+    else if (sscanf(line, "pcie %u %u %u", &g, &a, &b) == 3 && g < GPUS)
+        host->gpu[g].generation = a, host->gpu[g].lanes = b;
     else if (sscanf(line, "xid %u %u", &g, &a) == 2 && g < GPUS && host->xids < XIDS)
         host->xid[host->xids].gpu = g, host->xid[host->xids++].number = a;
     else if (sscanf(line, "temperature %u %u", &g, &a) == 2 && g < GPUS)
@@ -166,6 +183,7 @@ static int host_for(const char *function, struct host *host)
         struct gpu *gpu = &host->gpu[g];
         snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-00000000-0000-4000-8000-%012u", g);
         gpu->minor = g, gpu->celsius = 40, gpu->milliwatts = 100000, gpu->sm_mhz = 1980, gpu->memory_mhz = 2619;
+        gpu->generation = 5, gpu->lanes = LANES;
     }
     if (!file)
         return DRIVER_NOT_LOADED;
@@ -450,6 +468,45 @@ int nvmlDeviceGetRemappedRows(struct handle *device, unsigned *corrected, unsign
     GPU;
     *corrected = gpu->remapped[0], *uncorrected = gpu->remapped[1];
     *pending = gpu->remapped[2], *failure = gpu->remapped[3];
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPcieReplayCounter(struct handle *device, unsigned *count)
+{
+    GPU;
+    *count = gpu->replays;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetCurrPcieLinkGeneration(struct handle *device, unsigned *generation)
+{
+    GPU;
+    *generation = gpu->generation;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetCurrPcieLinkWidth(struct handle *device, unsigned *lanes)
+{
+    GPU;
+    *lanes = gpu->lanes;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetMaxPcieLinkWidth(struct handle *device, unsigned *lanes)
+{
+    GPU;
+    *lanes = LANES;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetFieldValues(struct handle *device, int count, struct field *fields)
+{
+    GPU;
+    for (int i = 0; i < count; i++) {
+        fields[i].answer = fields[i].id == NVLINK_CRC_FLIT_TOTAL ? SUCCESS : NOT_SUPPORTED;
+        fields[i].type = UNSIGNED_LONG_LONG;
+        fields[i].value = gpu->nvlink;
+    }
     return SUCCESS;
 }
 

@@ -198,3 +198,10 @@ def test_an_interval_is_a_second_or_more_or_nothing_is_read() -> None:
     assert AgentConfig.model_validate({"monitor_interval": 0}).monitor_interval == 0.0
     with pytest.raises(ValueError, match=r"must be at least 1s, or 0 to read nothing, not 0\.1s"):
         AgentConfig.model_validate({"monitor_interval": "100ms"})
+
+
+def test_what_a_port_counts_of_its_links_failures_is_read(tmp_path: Path) -> None:
+    port = "sys/class/infiniband/mlx5_0/ports/1/counters"
+    plant(tmp_path, {f"{port}/link_downed": "3\n", f"{port}/symbol_error": "9\n"})
+    plant(tmp_path, {"sys/class/infiniband/mlx5_1/ports/1/counters/link_downed": "N/A\n"})
+    assert Readings(str(tmp_path), tmp_path).counters() == {"link.down mlx5_0/1": 3.0}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dlroverd_agent.launchers.files import RankFiles
@@ -19,13 +20,15 @@ from dlroverd_agent.progress import (
     is_turn,
     read_checkpoint,
     read_page,
+    read_phase,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlroverd.model.hang import Phase
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN
-from dlroverd.model.world import Held, Progress
+from dlroverd.model.world import Held
 
 PATTERNS = Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 WORLD = GangKey(1, "trainer", 0).at(1)
@@ -181,7 +184,7 @@ def test_checkpoints_are_found_on_the_page_or_else_in_the_output(files: RankFile
 
 def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
@@ -205,7 +208,7 @@ def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_pat
 
 def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
@@ -226,7 +229,7 @@ def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Pa
 
 def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Progress] = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
         watch.beat_s = 0.05
         looking = asyncio.create_task(watch.run())
@@ -254,3 +257,35 @@ def test_few_nodes_of_a_large_world_tell_its_step_at_each_beat_and_each_in_its_t
     told = [[rank for rank in range(nodes) if is_turn(beat, rank, nodes)] for beat in range(-(-nodes // TELLING_NODES))]
     assert all(min(nodes, TELLING_NODES) // 2 <= len(each) <= TELLING_NODES for each in told)
     assert sorted(chain(*told)) == list(range(nodes))
+
+
+def test_what_a_rank_is_at_is_on_its_page_and_told_when_it_changes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        told: asyncio.Queue[Any] = asyncio.Queue()
+        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
+        watch.beat_s = 0.05
+        looking = asyncio.create_task(watch.run())
+        for rank in (0, 1):
+            watch.watch(WORLD.rank(rank), PATTERNS, Held())
+        pages = [str(rank_files(tmp_path, WORLD.rank(rank)).progress) for rank in (0, 1)]
+        saves = "from dlroverd_train import events; events.save(3); events.persist_ckpt(3)"
+        idles = "from dlroverd_train import phase; at = phase('idle'); at.__enter__(); phase('nap').__enter__()"
+        over = "from dlroverd_train import phase\nwith phase('idle'): pass"
+        async with asyncio.timeout(20):
+            for script, page, known in ((saves, 0, "checkpoint"), (idles, 1, "idle"), (over, 1, "checkpoint")):
+                await asyncio.to_thread(train, script, DLROVERD_PROGRESS_FILE=pages[page])
+                assert (await told.get()).phase == known
+        looking.cancel()
+
+    asyncio.run(scene())
+
+
+def test_a_torn_or_strange_phase_is_none() -> None:
+    assert read_phase(b"") == (Phase.STEP, 0.0)
+    assert read_phase(bytes(PAGE_BYTES)) == (Phase.STEP, 0.0)
+    assert read_phase(b"PHAS" * (PAGE_BYTES // 4)) == (Phase.STEP, 0.0)
+
+
+def test_an_unknown_phase_is_complained_of_once_and_changes_nothing() -> None:
+    done = train("from dlroverd_train import phase\nfor name in ('nap', None, 7):\n  with phase(name): pass")
+    assert done.stderr == b"dlroverd_train.phase: 'nap' is no phase: use init, checkpoint, evaluate, idle\n"

@@ -8,10 +8,11 @@ from dlroverd.api import permissions, specs
 from dlroverd.model.job import JobSpec, RoleSpec, User
 from dlroverd.model.roles import Caller, Role
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2
+from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2, trust_service_pb2
 
 SERVICES = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
+    trust_service_pb2.DESCRIPTOR.services_by_name["TrustService"],
     agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
 )
 METHODS = [f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods]
@@ -19,14 +20,14 @@ METHODS = [f"/{service.full_name}/{method.name}" for service in SERVICES for met
 # What each role may: calls about jobs are told apart by whose job it is.
 VIEWS = (
     *("ListJobs", "GetJob", "WatchJob", "ListCheckpoints", "ListNodes", "GetNode", "ListEvents"),
-    *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo"),
+    *("ListPlugins", "ListSinks", "GetAutomation", "GetInfo", "Redact"),
 )
-OWN_VIEWS = ("JobLogs",)
+OWN_VIEWS = ("JobLogs", "JobStacks", "ListKernelLogs")
 USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
-    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "PauseAutomation", "ResumeAutomation"),
-    "ReplaySink",
+    *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "ClearNodes", "PauseAutomation", "ResumeAutomation"),
+    *("ReplaySink", "ListTokens", "RevokeToken", "RevokeCertificates"),
 )
 MAY = {
     Role.NOBODY: (set(), set()),

@@ -74,7 +74,7 @@ assert not heavy, heavy
 
 def test_a_word_is_completed_without_a_daemon() -> None:
     done = run(_DLROVERCTL_COMPLETE="bash_complete", COMP_WORDS="dlroverctl job st", COMP_CWORD="2")
-    assert done.stdout.splitlines() == ["plain,status"]
+    assert done.stdout.splitlines() == ["plain,status", "plain,stacks"]
 
 
 def test_a_reader_that_has_enough_is_no_fault() -> None:

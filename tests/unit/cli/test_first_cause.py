@@ -6,6 +6,7 @@ from dlroverd.cli.job import first_cause, why
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause, CauseKind, ErrorReport, ExitInfo
 from dlroverd.model.ids import RankKey
+from dlroverd.model.kernel_log import KernelLine, KernelLog, KernelWindow
 from dlroverd.model.view import DryRunView, IncidentView
 from tests.unit.cli.test_sentences import INCIDENT, JOB
 
@@ -21,6 +22,8 @@ SEGV = Cause(
     remedy=REMEDY,
     device="GPU-7",
 )
+WINDOW = KernelWindow(since=1.0, until=36.0)
+KERNEL = KernelLog(node="n2", window=WINDOW, lines=(KernelLine(at=20.0, priority=6, text="python[7]: segfault at 0"),))
 LOST = Cause(kind=CauseKind.NODE_LOST, rule="node.lost", sentence="node n2 was lost under 3/trainer/0", node="n2")
 
 
@@ -70,6 +73,9 @@ def test_what_was_done_and_what_to_do_follow_the_state() -> None:
     assert first_cause.done(incident(SEGV, step=-1)) == "restart 1 of 3; no step was seen since"
     assert first_cause.done(incident(SEGV, step=-1, open=True)) == "restart 1 of 3; its next step is awaited"
     assert first_cause.done(incident(None, action="")) == ""
+    ended = f"failed: {SEGV.sentence}"
+    assert first_cause.done(incident(SEGV, action=ended)) == "the job was ended as failed"
+    assert first_cause.done(incident(SEGV, action=f"{ended}; by on_failure rule 2")).endswith(": by on_failure rule 2")
     output = "`dlroverctl job logs 3 --round 1 --rank 2` has all that it printed"
     assert list(first_cause.to_do(running, incident(SEGV))) == [
         "nothing for this job: it trains again",
@@ -86,20 +92,32 @@ def test_what_was_done_and_what_to_do_follow_the_state() -> None:
 def test_a_job_that_waits_says_which_nodes_it_cannot_have() -> None:
     waits = DryRunView(rejected=(Rejected(node="n1", reason="0 of 4 slots free"),))
     waiting = replace(JOB, state="queued", reason="needs 1 node", incidents=(), goodput=None)
-    assert why.lines(waiting, waits)[1:] == ["nodes it cannot have:", "  n1: 0 of 4 slots free"]
-    document = why.document(waiting, waits)
+    assert why.lines(why.Known(waiting, waits))[1:] == ["nodes it cannot have:", "  n1: 0 of 4 slots free"]
+    document = why.document(why.Known(waiting, waits))
     assert document["rejected"] == [{"node": "n1", "reason": "0 of 4 slots free"}]
     assert (document["cause"], document["to_do"]) == (None, [])
 
 
 def test_the_newest_incident_comes_first_and_the_others_in_a_line_each() -> None:
     job = replace(JOB, incidents=tuple(incident(SEGV if at % 2 else None, id=at) for at in range(1, 14)))
-    said = why.lines(job, None)
+    said = why.lines(why.Known(job, kernels=(KERNEL,)))
     text = "\n".join(said)
     assert "Incident 13 at " in text
+    assert "python[7]: segfault at 0" in text
     assert "Its last words:\n    step 4\n    step 5\n" in text
     assert "Before that, and 2 more before those:" in said
     assert [line.split()[1] for line in said if line.startswith("    incident ")] == [
         str(at) for at in range(12, 2, -1)
     ]
-    assert why.document(job, None)["headline"] == first_cause.headline(SEGV)
+    assert why.document(why.Known(job))["headline"] == first_cause.headline(SEGV)
+
+
+def test_kernel_lines_silence_and_what_cannot_be_read_are_three_things() -> None:
+    assert [line.partition(" ")[0] for line in first_cause.kernel(KERNEL)] == ["The", ""]
+    (silent,) = first_cause.kernel(replace(KERNEL, lines=()))
+    assert silent.startswith("The kernel of n2 said nothing from ")
+    (unread,) = first_cause.kernel(replace(KERNEL, problem="node n2 keeps no journal"))
+    assert unread == "Kernel lines cannot be had: node n2 keeps no journal."
+    many = replace(KERNEL, lines=KERNEL.lines * 3)
+    assert [len(list(first_cause.kernel(many, most))) for most in (2, 3)] == [3, 4]
+    assert next(first_cause.kernel(many, 2)).endswith(", the newest of more:")

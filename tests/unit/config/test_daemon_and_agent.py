@@ -31,7 +31,16 @@ def daemon_error(tmp_path: Path, text: str) -> str:
 
 def test_defaults_are_the_models() -> None:
     assert DaemonConfig().core_limits() == Limits()
-    elsewhere = {"quotas", "preemption", "preempt_cooldown_s", "spare_nodes", "automation", "diagnosis"}
+    elsewhere = {
+        "signals",
+        "quotas",
+        "preemption",
+        "preempt_cooldown_s",
+        "spare_nodes",
+        "automation",
+        "hangs",
+        "diagnosis",
+    }
     assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
         field.name for field in dataclasses.fields(Limits) if field.name not in elsewhere
     }
@@ -99,6 +108,7 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
         ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
         ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
         ("limits: 5s\n", "d.yaml:1:1: limits: must be a mapping of `key: value` lines, not '5s' (for example {lost_after: 15s})"),
+        ("join_listen: tcp://0.0.0.0:7701\n", "d.yaml: join_listen is for a daemon that issues certificates: set ca_key under tls, or drop it"),
         ("listen: ['tcp://0.0.0.0:7000']\n", "d.yaml: listen has tcp://0.0.0.0:7000, and TCP needs mutual TLS: set tls: {ca: PATH, certificate: PATH, key: PATH}, or use unix:///path"),
         ("listen: ['tcp://0.0.0.0']\n", "d.yaml:1:10: listen.0: 'tcp://0.0.0.0' is no address; write tcp://HOST:PORT (in lower case, an IPv6 address in brackets), like tcp://gpu00:7700 or tcp://[::]:7700"),
         ("tls: {ca: /a, key: /k}\n", "d.yaml:1:1: tls.certificate: is missing; set it (for example /etc/dlroverd/tls/node.pem)"),

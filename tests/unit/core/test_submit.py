@@ -31,3 +31,9 @@ def test_a_constraint_that_is_none_is_refused() -> None:
         "The job asks for what cannot be: 'gpu=' is no constraint; "
         "write gpu=h100, gpu!=h100, ssd, !ssd or device=*H100*."
     )
+
+
+def test_jobs_of_root_are_an_administrators_choice() -> None:
+    for allowed, outcome in ((False, Refused), (True, Done)):
+        (said,) = handle(State("log"), [Submit(request_id="r", spec=SPEC)], 1.0, Limits(root_jobs=allowed)).outcomes
+        assert isinstance(said, outcome)

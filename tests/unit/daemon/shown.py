@@ -55,7 +55,10 @@ def idle_monitors() -> Monitors:
 
 def tables() -> dict[str, str]:
     """Give each generated part of the page by its name."""
-    agent = [*exposition.families(Telemetry(at=0.0)), *exposition.own(idle_monitors(), True, True, 0)]
+    agent = [
+        *exposition.families(Telemetry(at=0.0)),
+        *exposition.own(idle_monitors(), True, {"devices": True, "kernel_log": True}, 0),
+    ]
     of_readings = {exposition.PREFIX + metric.name for metric in ALL}
     return {
         "readings": _rows(

@@ -17,6 +17,7 @@ from dlroverd.store.interface import Record
 from dlroverd.store.sqlite import SqliteStore
 
 RESERVE = 1 << 20
+KEYS = {"ca.pem", "d.pem", "d.key", "ca.key"}
 
 
 @pytest.fixture
@@ -24,11 +25,16 @@ def config(tmp_path: Path) -> Path:
     """Make the configuration of a daemon that has a log of three records, a topology and a file of its own."""
     topology, file = tmp_path / "topology.yaml", tmp_path / "daemon.yaml"
     topology.write_text("{}")
-    file.write_text(json.dumps({"state_dir": str(tmp_path / "state"), "topology": str(topology)}))
+    tls = {"ca": "ca.pem", "certificate": "d.pem", "key": "d.key", "ca_key": "ca.key"}
+    for name in tls.values():
+        (tmp_path / name).write_text(name)
+        (tmp_path / name).chmod(0o600)
+    paths = {key: str(tmp_path / name) for key, name in tls.items()}
+    file.write_text(json.dumps({"state_dir": str(tmp_path / "state"), "topology": str(topology), "tls": paths}))
     with closing(SqliteStore(tmp_path / "state", reserve_bytes=RESERVE)) as store:
         store.append([Record(n, float(n), "[]", "[]") for n in (1, 2, 3)])
-    (tmp_path / "state" / "ca").mkdir()
-    (tmp_path / "state" / "ca" / "ca.key").write_text("secret")
+    (tmp_path / "state" / "more").mkdir()
+    (tmp_path / "state" / "more" / "file").write_text("secret")
     return file
 
 
@@ -42,7 +48,7 @@ def test_a_copy_is_of_one_moment_while_the_daemon_writes(config: Path, tmp_path:
         store.append([Record(4, 4.0, "[]", "[]")])
         assert (manifest.log_id, manifest.position) == (store.log_id, 3)
     assert file.name.startswith(f"dlroverd-{manifest.log_id[:8]}-")
-    assert {Path(part.path).name for part in manifest.parts} == {"", "daemon.yaml", "topology.yaml", "ca.key"}
+    assert {Path(part.path).name for part in manifest.parts} == {"", "daemon.yaml", "topology.yaml", "file", *KEYS}
     assert not list(tmp_path.glob(".dlroverd-backup-*"))
 
 
@@ -50,9 +56,12 @@ def test_a_new_host_gets_everything_and_a_log_of_its_own(config: Path, tmp_path:
     file, manifest = back_up(tmp_path / "copy", str(config))
     (tmp_path / "state").rename(tmp_path / "lost")
     (tmp_path / "topology.yaml").unlink()
+    (tmp_path / "ca.key").unlink()
     restore_from(file, str(config), force=False)
     assert (tmp_path / "topology.yaml").read_text() == "{}"
-    assert (tmp_path / "state" / "ca" / "ca.key").read_text() == "secret"
+    assert (tmp_path / "state" / "more" / "file").read_text() == "secret"
+    assert (tmp_path / "ca.key").read_text() == "ca.key"
+    assert (tmp_path / "ca.key").stat().st_mode & 0o777 == 0o600
     with closing(opened(tmp_path / "state")) as store:
         assert store.last_position() == 3
         assert store.lineage.ancestors == (manifest.log_id,)

@@ -37,7 +37,9 @@ def test_names_are_unique_and_end_in_their_unit() -> None:
         assert metric.name.startswith(f"{metric.subject}_")
         assert metric.least < metric.most
     plain = {metric.name for metric in ALL if not metric.unit}
-    assert plain == {"host_load", "host_processes", "rank_step", "rank_loss"}
+    counted = {"ecc_corrected", "ecc_uncorrected", "rows_remapped", "nvlink_errors", "pcie_replays"}
+    numbers = {f"device_{name}" for name in (*counted, "pcie_generation", "pcie_lanes", "faults")}
+    assert plain == {"host_load", "host_processes", "rank_step", "rank_loss", *numbers}
 
 
 def values(families: list[Metric], name: str) -> dict[tuple[str, ...], float]:
@@ -117,7 +119,7 @@ def test_names_of_scripts_and_devices_cannot_break_the_page() -> None:
         def collect(self) -> list[Metric]:
             return [
                 *exposition.families(Telemetry(at=1.0, samples=samples)),
-                *exposition.own(idle_monitors(), True, False, 0),
+                *exposition.own(idle_monitors(), True, {"devices": False, "kernel_log": True}, 0),
             ]
 
     read = {each.name: each for each in text_string_to_metric_families(generate_latest(Given()).decode())}

@@ -20,7 +20,7 @@ from dlroverd.protocol.channel import TlsFiles
 from dlroverd.testing.certificates import Authority
 from dlroverd.testing.conformance.sink import events, keys
 
-SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - a test's
+SECRET = "0123456789abcdef0123456789abcdef"
 
 
 class Receiver(ThreadingHTTPServer):

@@ -1,0 +1,1 @@
+"""What the host's kernel and its accelerators' driver say of their health: heard, counted, kept until it is told."""

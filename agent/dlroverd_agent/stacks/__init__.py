@@ -1,0 +1,1 @@
+"""Stacks of ranks: what their threads are at, read from outside."""

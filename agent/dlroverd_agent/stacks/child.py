@@ -1,0 +1,53 @@
+"""The process that looks at ranks, since a look may never return: a rank that is stuck in the kernel, a broken disk.
+
+`python -m dlroverd_agent.stacks.child AGENT_PID` reads one line on its standard input, the pids of ranks by name and
+how to look, and writes a line for each rank as soon as it is done; all JSON. It ends then: each request has its own.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from threading import Lock
+
+from dlroverd.model.stacks import ProcessStack
+from dlroverd.plugin_host.confine import confine
+from dlroverd_agent.stacks.look import children, compared, look, python_in
+
+# py-spy reads the symbols of torch's libraries; how much that takes has been below 1 GiB.
+_MEMORY_BYTES = 16 * 1024**3
+_MOST_AT_ONCE = 8
+_MOST_CHILDREN = 4
+
+
+def looked_at(pid: int, looks: int, apart_s: float) -> list[ProcessStack]:
+    """Look at a rank's main process so many times, the last time with native frames, and once at its children."""
+    pid, seen = python_in(pid), []
+    for number in range(looks):
+        if number:
+            time.sleep(apart_s)
+        seen.append(look(pid, native=number == looks - 1))
+    forked = [compared(each, [look(each, native=False)]) for each in children(pid, _MOST_CHILDREN)]
+    return [compared(pid, seen), *forked]
+
+
+def main(agent_pid: int) -> None:
+    """Answer the one request."""
+    confine(_MEMORY_BYTES, agent_pid)
+    question = json.loads(sys.stdin.readline())
+    telling = Lock()
+
+    def tell(name: str, pid: int) -> None:
+        found = [asdict(each) for each in looked_at(pid, question["looks"], question["apart_s"])]
+        with telling:
+            sys.stdout.write(json.dumps([name, found]) + "\n")
+            sys.stdout.flush()
+
+    with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+        for done in [pool.submit(tell, name, pid) for name, pid in question["ranks"].items()]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""`dlroverd-login`: lets the users of a login host call the fleet's daemon as themselves."""
