@@ -22,6 +22,20 @@ class DrainMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_MODE_FINISH: _ClassVar[DrainMode]
     DRAIN_MODE_AT_CHECKPOINT: _ClassVar[DrainMode]
     DRAIN_MODE_NOW: _ClassVar[DrainMode]
+
+class HangKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HANG_KIND_UNSPECIFIED: _ClassVar[HangKind]
+    HANG_KIND_STOPPED: _ClassVar[HangKind]
+    HANG_KIND_KERNEL: _ClassVar[HangKind]
+    HANG_KIND_SPINNING: _ClassVar[HangKind]
+    HANG_KIND_IO: _ClassVar[HangKind]
+    HANG_KIND_IDLE: _ClassVar[HangKind]
+    HANG_KIND_LOADER: _ClassVar[HangKind]
+    HANG_KIND_COLLECTIVE: _ClassVar[HangKind]
+    HANG_KIND_NETWORK: _ClassVar[HangKind]
+    HANG_KIND_ABSENT: _ClassVar[HangKind]
+    HANG_KIND_WORKING: _ClassVar[HangKind]
 HOLD_KIND_UNSPECIFIED: HoldKind
 HOLD_KIND_CORDON: HoldKind
 HOLD_KIND_DRAIN: HoldKind
@@ -31,6 +45,29 @@ DRAIN_MODE_UNSPECIFIED: DrainMode
 DRAIN_MODE_FINISH: DrainMode
 DRAIN_MODE_AT_CHECKPOINT: DrainMode
 DRAIN_MODE_NOW: DrainMode
+HANG_KIND_UNSPECIFIED: HangKind
+HANG_KIND_STOPPED: HangKind
+HANG_KIND_KERNEL: HangKind
+HANG_KIND_SPINNING: HangKind
+HANG_KIND_IO: HangKind
+HANG_KIND_IDLE: HangKind
+HANG_KIND_LOADER: HangKind
+HANG_KIND_COLLECTIVE: HangKind
+HANG_KIND_NETWORK: HangKind
+HANG_KIND_ABSENT: HangKind
+HANG_KIND_WORKING: HangKind
+
+class JobStacksRequest(_message.Message):
+    __slots__ = ("job", "role", "gang", "ranks")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    role: str
+    gang: int
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., ranks: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class DryRunRequest(_message.Message):
     __slots__ = ("spec",)
@@ -246,6 +283,28 @@ class JobLogsReply(_message.Message):
     failed: _common_pb2.LogFailed
     def __init__(self, chunk: _Optional[_Union[_common_pb2.LogChunk, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.LogFailed, _Mapping]] = ...) -> None: ...
 
+class ListKernelLogsRequest(_message.Message):
+    __slots__ = ("job", "incident")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INCIDENT_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    incident: int
+    def __init__(self, job: _Optional[int] = ..., incident: _Optional[int] = ...) -> None: ...
+
+class RedactRequest(_message.Message):
+    __slots__ = ("text", "json")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    json: bool
+    def __init__(self, text: _Optional[str] = ..., json: _Optional[bool] = ...) -> None: ...
+
+class RedactReply(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
 class ListNodesRequest(_message.Message):
     __slots__ = ("with_absent",)
     WITH_ABSENT_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +382,20 @@ class ReleaseNodesRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., kind: _Optional[str] = ..., undo: _Optional[str] = ...) -> None: ...
 
 class ReleaseNodesReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ClearNodesRequest(_message.Message):
+    __slots__ = ("request_id", "nodes", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ClearNodesReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
@@ -491,7 +564,7 @@ class ReadingView(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., value: _Optional[float] = ..., mean: _Optional[float] = ..., least: _Optional[float] = ..., most: _Optional[float] = ..., at: _Optional[float] = ...) -> None: ...
 
 class GangView(_message.Message):
-    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares", "cadence")
+    __slots__ = ("gang", "state", "round", "world_size", "master", "step", "ranks", "network", "nodes_max", "room", "growth", "spares", "cadence", "hang")
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -505,6 +578,7 @@ class GangView(_message.Message):
     GROWTH_FIELD_NUMBER: _ClassVar[int]
     SPARES_FIELD_NUMBER: _ClassVar[int]
     CADENCE_FIELD_NUMBER: _ClassVar[int]
+    HANG_FIELD_NUMBER: _ClassVar[int]
     gang: int
     state: str
     round: int
@@ -518,7 +592,86 @@ class GangView(_message.Message):
     growth: str
     spares: _containers.RepeatedScalarFieldContainer[str]
     cadence: CadenceView
-    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ..., nodes_max: _Optional[int] = ..., room: _Optional[int] = ..., growth: _Optional[str] = ..., spares: _Optional[_Iterable[str]] = ..., cadence: _Optional[_Union[CadenceView, _Mapping]] = ...) -> None: ...
+    hang: HangView
+    def __init__(self, gang: _Optional[int] = ..., state: _Optional[str] = ..., round: _Optional[int] = ..., world_size: _Optional[int] = ..., master: _Optional[str] = ..., step: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankView, _Mapping]]] = ..., network: _Optional[str] = ..., nodes_max: _Optional[int] = ..., room: _Optional[int] = ..., growth: _Optional[str] = ..., spares: _Optional[_Iterable[str]] = ..., cadence: _Optional[_Union[CadenceView, _Mapping]] = ..., hang: _Optional[_Union[HangView, _Mapping]] = ...) -> None: ...
+
+class HangView(_message.Message):
+    __slots__ = ("phase", "quiet_s", "budgets", "off", "suspicion")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    QUIET_S_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    OFF_FIELD_NUMBER: _ClassVar[int]
+    SUSPICION_FIELD_NUMBER: _ClassVar[int]
+    phase: str
+    quiet_s: float
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    off: str
+    suspicion: Suspicion
+    def __init__(self, phase: _Optional[str] = ..., quiet_s: _Optional[float] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., off: _Optional[str] = ..., suspicion: _Optional[_Union[Suspicion, _Mapping]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("phase", "seconds", "floor_s", "ceiling_s", "basis")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_S_FIELD_NUMBER: _ClassVar[int]
+    CEILING_S_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    phase: str
+    seconds: float
+    floor_s: float
+    ceiling_s: float
+    basis: str
+    def __init__(self, phase: _Optional[str] = ..., seconds: _Optional[float] = ..., floor_s: _Optional[float] = ..., ceiling_s: _Optional[float] = ..., basis: _Optional[str] = ...) -> None: ...
+
+class Suspicion(_message.Message):
+    __slots__ = ("since", "step", "phase", "quiet_s", "budget_s", "verdict", "held_back")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    QUIET_S_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_S_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
+    since: float
+    step: int
+    phase: str
+    quiet_s: float
+    budget_s: float
+    verdict: HangVerdict
+    held_back: str
+    def __init__(self, since: _Optional[float] = ..., step: _Optional[int] = ..., phase: _Optional[str] = ..., quiet_s: _Optional[float] = ..., budget_s: _Optional[float] = ..., verdict: _Optional[_Union[HangVerdict, _Mapping]] = ..., held_back: _Optional[str] = ...) -> None: ...
+
+class HangVerdict(_message.Message):
+    __slots__ = ("hung", "kind", "sentence", "confidence", "ranks", "node", "phase", "groups", "absent")
+    HUNG_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FIELD_NUMBER: _ClassVar[int]
+    hung: bool
+    kind: HangKind
+    sentence: str
+    confidence: float
+    ranks: _containers.RepeatedCompositeFieldContainer[_common_pb2.RankKey]
+    node: str
+    phase: str
+    groups: _containers.RepeatedCompositeFieldContainer[HangGroup]
+    absent: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, hung: _Optional[bool] = ..., kind: _Optional[_Union[HangKind, str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., ranks: _Optional[_Iterable[_Union[_common_pb2.RankKey, _Mapping]]] = ..., node: _Optional[str] = ..., phase: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[HangGroup, _Mapping]]] = ..., absent: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class HangGroup(_message.Message):
+    __slots__ = ("ranks", "doing", "frames")
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    DOING_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    doing: str
+    frames: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ranks: _Optional[_Iterable[int]] = ..., doing: _Optional[str] = ..., frames: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CadenceView(_message.Message):
     __slots__ = ("interval_s", "every", "save_s", "mtbf_s", "restart_s", "lost_ratio", "save_known", "restart_known")
@@ -854,7 +1007,7 @@ class DeviceView(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
-    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings")
+    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings", "signals")
     NODE_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
@@ -866,6 +1019,7 @@ class NodeDetail(_message.Message):
     REPUTATIONS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     READINGS_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
     node: NodeView
     why: str
     hostname: str
@@ -877,7 +1031,34 @@ class NodeDetail(_message.Message):
     reputations: _containers.RepeatedCompositeFieldContainer[ReputationView]
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     readings: _containers.RepeatedCompositeFieldContainer[ReadingView]
-    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
+    signals: _containers.RepeatedCompositeFieldContainer[SignalView]
+    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[SignalView, _Mapping]]] = ...) -> None: ...
+
+class SignalView(_message.Message):
+    __slots__ = ("name", "at", "device", "part", "count", "severity", "action", "sentence", "done", "then", "cleared")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    at: float
+    device: str
+    part: str
+    count: int
+    severity: str
+    action: str
+    sentence: str
+    done: str
+    then: str
+    cleared: bool
+    def __init__(self, name: _Optional[str] = ..., at: _Optional[float] = ..., device: _Optional[str] = ..., part: _Optional[str] = ..., count: _Optional[int] = ..., severity: _Optional[str] = ..., action: _Optional[str] = ..., sentence: _Optional[str] = ..., done: _Optional[str] = ..., then: _Optional[str] = ..., cleared: _Optional[bool] = ...) -> None: ...
 
 class FindingView(_message.Message):
     __slots__ = ("node", "stage", "sentence", "held_back", "since")
