@@ -119,9 +119,13 @@ def seeded(runs: int, seed: int, *, as_json: bool) -> None:
         said = [quiet.reading(reading) for reading in range(60)]
         wrong += any(said)
     show(
-        compare("seeded: not the right rank [share]", [missed / runs], "allowed", (1.0 - RIGHT,), 1.0), as_json=as_json
+        compare(f"seeded: not the right rank, n={runs} [share]", [missed / runs], "allowed", (1.0 - RIGHT,), 1.0),
+        as_json=as_json,
     )
-    show(compare("seeded: accused while healthy [share]", [wrong / runs], "allowed", (FALSE,), 1.0), as_json=as_json)
+    show(
+        compare(f"seeded: accused while healthy, n={runs} [share]", [wrong / runs], "allowed", (FALSE,), 1.0),
+        as_json=as_json,
+    )
     show(within("seeded: named after [iterations]", iterations, ITERATIONS), as_json=as_json)
 
 

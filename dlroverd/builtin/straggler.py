@@ -5,8 +5,8 @@ what a rank does by itself before it waits for the others (`rank_work_seconds`).
 step times do differ, and serve when no rank tells its work.
 
 A rank is slow if it is beyond the others by a robust score, the modified z-score of B. Iglewicz and D. Hoaglin, "How
-to Detect and Handle Outliers" (1993): the distance to the median over 1.4826 times the median absolute deviation, more
-than 3.5. Up to half of the ranks may be slow without hiding each other, as they would in mean and standard deviation.
+to Detect and Handle Outliers" (1993): the distance to the median over 1.4826 times the median absolute deviation. They
+take 3.5 for one look at one sample; here it is 4.5, since many ranks are looked at many times. Up to half of the ranks may be slow without hiding each other, as they would in mean and standard deviation.
 It must also matter, as a share of the step, and last, in each of its last readings.
 """
 
@@ -20,7 +20,7 @@ from dlroverd.plugin_api import Action, Conclusion, DiagnosisRule, Finding, Reme
 
 DLROVERD_API = 1
 
-_SCORE, _MAD = 3.5, 1.4826
+_SCORE, _MAD = 4.5, 1.4826
 # So many readings in a row, each by so much of what names one; and so many ranks: of two, nobody knows which is slow.
 _LASTING, _LEAST_RANKS = 5, 3
 _EACH = 0.75
