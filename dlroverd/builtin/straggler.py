@@ -6,8 +6,9 @@ step times do differ, and serve when no rank tells its work.
 
 A rank is slow if it is beyond the others by a robust score, the modified z-score of B. Iglewicz and D. Hoaglin, "How
 to Detect and Handle Outliers" (1993): the distance to the median over 1.4826 times the median absolute deviation. They
-take 3.5 for one look at one sample; here it is 4.5, since many ranks are looked at many times. Up to half of the ranks may be slow without hiding each other, as they would in mean and standard deviation.
-It must also matter, as a share of the step, and last, in each of its last readings.
+take 3.5 for one look at one sample; here it is 4.5, since many ranks are looked at many times. Up to half of the ranks
+may be slow without hiding each other, as they would in mean and standard deviation. It must also matter, as a share of
+the step, and last, in each of its last readings.
 """
 
 import math

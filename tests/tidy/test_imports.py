@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "dlroverd": (
-        *("api", "builtin", "cli", "config", "core", "daemon", "model", "plugin_api", "plugin_host"),
+        *("api", "builtin", "cli", "config", "core", "daemon", "login", "model", "plugin_api", "plugin_host"),
         *("protocol", "protocol.v1", "runtime", "store", "testing", "trust"),
     ),
     "dlroverd_agent": ("core", "devices", "devices.none", "devices.nvidia"),

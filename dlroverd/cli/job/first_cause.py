@@ -23,6 +23,7 @@ _SEEN_BY = {
     "device.": "its agent no longer finds it",
     "check.": "what its nodes found before the start",
     "start.": "no report that these ranks run",
+    "hang": "the stacks of its ranks, taken before anything was stopped",
     "operator": "the order in the log",
 }
 _FAILED = "failed: "
