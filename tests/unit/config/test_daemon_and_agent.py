@@ -32,7 +32,7 @@ def daemon_error(tmp_path: Path, text: str) -> str:
 def test_defaults_are_the_models() -> None:
     assert DaemonConfig().core_limits() == Limits()
     elsewhere = {
-    elsewhere = {"root_jobs"}
+        "root_jobs",
         "signals",
         "quotas",
         "preemption",
@@ -40,10 +40,7 @@ def test_defaults_are_the_models() -> None:
         "spare_nodes",
         "automation",
         "hangs",
-<<<<<<< HEAD
         "diagnosis",
-=======
->>>>>>> main
     }
     assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
         field.name for field in dataclasses.fields(Limits) if field.name not in elsewhere
