@@ -15,6 +15,7 @@ from tests.system.fleet import gang, until
 
 NODE, LOGIN = "node1", "login1"
 ETC = "/etc/dlroverd"
+AS_NOBODY = ("runuser", "-u", "nobody", "--", "dlroverctl")
 UNITS = ((CTL, DAEMON), (NODE, AGENT))
 
 
@@ -58,11 +59,10 @@ def see_the_doctor(hosts: Installed) -> None:
 def see_the_login_host(hosts: Installed) -> None:
     """See that whoever submits there is the same person to the fleet, and root nobody."""
     hosts.walk("Login hosts")
-    as_nobody = ("runuser", "-u", "nobody", "--", "dlroverctl")
-    assert NODE in hosts.exec(LOGIN, *as_nobody, "node", "list")
+    assert NODE in hosts.exec(LOGIN, *AS_NOBODY, "node", "list")
     words = ("run", "--workdir", "/tmp", "--nproc-per-node", "1", "id", "-un")
-    assert "nobody" in hosts.exec(LOGIN, *as_nobody, *words)
-    hosts.exec(LOGIN, *as_nobody, "node", "cordon", NODE, "--reason", "because", code=1)
+    assert "nobody" in hosts.exec(LOGIN, *AS_NOBODY, *words)
+    hosts.exec(LOGIN, *AS_NOBODY, "node", "cordon", NODE, "--reason", "because", code=1)
     hosts.exec(LOGIN, "dlroverctl", "node", "list", code=1)
 
 
@@ -70,7 +70,7 @@ def running_job(hosts: Installed) -> int:
     """Start a job that needs nothing but the hosts' own Python."""
     (hosts.shared / "plain.py").write_bytes((SCRIPTS / "plain.py").read_bytes())
     words = ("--python", str(PYTHON), "--workdir", "/tmp", str(hosts.shared / "plain.py"), "1000000000")
-    job = int(hosts.exec(CTL, "dlroverctl", "submit", "--parsable", "--nproc-per-node", "2", *words))
+    job = int(hosts.exec(CTL, *AS_NOBODY, "submit", "--parsable", "--nproc-per-node", "2", *words))
     hosts.until_stepping(job)
     return job
 
