@@ -44,6 +44,7 @@ bench: $(VENV)/installed-dev ## the benchmarks: what we cost beside a peer or a 
 	$(BIN)/python benchmarks/install.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/goodput.py
+	$(BIN)/python benchmarks/stragglers.py
 	$(BIN)/python benchmarks/bus.py
 	$(BIN)/python benchmarks/health.py
 	$(BIN)/python benchmarks/checkpoint.py

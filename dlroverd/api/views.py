@@ -2,6 +2,7 @@
 
 import signal
 
+from dlroverd.api.diagnoses import diagnosis_views
 from dlroverd.api.goodput import goodput_view
 from dlroverd.core import out_of_use, reasons
 from dlroverd.core.interval import lost_ratio
@@ -49,6 +50,7 @@ def job_view(
         plan=_plan(job.plan) if job.plan is not None else None,
         priority=job.spec.priority,
         project=job.spec.project,
+        diagnoses=diagnosis_views(state, job.id),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from dlroverd.cli import diagnoses
 from dlroverd.cli.output import clock, notice, plain, span
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def about(job: "JobView") -> Iterator[str]:
     if job.state == "running":
         said = f"It {reason(job)}" if job.plan is not None else f"{job.reason[:1].upper()}{job.reason[1:]}"
         yield f"{said}."
+        yield from diagnoses.sentences(job)
         yield from growth(job)
         yield from cadences(job)
     for role in job.roles:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from dlroverd.config.automation import AutomationConfig
 from dlroverd.config.checks import ChecksConfig
+from dlroverd.config.diagnosis import DiagnosisConfig
 from dlroverd.config.durations import format_duration
 from dlroverd.config.hangs import HangsConfig
 from dlroverd.config.metrics import MetricsConfig
@@ -242,7 +243,9 @@ class DaemonConfig(Section):
     trust: TrustConfig = setting(
         TrustConfig(), "how long what proves an identity is good", example="{certificate_life: 30d}"
     )
-    plugins: list[str] = setting(["fifo"], "the plugins that are loaded beside those of the sinks", example="[fifo]")
+    plugins: list[str] = setting(
+        ["fifo", "straggler"], "the plugins that are loaded beside those of the sinks", example="[fifo, straggler]"
+    )
     plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")
     scheduler: str = setting("fifo", "the plugin that places jobs", example="fifo")
     topology: AbsolutePath | None = setting(
@@ -271,6 +274,9 @@ class DaemonConfig(Section):
     )
     checks: ChecksConfig = setting(
         ChecksConfig(), "when nodes are checked by themselves (see docs/checks.md)", example="{interval: 1h}"
+    )
+    diagnosis: DiagnosisConfig = setting(
+        DiagnosisConfig(), "the rules that look for what ails jobs", example="{stages: {straggler: act}}"
     )
     signals: AbsolutePath | None = setting(
         None,
@@ -306,6 +312,7 @@ class DaemonConfig(Section):
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
             checks=self.checks.to_model(),
+            diagnosis=self.diagnosis.to_model(),
             hangs=self.hangs.to_model(),
         )
 
@@ -334,7 +341,11 @@ class DaemonConfig(Section):
         for name in loaded:
             if loaded.count(name) > 1:
                 raise ValueError(f"two of plugins and sinks are named '{name}'; drop one, or give a sink another name")
-        for key, names in (("scheduler", [self.scheduler]), ("plugin_settings", self.plugin_settings)):
+        for key, names in (
+            ("scheduler", [self.scheduler]),
+            ("plugin_settings", self.plugin_settings),
+            ("diagnosis.stages", self.diagnosis.stages),
+        ):
             for name in names:
                 if name not in self.plugins:
                     raise ValueError(f"{key} names the plugin '{name}', which plugins does not list; add it there")

@@ -10,6 +10,7 @@ from typing import Any
 from dlroverd.core.folds import (
     checkpoints,
     checkups,
+    diagnoses,
     hangs,
     holds,
     jobs,
@@ -114,6 +115,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.StandingChanged: reputation.standing_changed,
     ev.FindingMade: reputation.finding_made,
     ev.FindingEnded: reputation.finding_ended,
+    ev.DiagnosisMade: diagnoses.diagnosis_made,
+    ev.DiagnosisEnded: diagnoses.diagnosis_ended,
     ev.NodeRemoved: reputation.node_removed,
     ev.AutomationPaused: reputation.automation_paused,
     ev.AutomationResumed: reputation.automation_resumed,

@@ -25,7 +25,7 @@ from dlroverd.core.intake import (
     topology,
     trust,
 )
-from dlroverd.core.passes import deadlines, finish, growth, membership, outages, placement, restart
+from dlroverd.core.passes import deadlines, diagnoses, finish, growth, membership, outages, placement, restart
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done, Outcome, Turn
 from dlroverd.model import event as ev
@@ -135,6 +135,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.StorageChanged: jobs.storage,
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,
+    inp.WorldDiagnosed: diagnoses.take,
     inp.StateRestored: restored.take,
     inp.EventsForwarded: forwarded.take,
     trust_input.CreateToken: trust.create,

@@ -1,6 +1,7 @@
 """What the holds on a node come to. Questions about the state; changes nothing."""
 
 from dlroverd.core import checked
+from dlroverd.core.diagnosed import of_node
 from dlroverd.core.records import NodeRecord
 from dlroverd.core.state import State
 from dlroverd.model.hold import AUTOMATION, DrainMode, Hold, HoldKind
@@ -131,6 +132,8 @@ def why(state: State, name: str) -> str:
         sentence = f"node {name} is full: {_users(state, node)}"
     else:
         sentence = f"node {name} can be used: {free} of {node.facts.slots} slots are free; {_users(state, node)}"
+    for key, diagnosis in of_node(state, name):
+        sentence += f"; {key.rule} concludes of job {key.gang.job}: {diagnosis.conclusion.sentence}"
     finding = state.findings.get(name)
     if finding is not None:
         held_back = f", held back: {finding.held_back}" if finding.held_back else ""

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from dlroverd.core.interval import Hazard
 from dlroverd.model.cadence import Cadence
 from dlroverd.model.checkup import CheckResult, Checkup, CheckupCause, CheckupRun, MatchRound
+from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.hang import Suspicion
 from dlroverd.model.hold import Hold
-from dlroverd.model.ids import GangKey, RankKey
+from dlroverd.model.ids import GangKey, RankKey, RoundKey
 from dlroverd.model.job import GangState, JobSpec, JobState, RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts, NodeState
 from dlroverd.model.plan import Plan
@@ -271,6 +272,32 @@ class FindingRecord:
     sentence: str
     held_back: str
     since: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DiagnosisKey:
+    """What a rule concludes of a gang, and of which rank and node of it (-1 and "": none)."""
+
+    gang: GangKey
+    rule: str
+    kind: str
+    rank: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisRecord:
+    """That a rule concluded something of a world: first at `made_at`, last written at `said_at` (see DiagnosisMade)."""
+
+    round: RoundKey
+    conclusion: Conclusion
+    stage: AutomationStage
+    actions: tuple[Action, ...]
+    held_back: str
+    acted: bool
+    made_at: float
+    said_at: float
     deadline: float
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from dlroverd.core.indexes import add, enrol, tally
 from dlroverd.core.records import (
     CheckupRecord,
+    DiagnosisKey,
+    DiagnosisRecord,
     Domain,
     FindingRecord,
     GangRecord,
@@ -71,6 +73,7 @@ class State:
         self.checkups: dict[str, CheckupRecord] = {}
         self.matches: dict[int, MatchRecord] = {}
         self.norms: dict[Norm, tuple[tuple[str, float], ...]] = {}
+        self.diagnoses: dict[DiagnosisKey, DiagnosisRecord] = {}
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
         self.verdicts: dict[str, tuple[Verdict, ...]] = {}
@@ -106,7 +109,7 @@ class State:
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
-    _TIMED = ("outages", "reputations", "findings", "checkups")  # what has a deadline and no index
+    _TIMED = ("outages", "reputations", "findings", "checkups", "diagnoses")  # what has a deadline and no index
     TABLES = (
         "meta",
         "jobs",
@@ -123,9 +126,8 @@ class State:
         "ledgers",
         "reputations",
         "findings",
-        "checkups",
-        "matches",
-        "norms",
+        *("checkups", "matches", "norms"),
+        "diagnoses",
         "spools",
         "commits",
         "verdicts",

@@ -21,6 +21,7 @@ from dlroverd.model.checkup_event import (
     MatchEnded as MatchEnded,
     MatchRoundBegan as MatchRoundBegan,
 )
+from dlroverd.model.diagnosis_event import DiagnosisEnded as DiagnosisEnded, DiagnosisMade as DiagnosisMade
 from dlroverd.model.hang_event import (
     HangEnded as HangEnded,
     HangJudged as HangJudged,
@@ -278,6 +279,8 @@ Event = (
     | EvidenceSeen
     | StandingChanged
     | FindingMade
+    | DiagnosisMade
+    | DiagnosisEnded
     | FindingEnded
     | NodeRemoved
     | AutomationPaused

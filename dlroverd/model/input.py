@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dlroverd.model.checkup import CheckLevel
+from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import DifferenceKind
 from dlroverd.model.hang import HangVerdict
 from dlroverd.model.hold import DrainMode, HoldKind
@@ -311,6 +312,16 @@ class EventsForwarded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorldDiagnosed:
+    """All that a diagnosis rule has to say of a world, which may be over by now."""
+
+    rule: str
+    round: RoundKey
+    conclusions: tuple[Conclusion, ...]
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateRestored:
     """The log was restored from a copy made at `taken_at`, in place of the logs `ancestors`; said at each start."""
 
@@ -354,6 +365,7 @@ Input = (
     | TopologySet
     | DifferenceFound
     | EventsForwarded
+    | WorldDiagnosed
     | StateRestored
     | TrustInput
     | Tick

@@ -48,6 +48,26 @@ class CheckLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisLimits:
+    """When diagnosis rules look at worlds, and what follows.
+
+    interval_s  how long between two looks
+    answer_s    how long one look of a rule may take
+    expiry_s    how long a conclusion stands that is not said again
+    stages      how far automation goes by a rule's word, by rule: pairs of name and stage; advise for all others
+    """
+
+    interval_s: float = 15.0
+    answer_s: float = 10.0
+    expiry_s: float = 600.0
+    stages: tuple[tuple[str, AutomationStage], ...] = ()
+
+    def stage_of(self, rule: str) -> AutomationStage:
+        """Give how far automation goes by the word of a rule."""
+        return dict(self.stages).get(rule, AutomationStage.ADVISE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What an operator may set; `dlroverctl config timeouts` lists them with what happens when each fires.
 
@@ -102,5 +122,6 @@ class Limits:
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
     checks: CheckLimits = field(default_factory=CheckLimits)
+    diagnosis: DiagnosisLimits = field(default_factory=DiagnosisLimits)
     signals: SignalTable = field(default_factory=SignalTable)
     hangs: HangLimits = field(default_factory=HangLimits)

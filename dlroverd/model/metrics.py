@@ -39,6 +39,9 @@ _NET_ERRORS = "packets with errors or dropped, in both directions, of the same i
 
 ALL: Final = (
     Metric(name="host_cpu_ratio", subject="host", meaning="share of all CPUs' time that was not idle", most=1.0),
+    Metric(
+        name="host_cpu_steal_ratio", subject="host", meaning="share of all CPUs' time that other guests had", most=1.0
+    ),
     Metric(name="host_load", subject="host", meaning="the load average over one minute", most=1e6),
     Metric(
         name="host_memory_used_bytes", subject="host", meaning="memory that programs cannot be given", most=_EXBIBYTE
@@ -166,6 +169,18 @@ ALL: Final = (
         most=_EXBIBYTE,
     ),
     Metric(name="rank_step", subject="rank", meaning="the last training step seen", most=2.0**53),
+    Metric(
+        name="rank_cpu_wait_ratio",
+        subject="rank",
+        meaning="time that threads of its main process, all together, were ready and had no CPU, over time passed",
+        most=1e5,
+    ),
+    Metric(
+        name="rank_work_seconds",
+        subject="rank",
+        meaning="its own part of a step: until it began the last collective (docs/stragglers.md)",
+        most=1e7,
+    ),
     Metric(name="rank_step_seconds", subject="rank", meaning="how long a step takes", most=1e7),
     Metric(
         name="rank_loss",

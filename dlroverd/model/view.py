@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.model.cadence import CadenceView
 from dlroverd.model.checkup import CheckResult
+from dlroverd.model.diagnosis_view import DiagnosisView
 from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
@@ -200,6 +201,7 @@ class JobView:
     steps_per_second: float | None = None
     spreads: tuple[SpreadView, ...] = ()
     odd: str = ""
+    diagnoses: tuple[DiagnosisView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

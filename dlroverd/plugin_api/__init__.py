@@ -5,6 +5,16 @@ implements hooks marked with `hookimpl`, which hand objects to the host. Must no
 """
 
 from dlroverd.model.checkup import CheckLevel, CheckState, Figure, Meeting
+from dlroverd.model.diagnosis import (
+    Action,
+    Conclusion,
+    Finding,
+    Reading,
+    Remedy,
+    WorldNode,
+    WorldRank,
+    WorldView,
+)
 from dlroverd.model.free_index import FreeIndex
 from dlroverd.model.place import place
 from dlroverd.model.placement import (
@@ -22,6 +32,7 @@ from dlroverd.model.victims import place_or_preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.cloud_events import cloud_event
 from dlroverd.plugin_api.device import DeviceEvent, DeviceProcess, DeviceReading, Devices
+from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.hooks import hookimpl
 from dlroverd.plugin_api.node_check import CheckContext, CheckedJob, CheckVerdict, NodeCheck
 from dlroverd.plugin_api.scheduler import Scheduler
@@ -32,18 +43,22 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "Action",
     "CheckContext",
     "CheckLevel",
     "CheckState",
     "CheckVerdict",
     "CheckedJob",
+    "Conclusion",
     "DeviceEvent",
     "DeviceProcess",
     "DeviceReading",
     "Devices",
+    "DiagnosisRule",
     "EventView",
     "EventsRefused",
     "Figure",
+    "Finding",
     "FreeIndex",
     "FreeNode",
     "GangPlacement",
@@ -55,9 +70,14 @@ __all__ = [
     "PlacementRequest",
     "PlacementView",
     "Preempt",
+    "Reading",
+    "Remedy",
     "RunningJob",
     "Scheduler",
     "Sink",
+    "WorldNode",
+    "WorldRank",
+    "WorldView",
     "cloud_event",
     "hookimpl",
     "place",

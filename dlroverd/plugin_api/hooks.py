@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pluggy
 
 from dlroverd.plugin_api.device import Devices
+from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.node_check import NodeCheck
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import Sink
@@ -36,3 +37,8 @@ def dlroverd_register_device(register: Callable[[Devices], None]) -> None:
 @hookspec
 def dlroverd_register_node_check(register: Callable[[NodeCheck], None]) -> None:
     """Hand over node checks, as many as there are: `register(MyCheck())` for each."""
+
+
+@hookspec
+def dlroverd_register_diagnosis(register: Callable[[DiagnosisRule], None]) -> None:
+    """Hand over a diagnosis rule: `register(MyRule())`."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView, PluginView
 from dlroverd.plugin_api import CheckContext, CheckVerdict, DeviceReading
@@ -18,8 +19,12 @@ from dlroverd.plugin_host.loading import Registered, find, load, origin, version
 from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 
 # Run inside the daemon or agent: an entry point of this name, if it is this module. A process would cost each
-# placement a millisecond, or a host without devices 30 MiB, and these two cannot fail.
-INLINE = {"fifo": "dlroverd.builtin.fifo", "none": "dlroverd_agent.devices.none"}
+# placement a millisecond, or a host 30 MiB, and these cannot fail.
+INLINE = {
+    "fifo": "dlroverd.builtin.fifo",
+    "none": "dlroverd_agent.devices.none",
+    "straggler": "dlroverd.builtin.straggler",
+}
 
 
 class PluginHost:
@@ -76,6 +81,16 @@ class PluginHost:
         answer = await self._plugin(name).call(wire.Check(check=check, context=context), timeout_s)
         if not isinstance(answer, CheckVerdict):
             raise PluginError(f"plugin {name}: run() answered what is no verdict")
+        return answer
+
+    async def diagnose(self, name: str, view: WorldView, timeout_s: float) -> Diagnosed:
+        """Have a rule look at a world. What it says keeps the rules; whether it still holds is for the core to check.
+
+        PluginTimeoutError, or PluginError, with one sentence.
+        """
+        answer = await self._plugin(name).call(wire.Diagnose(view=view), timeout_s)
+        if not isinstance(answer, Diagnosed):
+            raise PluginError(f"plugin {name}: diagnose() answered what is no diagnosis")
         return answer
 
     async def write(self, name: str, batch: tuple[EventView, ...], timeout_s: float) -> dict[tuple[int, int], str]:
@@ -152,11 +167,16 @@ class _InlinePlugin:
         return self._view
 
     async def call(self, question: wire.Question, timeout_s: float) -> wire.Value:  # noqa: ARG002 - a child has one
-        """Answer at once: what runs here is trusted to."""
+        """Answer at once, or where that may take long beside the loop: what runs here is trusted to."""
         try:
+            if isinstance(question, wire.Diagnose):
+                return await asyncio.to_thread(self._registered.call, question)
             return self._registered.call(question)
         except PluginError as error:
             raise PluginError(f"plugin {self._view.name}: {error}") from error
+        # Isolation edge: one of ours may be wrong, too.
+        except Exception as error:
+            raise PluginError(f"plugin {self._view.name}: {question.op}() raised {error!r:.400}") from error
 
     async def close(self) -> None:
         """Have nothing to close."""

@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 import pluggy
 
-from dlroverd.plugin_api import API_VERSION, CheckVerdict, Devices, NodeCheck, Scheduler, Sink, hooks
+from dlroverd.plugin_api import API_VERSION, CheckVerdict, Devices, DiagnosisRule, NodeCheck, Scheduler, Sink, hooks
+from dlroverd.plugin_api.diagnosis import diagnose
 from dlroverd.plugin_api.node_check import broken_check, broken_verdict, spec_of
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
@@ -30,6 +31,7 @@ class Registered:
     sink: Sink | None = None
     device: Devices | None = None
     node_check: dict[str, NodeCheck] | None = None
+    diagnosis: DiagnosisRule | None = None
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -44,6 +46,8 @@ class Registered:
                 return scheduler.place(view)
             case wire.Read(), Registered(device=device) if device is not None:
                 return device.read()
+            case wire.Diagnose(view=view), Registered(diagnosis=rule) if rule is not None:
+                return diagnose(rule, view)
             case wire.Open(settings=settings), Registered(sink=sink) if sink is not None:
                 sink.open(settings)
             case wire.Write(batch=batch), Registered(sink=sink) if sink is not None:
@@ -126,6 +130,7 @@ def load(entry: EntryPoint) -> Registered:
     plugins.hook.dlroverd_register_sink(register=_taker(registered, "sink", Sink))
     plugins.hook.dlroverd_register_device(register=_taker(registered, "device", Devices))
     plugins.hook.dlroverd_register_node_check(register=_check_taker(registered))
+    plugins.hook.dlroverd_register_diagnosis(register=_taker(registered, "diagnosis", DiagnosisRule))
     if not registered.kinds:
         raise PluginError("it registers nothing; mark its dlroverd_register_ functions with @hookimpl")
     return registered
@@ -156,7 +161,7 @@ def _taker(registered: Registered, kind: str, interface: type[Any]) -> Callable[
             what = f"the class {given.__name__}, not an object" if isinstance(given, type) else repr(given)
             raise PluginError(f"it registers {what} where a {kind} is wanted (see docs/plugins/{kind}.md)")
         if getattr(registered, kind) is not None:
-            raise PluginError(f"it registers two {kind}s; make each a plugin of its own")
+            raise PluginError(f"it registers two of the kind {kind}; make each a plugin of its own")
         setattr(registered, kind, given)
 
     return register

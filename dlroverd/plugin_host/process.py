@@ -95,8 +95,8 @@ class Child:
         """
         self._asked += 1
         asked = replace(question, id=self._asked)
-        # A batch takes tens of milliseconds to encode, which the host's loop has not.
-        large = isinstance(question, wire.Write)
+        # A batch, and a large world, take tens of milliseconds to encode, which the host's loop has not.
+        large = isinstance(question, wire.Write | wire.Diagnose)
         line = await asyncio.to_thread(wire.encode_question, asked) if large else wire.encode_question(asked)
         try:
             self._writer.write(line)

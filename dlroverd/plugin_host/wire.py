@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceReading
@@ -18,9 +19,11 @@ from dlroverd.plugin_api.node_check import CheckContext, CheckSpec, CheckVerdict
 # An answer that places 100,000 nodes takes 2 MB; a plugin that says more than this is broken, at the host's cost.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-Kind = Literal["scheduler", "sink", "device", "node_check"]
+Kind = Literal["scheduler", "sink", "device", "node_check", "diagnosis"]
 # What a call may return; a sink's return nothing.
-Value = Placement | Preempt | NoFit | tuple[DeviceReading, ...] | tuple[CheckSpec, ...] | CheckVerdict | None
+Value = (
+    Placement | Preempt | NoFit | tuple[DeviceReading, ...] | tuple[CheckSpec, ...] | CheckVerdict | Diagnosed | None
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,15 @@ class Check:
     context: CheckContext
     id: int = 0
     op: Literal["check"] = "check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnose:
+    """Call all three of a `DiagnosisRule`, one after the other."""
+
+    view: WorldView
+    id: int = 0
+    op: Literal["diagnose"] = "diagnose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +149,7 @@ class Raised:
     op: Literal["raised"] = "raised"
 
 
-Question = Open | Place | Write | Read | Checks | Check | Close
+Question = Open | Place | Write | Read | Checks | Check | Diagnose | Close
 Answer = Found | Loaded | Returned | Refused | Raised
 
 # Built when first used: they cost each start of the daemon and the agent some tens of milliseconds.

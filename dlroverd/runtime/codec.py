@@ -100,6 +100,7 @@ _ROWS: Final[dict[str, _Shape]] = {
     "checkups": _Shape(tuple[str, records.CheckupRecord]),
     "matches": _Shape(tuple[int, records.MatchRecord]),
     "norms": _Shape(tuple[records.Norm, tuple[tuple[str, float], ...]]),
+    "diagnoses": _Shape(tuple[records.DiagnosisKey, records.DiagnosisRecord]),
     "spools": _Shape(tuple[str, records.SpoolRecord]),
     "commits": _Shape(tuple[int, tuple[Commit, ...]]),
     "verdicts": _Shape(tuple[str, tuple[Verdict, ...]]),

@@ -21,6 +21,7 @@ from dlroverd.runtime import codec
 from dlroverd.runtime.audits import Audits
 from dlroverd.runtime.changes import Changes
 from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.diagnoses import Diagnoses
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
 from dlroverd.runtime.hangs import HangWatch
@@ -38,6 +39,7 @@ from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.sinks import Feed, SinkSettings
 from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import Reading, TelemetryStore
+from dlroverd.runtime.world_views import WorldViews
 from dlroverd.store.interface import Store, StoreFull
 
 T = TypeVar("T")
@@ -116,6 +118,15 @@ class Runtime:
         )
         self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
+        views = WorldViews(self.state, self.telemetry, self.sessions.steps)
+        self._diagnoses = Diagnoses(
+            state=self.state,
+            inbox=self.inbox,
+            host=host,
+            views=views,
+            clock=self.clock,
+            limits=settings.limits.diagnosis,
+        )
         self._to_save: asyncio.Queue[tuple[int, codec.Tables]] = asyncio.Queue(1)
         self.known = Known(store.log_id, self.state.nodes)
         self._feeds = {sink.name: self._feed(sink, settings.letters_dir) for sink in settings.sinks}
@@ -131,6 +142,7 @@ class Runtime:
                 for name, work in (
                     ("watch", self.sessions.watch()),
                     ("audits", self._audits.run()),
+                    ("diagnoses", self._diagnoses.run()),
                     ("hangs", self.hangs.run()),
                     ("reserve", self.loop.keep_reserve()),
                     ("snapshots", self._snapshots()),

@@ -88,6 +88,13 @@ class Steps:
         world = self._worlds.get(key.job, {}).get(key)
         return world.newest.step if world is not None and world.newest.round.round == gang.round else gang.step
 
+    def newest(self, key: GangKey) -> tuple[int, float]:
+        """Give the last step seen of a gang's current world, and how long ago that was; (-1, 0) if none was."""
+        gang, world = self._state.gangs.get(key), self._worlds.get(key.job, {}).get(key)
+        if gang is None or world is None or world.newest.round.round != gang.round:
+            return gang.step if gang is not None else -1, 0.0
+        return world.newest.step, self._clock() - world.at
+
     def forget(self, job: int) -> None:
         """Drop what is known of a job that left the state."""
         self._worlds.pop(job, None)

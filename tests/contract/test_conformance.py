@@ -15,21 +15,34 @@ from dlroverd_agent.devices.nvidia import NvidiaDevices
 
 from dlroverd.builtin.fifo import FifoScheduler
 from dlroverd.builtin.file_sink import FileSink
+from dlroverd.builtin.straggler import StragglerRule
 from dlroverd.builtin.webhook_sink import WebhookSink
 from dlroverd.plugin_api import (
+    Action,
+    Conclusion,
     DeviceProcess,
     DeviceReading,
     Devices,
+    DiagnosisRule,
     EventsRefused,
     EventView,
+    Finding,
     GangPlacement,
     NoFit,
     Placement,
     PlacementView,
     Preempt,
+    Remedy,
     Scheduler,
+    WorldView,
 )
-from dlroverd.testing.conformance import DeviceConformance, NodeCheckConformance, SchedulerConformance, SinkConformance
+from dlroverd.testing.conformance import (
+    DeviceConformance,
+    DiagnosisConformance,
+    NodeCheckConformance,
+    SchedulerConformance,
+    SinkConformance,
+)
 from dlroverd.testing.conformance.sink import Delivered
 from tests.system.nvml_stand_in.gpus import Gpus
 from tests.unit.plugins.test_webhook_sink import SECRET, receiving
@@ -234,3 +247,70 @@ def test_a_device_plugin_that_breaks_a_rule_is_caught(devices: type[Devices]) ->
         make: ClassVar[type[Devices]] = devices
 
     assert len(failing(Suite())) == 1
+
+
+class TestStraggler(DiagnosisConformance):
+    make = StragglerRule
+
+
+class Tired(DiagnosisRule):
+    """Finds everything tired, and says so in whatever way breaks a rule."""
+
+    said: ClassVar[dict[str, Any]] = {}
+
+    def observe(self, view: WorldView) -> tuple[Finding, ...]:
+        return tuple(Finding(kind="f", sentence="", rank=each.rank, node=each.node) for each in view.ranks[:1])
+
+    def conclude(self, findings: tuple[Finding, ...]) -> tuple[Conclusion, ...]:
+        about = {"kind": "tired", "sentence": "it is tired", "confidence": 1.0}
+        return tuple(Conclusion(**{**about, "rank": each.rank, "node": each.node, **self.said}) for each in findings)
+
+    def prescribe(self, conclusions: tuple[Conclusion, ...]) -> tuple[Action, ...]:
+        return tuple(Action(remedy=Remedy.RESTART, kind="tired", rank=0, node="n1") for _ in conclusions)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "Tired out"},
+        {"kind": "weary"},  # and prescribes for what it calls tired
+        {"sentence": ""},
+        {"sentence": "x" * 501},
+        {"rank": 99},
+        {"node": "n9"},
+        {"node": "n2"},
+        {"device": "GPU-1"},
+        {"confidence": 1.5},
+        {"since": float("nan")},
+        {"evidence": ("x" * 501,)},
+    ],
+)
+def test_a_diagnosis_rule_that_breaks_a_rule_is_caught(said: dict[str, Any]) -> None:
+    class Bad(Tired):
+        pass
+
+    Bad.said = said
+
+    class Suite(DiagnosisConformance):
+        make: ClassVar[type[DiagnosisRule]] = Bad
+
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        Suite().test_what_it_says_of_any_world_keeps_the_rules()
+
+
+def test_a_diagnosis_rule_that_speaks_of_what_is_unknown_is_caught() -> None:
+    class Suite(DiagnosisConformance):
+        make: ClassVar[type[DiagnosisRule]] = Tired
+
+    assert failing(Suite()) == ["test_nothing_ails_a_world_of_which_nothing_is_known"]
+
+
+class Calm(Tired):
+    """Finds nothing."""
+
+    def observe(self, view: WorldView) -> tuple[Finding, ...]:  # noqa: ARG002 - it looks away
+        return ()
+
+
+class TestCalm(DiagnosisConformance):
+    make = Calm

@@ -33,7 +33,10 @@ def give_token(fleet: Fleet, node: str, uses: int = 1) -> str:
 def test_bare_hosts_become_a_fleet(fleet: Fleet) -> None:
     one, two = fleet.nodes
     fleet.exec(CTL, *SETUP, "daemon")
-    assert "keep" in fleet.exec(CTL, *SETUP, "daemon")
+    # Once more, with a line of the operator's own in what it wrote: that is kept.
+    mine = "echo 'allow_root: true' >>/etc/dlroverd/dlroverd.yaml && systemctl restart dlroverd"
+    fleet.exec(CTL, "sh", "-ec", mine)
+    assert "make" not in fleet.exec(CTL, *SETUP, "daemon")
     token = give_token(fleet, one, uses=2)
     (fleet.root(two) / "root/token").write_text(token)
     join = (*SETUP, "agent", "--token-file", TOKEN, "--join")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.harness import AGENT, CTL, DAEMON, SCRIPTS, Fleet
+from tests.fleet.harness import AGENT, CTL, CTL_PROGRAM, DAEMON, SCRIPTS, Fleet
 from tests.system.fleet import ROOT, until
 
 UNITS = ROOT / "systemd"
@@ -59,7 +59,7 @@ def test_each_line_that_confines_the_daemon_has_its_reason() -> None:
     assert not bare
 
 
-def test_a_start_is_over_when_it_serves_and_nobody_else_can_call(fleet: Fleet) -> None:
+def test_a_start_is_over_when_it_serves_and_all_may_call_as_who_they_are(fleet: Fleet) -> None:
     fleet.exec(CTL, "systemctl", "stop", DAEMON)
     fleet.exec(CTL, "systemctl", "start", DAEMON)
     assert fleet.ctl("node", "list").count("node") == len(fleet.nodes)
@@ -70,7 +70,9 @@ def test_a_start_is_over_when_it_serves_and_nobody_else_can_call(fleet: Fleet) -
     assert re.search(r"^CapBnd:\t0+$", status, re.MULTILINE)
     assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
     for user, code in (("root", 0), ("nobody", 1)):
-        fleet.exec(CTL, "runuser", "-u", user, "--", "test", "-e", "/run/dlroverd/dlroverd.sock", code=code)
+        said = fleet.exec(CTL, "runuser", "-u", user, "--", CTL_PROGRAM, "automation", "resume", code=code)
+        assert not said
+        fleet.exec(CTL, "runuser", "-u", user, "--", "test", "-w", "/run/dlroverd", code=code)
 
 
 @pytest.mark.parametrize("unit", [DAEMON, AGENT])

@@ -343,7 +343,7 @@ def test_a_certificate_gives_no_control_and_without_one_there_is_nothing(site: S
                 await info(grpc.aio.secure_channel(f"{host}:{port}", authority, options=named)),
                 await info(grpc.aio.insecure_channel(f"{host}:{port}")),
             ]
-        assert codes == [grpc.StatusCode.UNIMPLEMENTED, *3 * [grpc.StatusCode.UNAVAILABLE]]
+        assert codes == [grpc.StatusCode.PERMISSION_DENIED, *3 * [grpc.StatusCode.UNAVAILABLE]]
 
     run(test())
 

@@ -9,12 +9,14 @@ from dlroverd.model.spooled import EventKind, SpooledEvent
 from dlroverd.model.telemetry import Sample
 from dlroverd_agent.events.lines import value_of
 
-STEP = "trainer.step"
+STEP, WORK = "trainer.step", "trainer.work"
 _TELEMETRY = frozenset({STEP, "trainer.substep", "trainer.predict_step"})
 _MOST_GAUGES = 32
 _LOSS = "user.loss"
 # Steps that were begun and whose end was not told.
 _MOST_OPEN = 16
+# What a rank says of its work between two readings.
+_MOST_WORKED = 1024
 
 
 class Reading(NamedTuple):
@@ -42,6 +44,7 @@ class _Rank:
     last: float | None = None
     timed: int = 0
     spent_s: float = 0.0
+    worked: list[float] = field(default_factory=list)
     gauges: dict[str, float] = field(default_factory=dict)
     over: bool = False
 
@@ -65,7 +68,9 @@ class _Rank:
             values["rank_loss"] = values.pop(_LOSS)
         if self.timed:
             values["rank_step_seconds"] = self.spent_s / self.timed
-        self.gauges, self.timed, self.spent_s = {}, 0, 0.0
+        if self.worked:
+            values["rank_work_seconds"] = sum(self.worked) / len(self.worked)
+        self.gauges, self.timed, self.spent_s, self.worked = {}, 0, 0.0, []
         return [Sample(metric=name, value=value, rank=rank) for name, value in values.items()]
 
 
@@ -84,7 +89,11 @@ class Readings:
             if told.name == STEP:
                 known.step(told)
                 return
-            if told.value is None or told.kind is not EventKind.GAUGE or not told.name.startswith("user."):
+            if told.value is None or told.kind is not EventKind.GAUGE:
+                return
+            if told.name == WORK and len(known.worked) < _MOST_WORKED:
+                known.worked.append(told.value)
+            if not told.name.startswith("user."):
                 return
             if told.name in known.gauges or len(known.gauges) < _MOST_GAUGES:
                 known.gauges[told.name] = told.value
@@ -96,7 +105,7 @@ class Readings:
                 self._ranks[rank].over = True
 
     def take(self) -> list[Sample]:
-        """Give what came since the last call: `rank_step_seconds` (the mean), `rank_loss`, and `user.*` gauges."""
+        """Give what came since the last call: means of steps and work, `rank_loss`, and `user.*` gauges."""
         with self._lock:
             samples = [sample for rank, known in self._ranks.items() for sample in known.samples(rank)]
             self._ranks = {rank: known for rank, known in self._ranks.items() if not known.over}

@@ -34,6 +34,7 @@ class Readings:
         self._state_dir = state_dir
         self._root = root
         self._counted: dict[str, tuple[float, float]] = {}
+        psutil.cpu_times_percent()
         psutil.cpu_percent()  # the share of time is that since the call before
 
     def read(self, ranks: dict[str, int]) -> tuple[Values, dict[str, Values]]:
@@ -53,8 +54,19 @@ class Readings:
                 cpu_s, memory = self._group(pid) or processes.tree(pid)
             except (OSError, ValueError, KeyError):
                 continue  # it has ended
-            found[name] = {"rank_memory_bytes": memory} | self._rate(before, {f"rank_cpu_ratio {name}": cpu_s})
+            counts = {f"rank_cpu_ratio {name}": cpu_s, **self._waited(name, pid)}
+            found[name] = {"rank_memory_bytes": memory} | self._rate(before, counts)
         return host, {name: {key.partition(" ")[0]: value for key, value in of.items()} for name, of in found.items()}
+
+    def _waited(self, name: str, pid: int) -> Values:
+        """Give for how long the threads of a process have waited for a CPU, in seconds, if the kernel counts that."""
+        waited = 0
+        for each in (self._root / f"proc/{pid}/task").glob("*/schedstat"):
+            words = _text(each).split()
+            if len(words) < 2:
+                continue  # it has ended
+            waited += int(words[1])
+        return {f"rank_cpu_wait_ratio {name}": waited / 1e9} if waited else {}
 
     def counters(self) -> Values:
         """Read what the host counts of its faults, as `signal part`. The kernel's log says nothing of these."""
@@ -80,6 +92,7 @@ class Readings:
         said = {"host_load": os.getloadavg()[0]}
         if before:
             said["host_cpu_ratio"] = psutil.cpu_percent() / 100.0
+            said["host_cpu_steal_ratio"] = psutil.cpu_times_percent().steal / 100.0
         return said
 
     def _memory(self, _: object) -> Values:

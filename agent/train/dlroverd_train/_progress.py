@@ -17,6 +17,7 @@ import zlib
 from time import monotonic, time
 from typing import Optional
 
+from . import _work
 from ._descriptors import opened
 
 MAGIC = b"DLRVDPRG"
@@ -39,6 +40,7 @@ def progress(step: int) -> None:
         _write(_RECORD.pack(MAGIC, VERSION, _pid, int(step), time(), monotonic()), 0)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
         pass  # a full disk, a step that is no number: nothing that should stop a training
+    _work.stepped()
 
 
 def checkpointed(step: int) -> None:
@@ -107,6 +109,7 @@ def _forget() -> None:
 def _forked() -> None:
     global _pid  # noqa: PLW0603 - one process
     _pid = os.getpid()
+    _work.forked()
 
 
 os.register_at_fork(after_in_child=_forked)

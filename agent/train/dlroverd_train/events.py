@@ -27,7 +27,7 @@ VOCABULARY = frozenset(
     f"trainer.{name}"
     for name in (
         *("start", "init", "load_ckpt", "load_dataset", "train", "epoch", "step", "substep", "evaluate", "predict"),
-        *("predict_step", "save", "persist_ckpt", "log", "finish", "warning", "exception"),
+        *("predict_step", "save", "persist_ckpt", "log", "finish", "warning", "exception", "work"),
     )
 )
 BAD_NAME, BAD_BODY = "a name that no event may have", "a body that could not be written"

@@ -3,6 +3,7 @@
 from dlroverd.core import reasons
 from dlroverd.core.passes import (
     checkups,
+    diagnoses,
     faults,
     finish,
     growth,
@@ -42,6 +43,8 @@ def run(turn: Turn) -> None:
             reputation.finding_due(turn, key)
         elif table == "checkups":
             checkups.due(turn, key)
+        elif table == "diagnoses":
+            diagnoses.overdue(turn, key)
 
 
 def _job(turn: Turn, job: JobRecord) -> None:

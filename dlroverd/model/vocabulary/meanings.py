@@ -5,7 +5,9 @@ from typing import Final
 
 MEANINGS: Final = MappingProxyType(
     {
+        "acted": "whether what the rule would have done was done",
         "action": "what follows: restart, reschedule, give up ...",
+        "actions": "what the rule would have done",
         "actor": "who asked for it",
         "adopt_from": "the log that the node followed",
         "ancestors": "the logs that it takes the place of",
@@ -21,6 +23,7 @@ MEANINGS: Final = MappingProxyType(
         "check": "what the node found",
         "checkup": "what the node is to do",
         "checking": "whether its nodes are checked before any rank starts",
+        "conclusion": "what is concluded, of whom, how sure, and by which signs",
         "deadline": "when it is looked at next, in seconds since 1970; 0 is never",
         "decided_at": "when it was decided what follows, in seconds since 1970",
         "devices": "the accelerators that cannot be granted, and why",
@@ -88,6 +91,7 @@ MEANINGS: Final = MappingProxyType(
         "role": "the role",
         "room": "how many more nodes are free that the gang could use",
         "round": "the world: a gang and its round",
+        "rule": "the rule, by its plugin's name",
         "rounds": "how many more rounds its gangs may have had",
         "save": "the save that it comes from",
         "severity": "info, warning, error or fatal",

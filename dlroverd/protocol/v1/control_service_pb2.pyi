@@ -822,7 +822,7 @@ class GoodputView(_message.Message):
     def __init__(self, goodput: _Optional[float] = ..., wall_s: _Optional[float] = ..., placed_s: _Optional[float] = ..., times: _Optional[_Union[TimesView, _Mapping]] = ..., node_times: _Optional[_Union[TimesView, _Mapping]] = ...) -> None: ...
 
 class JobView(_message.Message):
-    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec", "goodput", "plan", "priority", "project", "steps_per_second", "spreads", "odd")
+    __slots__ = ("id", "name", "user", "state", "reason", "restarts", "restarts_in_window", "submitted_at", "started_at", "finished_at", "gave_up", "roles", "incidents", "spec", "goodput", "plan", "priority", "project", "steps_per_second", "spreads", "odd", "diagnoses")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -844,6 +844,7 @@ class JobView(_message.Message):
     STEPS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     SPREADS_FIELD_NUMBER: _ClassVar[int]
     ODD_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSES_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: str
     user: str
@@ -865,7 +866,46 @@ class JobView(_message.Message):
     steps_per_second: float
     spreads: _containers.RepeatedCompositeFieldContainer[SpreadView]
     odd: str
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ..., goodput: _Optional[_Union[GoodputView, _Mapping]] = ..., plan: _Optional[_Union[PlanView, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., steps_per_second: _Optional[float] = ..., spreads: _Optional[_Iterable[_Union[SpreadView, _Mapping]]] = ..., odd: _Optional[str] = ...) -> None: ...
+    diagnoses: _containers.RepeatedCompositeFieldContainer[DiagnosisView]
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., restarts: _Optional[int] = ..., restarts_in_window: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., gave_up: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[RoleView, _Mapping]]] = ..., incidents: _Optional[_Iterable[_Union[IncidentView, _Mapping]]] = ..., spec: _Optional[_Union[_common_pb2.JobSpec, _Mapping]] = ..., goodput: _Optional[_Union[GoodputView, _Mapping]] = ..., plan: _Optional[_Union[PlanView, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., steps_per_second: _Optional[float] = ..., spreads: _Optional[_Iterable[_Union[SpreadView, _Mapping]]] = ..., odd: _Optional[str] = ..., diagnoses: _Optional[_Iterable[_Union[DiagnosisView, _Mapping]]] = ...) -> None: ...
+
+class DiagnosisView(_message.Message):
+    __slots__ = ("rule", "role", "gang", "round", "kind", "sentence", "confidence", "stage", "made_at", "since", "rank", "node", "device", "evidence", "actions", "acted", "held_back")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    ACTED_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    role: str
+    gang: int
+    round: int
+    kind: str
+    sentence: str
+    confidence: float
+    stage: str
+    made_at: float
+    since: float
+    rank: int
+    node: str
+    device: str
+    evidence: _containers.RepeatedScalarFieldContainer[str]
+    actions: _containers.RepeatedScalarFieldContainer[str]
+    acted: bool
+    held_back: str
+    def __init__(self, rule: _Optional[str] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., kind: _Optional[str] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., stage: _Optional[str] = ..., made_at: _Optional[float] = ..., since: _Optional[float] = ..., rank: _Optional[int] = ..., node: _Optional[str] = ..., device: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ..., acted: _Optional[bool] = ..., held_back: _Optional[str] = ...) -> None: ...
 
 class NodeView(_message.Message):
     __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes", "holds", "progress", "doubt", "labels")

@@ -161,6 +161,14 @@ def test_steps_told_as_instants_are_timed_from_one_to_the_next() -> None:
     assert taken(readings)["rank_step_seconds"] == 2.0
 
 
+def test_what_a_rank_says_of_its_work_is_its_mean() -> None:
+    readings = Readings()
+    for value in (0.1, 0.3, "fast"):
+        readings.note(RANK, gauge("trainer.work", value=value))
+    assert taken(readings) == {"rank_work_seconds": pytest.approx(0.2)}
+    assert taken(readings) == {}
+
+
 def test_gauges_are_the_newest_of_a_bounded_number() -> None:
     readings = Readings()
     for number in range(100):

@@ -64,6 +64,23 @@ def test_a_rank_under_systemd_is_its_control_group(tmp_path: Path) -> None:
     assert "rank_cpu_ratio" not in ranks[KEY.unit], "a count that began anew is no rate"
 
 
+def test_what_a_rank_waits_for_a_cpu_is_that_of_all_its_threads(tmp_path: Path) -> None:
+    group = {
+        f"sys/fs/cgroup/{GROUP}/cpu.stat": "usage_usec 1\n",
+        f"sys/fs/cgroup/{GROUP}/memory.stat": "anon 1\nshmem 2\n",
+    }
+    tasks = {"proc/42/task/42/schedstat": "9 1000000 5\n", "proc/42/task/43/schedstat": "9 1000000 5\n"}
+    plant(tmp_path, {"proc/42/cgroup": f"0::/{GROUP}\n", **group, **tasks})
+    readings = Readings(str(tmp_path), tmp_path)
+    assert "rank_cpu_wait_ratio" not in readings.read({KEY.unit: 42})[1][KEY.unit], "a count is no rate yet"
+    plant(tmp_path, {"proc/42/task/43/schedstat": "9 900000001000000 5\n"})
+    assert readings.read({KEY.unit: 42})[1][KEY.unit]["rank_cpu_wait_ratio"] > 1.0
+    plant(tmp_path, {"proc/42/task/42/schedstat": "?\n", "proc/42/task/43/schedstat": ""})
+    assert "rank_cpu_wait_ratio" not in readings.read({KEY.unit: 42})[1][KEY.unit], (
+        "a kernel that does not count says nothing"
+    )
+
+
 def test_ports_of_rdma_adapters_are_counted_in_words_of_four_bytes(tmp_path: Path) -> None:
     def port(number: int, *, words: int, packets: int) -> dict[str, str]:
         values = dict.fromkeys(("xmit_data", "xmit_packets", "rcv_errors", "xmit_discards"), 0)

@@ -41,6 +41,7 @@ def test_defaults_are_the_models() -> None:
         "automation",
         "checks",
         "hangs",
+        "diagnosis",
     }
     assert {f"{key}_s" if key != "max_jobs" else key for key in LimitsConfig.model_fields} == {
         field.name for field in dataclasses.fields(Limits) if field.name not in elsewhere
