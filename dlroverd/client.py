@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from dlroverd.model.checkpoint import Commit
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
 from dlroverd.model.job import JobSpec
@@ -251,6 +252,11 @@ class Client:
             request_id=_new_id(), nodes=nodes, owner=owner, kind=kind.value if kind else "", undo=undo
         )
         self._once(self._stub.ReleaseNodes, request)
+
+    def check(self, nodes: Iterable[str], level: CheckLevel = CheckLevel.INSTANT) -> int:
+        """Have nodes run their checks; gives the number of the checkup, which `node` then tells of."""
+        request = pb.CheckNodesRequest(request_id=_new_id(), nodes=nodes, level=f"CHECK_LEVEL_{level.name}")
+        return int(self._once(self._stub.CheckNodes, request).checkup)
 
     def clear(self, nodes: Iterable[str], *, reason: str) -> None:
         """Take nodes as repaired: what was said of their health does not count any more."""

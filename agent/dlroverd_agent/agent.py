@@ -6,7 +6,6 @@ waits for none of it. Decisions are the core's.
 
 import asyncio
 import os
-import re
 import signal
 import time
 from collections.abc import AsyncGenerator, Coroutine
@@ -20,7 +19,7 @@ import structlog
 from dlroverd.config.agent import AgentConfig
 from dlroverd.model.fault import LEASE_RAN_OUT, SHUT_DOWN
 from dlroverd.model.ids import RankKey
-from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN, RankState
+from dlroverd.model.job import RankState
 from dlroverd.model.node import DeviceObservation, NodeFacts
 from dlroverd.model.signal import Signal
 from dlroverd.model.world import Desired, RankObservation
@@ -28,6 +27,7 @@ from dlroverd.protocol import notify
 from dlroverd.protocol.messages import Ack, Beat, Heard, Hello, LogPiece, LogRequest, StackRequest, Stacks, Welcome
 from dlroverd.protocol.version import PROTOCOL_VERSION
 from dlroverd_agent import __version__, core, retention
+from dlroverd_agent.checkups.checkups import Checkups
 from dlroverd_agent.devices.monitor import DeviceMonitor
 from dlroverd_agent.drills import Drills
 from dlroverd_agent.events.flow import EventFlow
@@ -44,7 +44,7 @@ from dlroverd_agent.monitors.steps import StepTimes
 from dlroverd_agent.notices import Notices
 from dlroverd_agent.output_watch import OutputWatch
 from dlroverd_agent.peers.peers import Peers
-from dlroverd_agent.progress import Patterns, ProgressWatch
+from dlroverd_agent.progress import ProgressWatch, patterns_of
 from dlroverd_agent.reboot import reboot
 from dlroverd_agent.renewal import Renewal
 from dlroverd_agent.signals.journal import Journal
@@ -95,6 +95,7 @@ class Agent:
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)
         self._commits = Commits(self._feed)
+        self._checkups = Checkups(config, self._feed)
         self._surveys = Surveys(self._launcher, self._file, config.survey_interval, self._feed)
         sources = (
             devices.samples,
@@ -146,6 +147,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(link, stopping, *tasks, *self._tasks, return_exceptions=True)
             await self._commits.close()
+            await self._checkups.close()
             await self._peers.close()
             await self._vaults.close()
             await self._launcher.close()
@@ -187,6 +189,7 @@ class Agent:
         notify.status("connected")
         self._progress.beat_s = welcome.beat_interval_s
         self._session_log = welcome.log_id
+        self._checkups.clock_off_s, self._checkups.address = self._link.clock_off_s, hello.facts.address
         known = welcome.log_id == self._core.followed.log_id
         self._feed(core.Connected(hello.observed.version, asked_at=self._greeted_at if known else 0.0))
         self._progress.repeat()
@@ -253,7 +256,10 @@ class Agent:
         if known is not None and known.exit is not None:
             step, lost = known.exit.step, known.exit.lost
         else:
-            step, lost = await self._progress.last_step(seen.key, self._patterns(seen.key)), seen.exit.lost
+            step, lost = (
+                await self._progress.last_step(seen.key, patterns_of(seen.key, self._core.followed.held)),
+                seen.exit.lost,
+            )
             if seen.exit.signal == signal.SIGKILL and self._core.out_of_lease(seen.key, lease.clock()):
                 lost = LEASE_RAN_OUT
             # Systemd sends it to all that runs when the host goes down, which is no fault of the job.
@@ -263,18 +269,8 @@ class Agent:
 
     def _look_at(self, seen: RankObservation) -> None:
         if seen.state is RankState.RUNNING:
-            self._progress.watch(seen.key, self._patterns(seen.key), self._core.followed.held)
+            self._progress.watch(seen.key, patterns_of(seen.key, self._core.followed.held), self._core.followed.held)
             self._outputs.watch(seen.key)
-
-    def _patterns(self, key: RankKey) -> Patterns:
-        """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
-        for each in self._core.followed.held.jobs:
-            if each.job == key.job:
-                try:
-                    return Patterns.of(each.spec.progress_pattern, each.spec.checkpoint_pattern)
-                except re.error as error:
-                    _log.warning("a job's patterns are not usable; the default is used", job=key.job, error=str(error))
-        return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
     def _running(self) -> tuple[RankKey, ...]:
         return tuple(self._pids())
@@ -334,6 +330,8 @@ class Agent:
                     self._begin(self._end_left(action.key))
                 case core.SurveyAgain():
                     self._surveys.again()
+                case core.MakeCheckups():
+                    self._checkups.make(action.checkups, self._core.observed().devices, busy=bool(self._pids()))
                 case core.TellVault():
                     self._begin(self._commits.tell(action.verdict))
                 case core.CarryOut():

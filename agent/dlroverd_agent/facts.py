@@ -35,6 +35,7 @@ def node_facts(config: AgentConfig, devices: tuple[Device, ...]) -> NodeFacts:
         agent_version=__version__,
         addresses=addresses,
         keeps_leases=True,
+        makes_checkups=bool(config.checks),
         labels=config.labels,
     )
 

@@ -107,6 +107,7 @@ class Link:
         self._kept: dict[str, grpc.aio.Channel] = {}
         self._nobody: dict[str, CallError] = {}
         self._clock_said = False
+        self.clock_off_s: float | None = None
 
     def send(self, message: AgentMessage) -> None:
         """Send a message in this session, in place of an older one of its kind that still waits."""
@@ -202,6 +203,8 @@ class Link:
     def _compare_clocks(self, asked_at: float, now: float) -> None:
         """Tell people, once, that this clock and the daemon's, which said `now` after `asked_at`, are apart."""
         behind_s, ahead_s = now - time.time(), asked_at - now
+        # As far as it is off for certain; how long the answer took is not known of either way.
+        self.clock_off_s = (-behind_s if behind_s > 0 else max(0.0, ahead_s)) if now else None
         apart = bool(now) and max(behind_s, ahead_s) > CLOCK_LIMIT_S
         if apart and not self._clock_said:
             off = f"{behind_s:.0f} s behind" if behind_s > 0 else f"{ahead_s:.0f} s ahead of"

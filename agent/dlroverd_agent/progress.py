@@ -20,6 +20,7 @@ import structlog
 
 from dlroverd.model.hang import PATIENCE, GangPhase, Phase
 from dlroverd.model.ids import RankKey, RoundKey
+from dlroverd.model.job import DEFAULT_CHECKPOINT_PATTERN, DEFAULT_PROGRESS_PATTERN
 from dlroverd.model.world import Held, Progress
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.rank_file import RankFile
@@ -121,6 +122,17 @@ class Patterns:
     def of(cls, progress_pattern: str, checkpoint_pattern: str) -> Self:
         """Make them ready; re.error as for `step_pattern`."""
         return cls(step_pattern(progress_pattern), step_pattern(checkpoint_pattern))
+
+
+def patterns_of(key: RankKey, held: Held) -> Patterns:
+    """Choose how progress is found in a rank's output; the default if its job's own way is not known or usable."""
+    for each in held.jobs:
+        if each.job == key.job:
+            try:
+                return Patterns.of(each.spec.progress_pattern, each.spec.checkpoint_pattern)
+            except re.error as error:
+                _log.warning("a job's patterns are not usable; the default is used", job=key.job, error=str(error))
+    return Patterns.of(DEFAULT_PROGRESS_PATTERN, DEFAULT_CHECKPOINT_PATTERN)
 
 
 class RankProgress:

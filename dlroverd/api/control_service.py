@@ -19,7 +19,7 @@ from dlroverd.model.job import FINAL_JOB_STATES, JobSpec
 from dlroverd.model.view import JobView, NodeDetail
 from dlroverd.protocol.convert import from_proto, to_proto
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import JOB_LOGS_REPLY, DaemonInfo, DrillRequest, HoldRequest, LogSource
+from dlroverd.protocol.messages import JOB_LOGS_REPLY, CheckRequest, DaemonInfo, DrillRequest, HoldRequest, LogSource
 from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as pb
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceServicer
@@ -277,6 +277,12 @@ class ControlService(ControlServiceServicer):
         _check_request_id(request.request_id)
         await self._runtime.ask(specs.drill(from_proto(request, DrillRequest), caller().name))
         return pb.OrderDrillReply()
+
+    async def CheckNodes(self, request: pb.CheckNodesRequest, context: Context) -> pb.CheckNodesReply:
+        """See the proto."""
+        _check_request_id(request.request_id)
+        number = await self._runtime.ask(specs.checkup(from_proto(request, CheckRequest), caller().name))
+        return pb.CheckNodesReply(checkup=number)
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> AsyncIterator[pb.EventView]:
         """See the proto."""

@@ -1,13 +1,16 @@
 """What clients are shown of one node, and of automation. Pure; computes nothing that the core has not decided."""
 
+from collections.abc import Iterator
+
 from dlroverd.api.readings import reading_views
 from dlroverd.api.views import node_view
 from dlroverd.core import brakes, out_of_use
-from dlroverd.core.records import NodeRecord, ReputationRecord, SignalRecord
+from dlroverd.core.records import CheckupRecord, NodeRecord, ReputationRecord, SignalRecord
 from dlroverd.core.state import State
 from dlroverd.model.limits import AutomationLimits
 from dlroverd.model.node_view import (
     AutomationView,
+    CheckupView,
     DeviceView,
     EvidenceView,
     FindingView,
@@ -49,6 +52,7 @@ def node_detail(
     """Give one node with all that is known of it."""
     jobs = {uuid: key.job for key in state.node_gangs.get(node.id, ()) for uuid in state.grants[node.id, key].devices}
     seen = {device.uuid: device for device in node.devices}
+    checks = state.checkups.get(node.id)
     known = [(each, state.reputations.get(each)) for each in out_of_use.subjects(node)]
     return NodeDetail(
         node=node_view(state, sessions, node),
@@ -75,7 +79,43 @@ def node_detail(
         differences=node.differences,
         signals=tuple(map(_signal, node.signals)),
         readings=reading_views(telemetry, node.id, "", now),
+        checks=checks.results if checks is not None else (),
+        checkups=tuple(_checkups(state, node.id, checks)) if checks is not None else (),
     )
+
+
+def _checkups(state: State, node: str, record: CheckupRecord) -> Iterator[CheckupView]:
+    for run in record.runs:
+        yield CheckupView(
+            id=run.id,
+            level=run.level.value,
+            cause=run.cause.value,
+            state=run.state.value,
+            sentence=run.sentence,
+            at=run.at,
+            actor=run.actor,
+        )
+    for number, match in state.matches.items():
+        if node in match.nodes and (record.checkup is None or record.checkup.id != number):
+            yield CheckupView(
+                id=number,
+                level="light",
+                cause=match.cause.value,
+                state="",
+                sentence=f"round {len(match.rounds)} of meeting {len(match.nodes) - 1} others goes on",
+                at=record.asked_at,
+                actor=match.actor,
+            )
+    if record.checkup is not None and record.checkup.meeting is None:
+        yield CheckupView(
+            id=record.checkup.id,
+            level=record.checkup.level.value,
+            cause=record.cause.value,
+            state="",
+            sentence="it goes on",
+            at=record.asked_at,
+            actor=record.actor,
+        )
 
 
 def _reputation(subject: Subject, record: ReputationRecord) -> ReputationView:

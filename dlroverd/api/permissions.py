@@ -55,6 +55,7 @@ _CONTROL: Final = {
     "ConfirmDown": Rule(O),
     "HoldNodes": Rule(O),
     "ReleaseNodes": Rule(O),
+    "CheckNodes": Rule(O),
     "ClearNodes": Rule(O),
     "PauseAutomation": Rule(O),
     "ResumeAutomation": Rule(O),

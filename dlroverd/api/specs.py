@@ -9,16 +9,17 @@ import signal
 from collections.abc import Iterator
 
 from dlroverd.config.secrets import CREDENTIAL
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hang import OFF, PATIENCE, Phase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import GangKey
-from dlroverd.model.input import HoldNodes, OrderDrill
+from dlroverd.model.input import AskCheckup, HoldNodes, OrderDrill
 from dlroverd.model.job import JobSpec, RoleSpec
 from dlroverd.model.reputation import AutomationStage
 from dlroverd.model.roles import Caller, Role
 from dlroverd.model.world import DrillKind
 from dlroverd.protocol.errors import CallError, Reason
-from dlroverd.protocol.messages import DrillRequest, HoldRequest
+from dlroverd.protocol.messages import CheckRequest, DrillRequest, HoldRequest
 
 # Names become parts of unit and file names, 255 bytes at most.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -87,6 +88,13 @@ def drill(wanted: DrillRequest, actor: str) -> OrderDrill:
         node=wanted.node if of_node else "",
         for_s=wanted.for_s,
     )
+
+
+def checkup(wanted: CheckRequest, actor: str) -> AskCheckup:
+    """Give what the core is asked; CallError(INVALID) where no node is named."""
+    if not wanted.nodes:
+        raise CallError(Reason.INVALID, "The check names no node; name one.")
+    return AskCheckup(request_id=wanted.request_id, nodes=wanted.nodes, level=wanted.level, actor=actor)
 
 
 def hold(wanted: HoldRequest, actor: str) -> HoldNodes:
@@ -158,6 +166,8 @@ def _problems(spec: JobSpec) -> Iterator[str]:
                 yield f"{name} must have one group, the step"
         except re.error as error:
             yield f"{name} is not a regular expression ({error})"
+    if spec.check not in ("", *CheckLevel):
+        yield f"check is {spec.check!r:.40}; use {' or '.join(CheckLevel)}"
     if spec.hang not in ("", OFF, *AutomationStage):
         yield f"hang is {spec.hang!r:.40}; use {', '.join(AutomationStage)} or {OFF}"
     for given in spec.hang_budgets:

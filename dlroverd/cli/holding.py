@@ -30,6 +30,15 @@ def selection(function: Callable[..., None]) -> Callable[..., None]:
         options.address,
         options.yes,
         click.option("--owner", help="In whose name.  [default: who you are logged in as]"),
+        choice,
+    ):
+        function = decorator(function)
+    return function
+
+
+def choice(function: Callable[..., None]) -> Callable[..., None]:
+    """Add NODE..., --all and --where."""
+    for decorator in (
         click.option(
             "--where", multiple=True, metavar="LABEL=VALUE", help="Only nodes with this label; may be repeated."
         ),

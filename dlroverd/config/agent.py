@@ -142,6 +142,16 @@ class AgentConfig(Section):
         "the plugin that reads this host's accelerators; auto is nvidia where its driver is loaded, else none",
         example="nvidia",
     )
+    checks: list[str] = setting(
+        ["instant_checks", "light_checks"],
+        "the plugins whose node checks are made here (docs/checks.md); an empty list makes none",
+        example="[instant_checks, acme_checks]",
+    )
+    check_python: AbsolutePath | None = setting(
+        None,
+        "the interpreter that light checks find torch in, when they are made for no job; the agent's own when left out",
+        example="/opt/torch/bin/python",
+    )
     labels: dict[LabelName, LabelValue] = setting(
         {}, "what jobs may ask for in a node, by `require`; a feature has no value", example="{gpu: h100, ssd: }"
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dlroverd.config.automation import AutomationConfig
+from dlroverd.config.checks import ChecksConfig
 from dlroverd.config.diagnosis import DiagnosisConfig
 from dlroverd.config.durations import format_duration
 from dlroverd.config.hangs import HangsConfig
@@ -271,6 +272,9 @@ class DaemonConfig(Section):
     automation: AutomationConfig = setting(
         AutomationConfig(), "what is done to nodes by itself", example="{quarantine: advise}"
     )
+    checks: ChecksConfig = setting(
+        ChecksConfig(), "when nodes are checked by themselves (see docs/checks.md)", example="{interval: 1h}"
+    )
     diagnosis: DiagnosisConfig = setting(
         DiagnosisConfig(), "the rules that look for what ails jobs", example="{stages: {straggler: act}}"
     )
@@ -307,6 +311,7 @@ class DaemonConfig(Section):
             preempt_cooldown_s=self.scheduling.preempt_cooldown,
             spare_nodes=self.scheduling.spare_nodes,
             automation=self.automation.to_model(),
+            checks=self.checks.to_model(),
             diagnosis=self.diagnosis.to_model(),
             hangs=self.hangs.to_model(),
         )

@@ -202,6 +202,7 @@ OWN_FLAGS = tuple(
         ("-x --exclude", "NODE,...", "exclude", "nodes it must not have"),
         ("-C --constraint --require", "LABEL=VALUE,...", "require", "what its nodes' labels and devices must be"),
         ("--spread", "KIND", "spread", "take its nodes evenly over domains of a kind, such as rack"),
+        ("--check", "instant|light", "check", "its nodes pass node checks of this level before it starts"),
         ("--allow-mismatch", "", "allow_mismatch", "start even if its nodes have different code"),
     )
 )

@@ -39,6 +39,7 @@ from dlroverd.config.schema import (
 from dlroverd.config.secrets import SecretFile
 from dlroverd.config.validation import validate
 from dlroverd.config.where import WhereFile, disagreement
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.job import GrowWhen, JobSpec, ProgressFrom, RoleSpec, User
 
 # The defaults live in the model; these two only carry them here.
@@ -308,9 +309,10 @@ class JobFile(RoleFile):
     )
     hangs: HangFile = setting(HangFile(), "what follows when it makes no steps", example="{stage: act, step: 2m}")
     allow_mismatch: bool = setting(
-        _JOB.allow_mismatch,
-        "start even if interpreter, packages or script differ between its nodes",
-        example="true",
+        _JOB.allow_mismatch, "start even if interpreter, packages or script differ between its nodes", example="true"
+    )
+    check: CheckLevel | None = setting(
+        None, "its nodes pass node checks of this level first (see docs/checks.md)", example="instant"
     )
 
     @model_validator(mode="after")

@@ -134,6 +134,7 @@ def resolve(draft: JobDraft, submitter: Submitter) -> JobSpec:
         on_failure=tuple(each.rule() for each in job.on_failure),
         no_progress_restarts=job.no_progress_restarts,
         allow_mismatch=job.allow_mismatch,
+        check=job.check.value if job.check is not None else "",
         priority=job.priority,
         project=job.project,
         preempt_grace_s=job.preempt_grace,

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlroverd.core.folds import (
     checkpoints,
+    checkups,
     diagnoses,
     hangs,
     holds,
@@ -80,6 +81,12 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     ev.CheckpointCommitted: checkpoints.checkpoint_committed,
     ev.CheckpointRefused: checkpoints.checkpoint_refused,
     ev.VerdictsGiven: checkpoints.verdicts_given,
+    ev.CheckupAsked: checkups.checkup_asked,
+    ev.CheckupEnded: checkups.checkup_ended,
+    ev.CheckupPutOff: checkups.checkup_put_off,
+    ev.MatchBegan: checkups.match_began,
+    ev.MatchRoundBegan: checkups.match_round_began,
+    ev.MatchEnded: checkups.match_ended,
     ev.JobScaled: plans.job_scaled,
     ev.RoomSeen: plans.room_seen,
     ev.RoomAsked: plans.room_asked,

@@ -33,6 +33,7 @@ def desired(state: State, node: str) -> Desired:
         drills=tuple(each.drill for each in record.drills) if record is not None else (),
         reboot=out_of_use.boot_to_end(state, record) if record is not None else "",
         verdicts=state.verdicts.get(node, ()),
+        checkups=(known.checkup,) if (known := state.checkups.get(node)) is not None and known.checkup else (),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from dlroverd.core.apply import begin_turn
 from dlroverd.core.intake import (
     audit,
+    checkups,
     drills,
     forwarded,
     hangs,
@@ -130,6 +131,7 @@ _INTAKE: dict[type, Callable[[Turn, Any], Outcome]] = {
     inp.PauseAutomation: holds.pause,
     inp.ResumeAutomation: holds.resume,
     inp.OrderDrill: drills.order,
+    inp.AskCheckup: checkups.ask,
     inp.StorageChanged: jobs.storage,
     inp.TopologySet: topology.take,
     inp.DifferenceFound: audit.found,

@@ -1,9 +1,10 @@
 """What the holds on a node come to. Questions about the state; changes nothing."""
 
+from dlroverd.core import checked
 from dlroverd.core.diagnosed import of_node
 from dlroverd.core.records import NodeRecord
 from dlroverd.core.state import State
-from dlroverd.model.hold import DrainMode, Hold, HoldKind
+from dlroverd.model.hold import AUTOMATION, DrainMode, Hold, HoldKind
 from dlroverd.model.node import NodeState
 from dlroverd.model.reputation import DEVICE, HOST, Standing, Subject
 
@@ -108,6 +109,13 @@ def subjects(node: NodeRecord) -> list[Subject]:
     return [(HOST, node.id), *((DEVICE, device.uuid) for device in node.facts.devices)]
 
 
+def held_for_checks(state: State, node: NodeRecord) -> bool:
+    """Whether automation holds a node for what its checks found, and not for what happened there."""
+    held = any(hold.owner == AUTOMATION and hold.kind is HoldKind.QUARANTINE for hold in node.holds)
+    known = [state.reputations[each] for each in subjects(node) if each in state.reputations]
+    return held and not any(each.standing is Standing.QUARANTINED for each in known)
+
+
 def why(state: State, name: str) -> str:
     """Say in one sentence why a node is not used, or that it is and by whom, or that it could be."""
     node = state.nodes[name]
@@ -130,6 +138,8 @@ def why(state: State, name: str) -> str:
     if finding is not None:
         held_back = f", held back: {finding.held_back}" if finding.held_back else ""
         return f"{sentence}; automation finds ({finding.stage}{held_back}): {finding.sentence}"
+    if not node.holds and (failed := checked.failed(state, name)):
+        return f"{sentence}; {failed}"
     suspects = [known for each in subjects(node) if (known := state.reputations.get(each)) is not None]
     worst = max(suspects, key=lambda known: known.doubt, default=None)
     if worst is not None and worst.standing is Standing.SUSPECT:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dlroverd.core.interval import Hazard
 from dlroverd.model.cadence import Cadence
+from dlroverd.model.checkup import CheckResult, Checkup, CheckupCause, CheckupRun, MatchRound
 from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
@@ -22,6 +23,8 @@ NodeGang = tuple[str, GangKey]
 JobIncident = tuple[int, int]
 # A kind (switch, rack, pdu, mount ...) and the name of one.
 Domain = tuple[str, str]
+# What like nodes have in common, and the name of a figure.
+Norm = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +302,36 @@ class DiagnosisRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupRecord:
+    """What a node's checks found: the newest `results`, and the last of its checkups, `runs`.
+
+    `checkup` is one that it is to make, asked for at `asked_at` because of `cause`; None: it has ended. At `deadline`
+    an open one is given up, and a next one begun because of `next_cause`; 0: none is.
+    """
+
+    checkup: Checkup | None = None
+    cause: CheckupCause = CheckupCause.JOINED
+    actor: str = ""
+    request_id: str = ""
+    asked_at: float = 0.0
+    deadline: float = 0.0
+    next_cause: CheckupCause = CheckupCause.IDLE
+    results: tuple[CheckResult, ...] = ()
+    runs: tuple[CheckupRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRecord:
+    """Nodes that meet each other in groups, for `job` if it is not 0, and what came of the rounds so far."""
+
+    nodes: tuple[str, ...]
+    cause: CheckupCause
+    actor: str
+    job: int = 0
+    rounds: tuple[MatchRound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolRecord:
     """Up to which `sequence` a node's spool is in the log. A node has one: it sends the next when this is in."""
 
@@ -329,6 +362,7 @@ class Meta:
     next_job: int = 1
     next_question: int = 1
     next_drill: int = 1
+    next_checkup: int = 1
     capacity: int = 0
     storage_low: bool = False
     pack_by: tuple[str, ...] = ()

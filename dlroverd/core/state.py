@@ -13,6 +13,7 @@ from typing import Any
 
 from dlroverd.core.indexes import add, enrol, tally
 from dlroverd.core.records import (
+    CheckupRecord,
     DiagnosisKey,
     DiagnosisRecord,
     Domain,
@@ -21,9 +22,11 @@ from dlroverd.core.records import (
     GrantRecord,
     JobIncident,
     JobRecord,
+    MatchRecord,
     Meta,
     NodeGang,
     NodeRecord,
+    Norm,
     OutageRecord,
     RankRecord,
     ReputationRecord,
@@ -67,6 +70,9 @@ class State:
         self.ledgers: dict[int, Ledger] = {}
         self.reputations: dict[Subject, ReputationRecord] = {}
         self.findings: dict[str, FindingRecord] = {}
+        self.checkups: dict[str, CheckupRecord] = {}
+        self.matches: dict[int, MatchRecord] = {}
+        self.norms: dict[Norm, tuple[tuple[str, float], ...]] = {}
         self.diagnoses: dict[DiagnosisKey, DiagnosisRecord] = {}
         self.spools: dict[str, SpoolRecord] = {}
         self.commits: dict[int, tuple[Commit, ...]] = {}
@@ -103,6 +109,7 @@ class State:
         self._taken: list[tuple[float, str, str, Any]] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
+    _TIMED = ("outages", "reputations", "findings", "checkups", "diagnoses")  # what has a deadline and no index
     TABLES = (
         "meta",
         "jobs",
@@ -119,6 +126,7 @@ class State:
         "ledgers",
         "reputations",
         "findings",
+        *("checkups", "matches", "norms"),
         "diagnoses",
         "spools",
         "commits",
@@ -171,14 +179,10 @@ class State:
             places = {each.place for each in value or ()}
             for place in {each.place for each in old or ()} | places:
                 enrol(self.saves_at, place, key, present=place in places)
-        elif table is self.outages:
-            self._push("outages", key, old, value)
-        elif table is self.reputations:
-            self._push("reputations", key, old, value)
-        elif table is self.findings:
-            self._push("findings", key, old, value)
-        elif table is self.diagnoses:
-            self._push("diagnoses", key, old, value)
+        else:
+            for name in self._TIMED:
+                if table is getattr(self, name):
+                    self._push(name, key, old, value)
 
     def put_world(self, gang: GangKey, old: Sequence[RankRecord], new: Sequence[RankRecord]) -> None:
         """Put the ranks of a gang's next world in place of those of the last, counting them once and not one by one."""

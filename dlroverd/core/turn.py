@@ -116,7 +116,7 @@ def _desired_changed(state: State, event: ev.Event) -> Iterable[str]:
             return (event.node,)
         case ev.StaleRanksSeen() | ev.TombstoneCleared() | ev.NodeAdopted() | ev.NodeJoined() | ev.DrillOrdered():
             return (event.node,)
-        case ev.VerdictsGiven():
+        case ev.VerdictsGiven() | ev.CheckupAsked() | ev.CheckupEnded():
             return (event.node,)
         case _:
             return ()

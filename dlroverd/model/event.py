@@ -13,6 +13,14 @@ from dlroverd.model.checkpoint_event import (
     CheckpointRefused as CheckpointRefused,
     VerdictsGiven as VerdictsGiven,
 )
+from dlroverd.model.checkup_event import (
+    CheckupAsked as CheckupAsked,
+    CheckupEnded as CheckupEnded,
+    CheckupPutOff as CheckupPutOff,
+    MatchBegan as MatchBegan,
+    MatchEnded as MatchEnded,
+    MatchRoundBegan as MatchRoundBegan,
+)
 from dlroverd.model.diagnosis_event import DiagnosisEnded as DiagnosisEnded, DiagnosisMade as DiagnosisMade
 from dlroverd.model.hang_event import (
     HangEnded as HangEnded,
@@ -28,7 +36,7 @@ from dlroverd.model.incident_event import (
     IncidentPhaseReached as IncidentPhaseReached,
     WorldCaughtUp as WorldCaughtUp,
 )
-from dlroverd.model.job import GangState, JobSpec, JobState
+from dlroverd.model.job import JobSpec, JobState
 from dlroverd.model.job_event import (
     CadenceSet as CadenceSet,
     CheckpointSeen as CheckpointSeen,
@@ -78,7 +86,20 @@ from dlroverd.model.restore_event import (
 )
 from dlroverd.model.spooled_event import EventForwarded as EventForwarded
 from dlroverd.model.trust_event import TrustEvent
-from dlroverd.model.world import NodeCheck, NodeGrant, RankObservation, Tombstone
+from dlroverd.model.world import NodeGrant, RankObservation
+from dlroverd.model.world_event import (
+    GangMoved as GangMoved,
+    GangReleased as GangReleased,
+    GangStopOverdue as GangStopOverdue,
+    GangStopping as GangStopping,
+    NodeChecked as NodeChecked,
+    RanksSeen as RanksSeen,
+    StaleRanksSeen as StaleRanksSeen,
+    StepSeen as StepSeen,
+    TombstoneCleared as TombstoneCleared,
+    WorldCleared as WorldCleared,
+    WorldFormed as WorldFormed,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,43 +174,6 @@ class PlacementRejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorldFormed:
-    """A gang has a new world. Ranks go to `grants` in order, `slots` on each.
-
-    `checking`: its nodes are to be checked before any rank starts, and `master_addr` is only the likeliest one.
-    `network` says why it has that address.
-    """
-
-    round: RoundKey
-    grants: tuple[NodeGrant, ...]
-    master_addr: str
-    master_port: int
-    world_size: int
-    restart_count: int
-    reason: str
-    deadline: float
-    checking: bool = False
-    network: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeChecked:
-    """A node of a world that is being checked said what it found."""
-
-    node: str
-    check: NodeCheck
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorldCleared:
-    """Every node of a world was found fit, so its ranks start. `network` says why the master has that address."""
-
-    round: RoundKey
-    master_addr: str
-    network: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAvoided:
     """A job is not placed on a node before `until`, since its world could not be started there."""
 
@@ -204,75 +188,6 @@ class AvoidanceEnded:
     """A waiting job may be placed again on nodes that it has avoided long enough."""
 
     job: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GangMoved:
-    """A gang changed state: row (state, `on`) of the gang table."""
-
-    gang: GangKey
-    on: str
-    to: GangState
-    reason: str
-    deadline: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GangStopping:
-    """The current world of a gang is to be stopped on `nodes`."""
-
-    nodes: tuple[str, ...]
-    tombstone: Tombstone
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GangReleased:
-    """A gang gave its nodes back (those with ranks not yet seen gone stay taken until they are)."""
-
-    gang: GangKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GangStopOverdue:
-    """A stop was not confirmed in time; it goes on."""
-
-    gang: GangKey
-    reason: str
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaleRanksSeen:
-    """A node runs ranks of a world that no longer counts; they are to be stopped."""
-
-    node: str
-    tombstone: Tombstone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TombstoneCleared:
-    """A node has confirmed that nothing of the gang up to that round is left."""
-
-    node: str
-    gang: GangKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RanksSeen:
-    """A node's ranks of current worlds changed."""
-
-    node: str
-    ranks: tuple[RankObservation, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSeen:
-    """The first training step of a world."""
-
-    round: RoundKey
-    step: int
-    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,6 +294,12 @@ Event = (
     | CheckpointCommitted
     | CheckpointRefused
     | VerdictsGiven
+    | CheckupAsked
+    | CheckupEnded
+    | CheckupPutOff
+    | MatchBegan
+    | MatchRoundBegan
+    | MatchEnded
     | JobScaled
     | RoomSeen
     | RoomAsked

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.diagnosis import Action, Conclusion
 from dlroverd.model.difference import DifferenceKind
 from dlroverd.model.hang import HangVerdict
@@ -269,6 +270,16 @@ class OrderDrill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskCheckup:
+    """A person wants nodes checked, all that are named or none."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    level: CheckLevel
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageChanged:
     """The log's disk is short of space (the reserve is in use), or is not any more."""
 
@@ -349,6 +360,7 @@ Input = (
     | PauseAutomation
     | ResumeAutomation
     | OrderDrill
+    | AskCheckup
     | StorageChanged
     | TopologySet
     | DifferenceFound

@@ -188,7 +188,8 @@ class JobSpec:
     the job itself costs, within a sliding window of `restart_window_s`. `progress_pattern` is a regular
     expression with one group, the step, that finds progress in the output of a script that knows nothing of us;
     with `progress` AUTO the optimizer steps of torch are counted besides, and win over it.
-    `allow_mismatch`: start it even where its nodes have different code.
+    `allow_mismatch`: start it even where its nodes have different code. `check`: its nodes pass node checks, to this
+    level (`CheckLevel`), before it starts on them; "": what they passed before will do.
     `priority`: a higher one is placed first, and may have lower ones stopped for it; `project` is who pays (quotas).
     `preempt_grace_s` follows the TERM by which a job makes room. `grow`: when it takes more nodes, up to `nodes_max`;
     after losing some it waits up to `replace_wait_s` for ones that are coming before it goes on with fewer.
@@ -216,6 +217,7 @@ class JobSpec:
     cancel_grace_s: float = 30.0
     progress_pattern: str = DEFAULT_PROGRESS_PATTERN
     allow_mismatch: bool = False
+    check: str = ""
     on_failure: tuple[FailureRule, ...] = ()
     no_progress_restarts: int = 5
     priority: int = 0

@@ -32,6 +32,22 @@ class AutomationLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckLimits:
+    """When nodes are checked by themselves, and how long they may take.
+
+    interval_s  how often a node that runs nothing is checked; 0: never
+    instant_s   how long a checkup of instant checks may take until it is unknown what it would have found
+    light_s     the same for one of light checks
+    retry_s     how often a node that is held for a check is checked anew
+    """
+
+    interval_s: float = 3600.0
+    instant_s: float = 60.0
+    light_s: float = 600.0
+    retry_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisLimits:
     """When diagnosis rules look at worlds, and what follows.
 
@@ -105,6 +121,7 @@ class Limits:
     root_jobs: bool = True
     quotas: tuple[Quota, ...] = ()
     automation: AutomationLimits = field(default_factory=AutomationLimits)
+    checks: CheckLimits = field(default_factory=CheckLimits)
     diagnosis: DiagnosisLimits = field(default_factory=DiagnosisLimits)
     signals: SignalTable = field(default_factory=SignalTable)
     hangs: HangLimits = field(default_factory=HangLimits)

@@ -62,6 +62,7 @@ class NodeFacts:
     `addresses`, all by which other nodes may reach this one, the likeliest first. `peer_port` is where its agent
     answers those of other nodes; 0: it answers none, and takes part in no check of a world. `keeps_leases`: its agent
     knows them (`RoleSpec.lease_s`). `labels` are what its configuration says of it; a feature has the value "".
+    `makes_checkups`: its agent has node checks, and runs them when asked.
     """
 
     hostname: str
@@ -77,3 +78,4 @@ class NodeFacts:
     peer_port: int = 0
     keeps_leases: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    makes_checkups: bool = False

@@ -88,6 +88,19 @@ class DeviceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupView:
+    """One of a node's last checkups; `state` is "" while it goes on. What a person asked for has them as `actor`."""
+
+    id: int
+    level: str
+    cause: str
+    state: str
+    sentence: str
+    at: float
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
     """What automation would do to a node; `held_back` names the brake that keeps it from that."""
 

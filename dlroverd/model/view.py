@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 
 from dlroverd.model.cadence import CadenceView
+from dlroverd.model.checkup import CheckResult
 from dlroverd.model.diagnosis_view import DiagnosisView
 from dlroverd.model.difference import Difference
 from dlroverd.model.explain import Rejected
 from dlroverd.model.fault import Cause
 from dlroverd.model.hang import HangView
 from dlroverd.model.job import JobSpec
-from dlroverd.model.node_view import DeviceView, HoldView, ReadingView, ReputationView, SignalView
+from dlroverd.model.node_view import CheckupView, DeviceView, HoldView, ReadingView, ReputationView, SignalView
 from dlroverd.model.placement import GangPlacement
 
 
@@ -270,6 +271,8 @@ class NodeDetail:
     reputations: tuple[ReputationView, ...] = ()
     differences: tuple[Difference, ...] = ()
     readings: tuple[ReadingView, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    checkups: tuple[CheckupView, ...] = ()
     signals: tuple[SignalView, ...] = ()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
+from dlroverd.model.checkup import Checkup, CheckupSeen
 from dlroverd.model.difference import Difference
 from dlroverd.model.fault import ExitInfo
 from dlroverd.model.ids import RankKey, RoundKey
@@ -139,7 +140,7 @@ class Desired:
     that this log takes its place ("" otherwise). `suspects` are silent nodes that this one is to call and to say of
     whether they answer. `reboot` names the boot that its host is to end, "" if none: it is to be rebooted, once.
     `audit` counts the audits of a session: when it changes, all that is seen is to be told again. `verdicts` are on the
-    saves that the node has staged.
+    saves that the node has staged. `checkups` are to be made, each until it is listed no more.
     """
 
     log_id: str
@@ -153,6 +154,7 @@ class Desired:
     reboot: str = ""
     audit: int = 0
     verdicts: tuple[Verdict, ...] = ()
+    checkups: tuple[Checkup, ...] = ()
 
     def only_forgets(self, told: "Desired") -> bool:
         """Whether all that is new in it, beside `told`, is that tombstones are gone, as they are carried out."""
@@ -215,7 +217,7 @@ class Observed:
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
     that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
     `differences` are the newest that the agent found; `staged` are saves that wait for a verdict, or for it to be
-    carried out; `signals` are the newest of this boot.
+    carried out; `signals` are the newest of this boot; `checkups` are those that are asked for and made.
     """
 
     version: int
@@ -226,6 +228,7 @@ class Observed:
     devices: tuple[DeviceObservation, ...] = ()
     differences: tuple[Difference, ...] = ()
     staged: tuple[StagedCheckpoint, ...] = ()
+    checkups: tuple[CheckupSeen, ...] = ()
     signals: tuple[Signal, ...] = ()
 
 

@@ -4,6 +4,7 @@ A plugin is a module behind an entry point of the group `dlroverd.plugins`. It s
 implements hooks marked with `hookimpl`, which hand objects to the host. Must not import anything but the model.
 """
 
+from dlroverd.model.checkup import CheckLevel, CheckState, Figure, Meeting
 from dlroverd.model.diagnosis import (
     Action,
     Conclusion,
@@ -33,6 +34,7 @@ from dlroverd.plugin_api.cloud_events import cloud_event
 from dlroverd.plugin_api.device import DeviceEvent, DeviceProcess, DeviceReading, Devices
 from dlroverd.plugin_api.diagnosis import DiagnosisRule
 from dlroverd.plugin_api.hooks import hookimpl
+from dlroverd.plugin_api.node_check import CheckContext, CheckedJob, CheckVerdict, NodeCheck
 from dlroverd.plugin_api.scheduler import Scheduler
 from dlroverd.plugin_api.sink import EventsRefused, Sink
 
@@ -42,6 +44,11 @@ API_VERSION = 1
 __all__ = [
     "API_VERSION",
     "Action",
+    "CheckContext",
+    "CheckLevel",
+    "CheckState",
+    "CheckVerdict",
+    "CheckedJob",
     "Conclusion",
     "DeviceEvent",
     "DeviceProcess",
@@ -50,12 +57,15 @@ __all__ = [
     "DiagnosisRule",
     "EventView",
     "EventsRefused",
+    "Figure",
     "Finding",
     "FreeIndex",
     "FreeNode",
     "GangPlacement",
     "GangRequest",
+    "Meeting",
     "NoFit",
+    "NodeCheck",
     "Placement",
     "PlacementRequest",
     "PlacementView",

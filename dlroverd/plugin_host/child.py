@@ -14,6 +14,7 @@ from typing import NoReturn
 from dlroverd.model.placement import NoFit, Placement
 from dlroverd.plugin_api import EventsRefused
 from dlroverd.plugin_api.device import DeviceReading
+from dlroverd.plugin_api.node_check import CheckVerdict
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.confine import confine
 from dlroverd.plugin_host.failures import PluginError
@@ -92,6 +93,8 @@ def _missing(question: wire.Question, value: object) -> str:
             return "Placement or NoFit"
         case wire.Read() if not (isinstance(value, tuple) and all(isinstance(each, DeviceReading) for each in value)):
             return "a tuple of DeviceReading"
+        case wire.Check() if not isinstance(value, CheckVerdict):
+            return "a CheckVerdict"
     return ""
 
 

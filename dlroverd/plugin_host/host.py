@@ -11,7 +11,8 @@ from typing import Protocol
 from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView, PluginView
-from dlroverd.plugin_api import DeviceReading
+from dlroverd.plugin_api import CheckContext, CheckVerdict, DeviceReading
+from dlroverd.plugin_api.node_check import CheckSpec
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.loading import Registered, find, load, origin, version
@@ -68,6 +69,18 @@ class PluginHost:
         answer = await self._plugin(name).call(wire.Read(), timeout_s)
         if not isinstance(answer, tuple):
             raise PluginError(f"plugin {name}: read() answered what is no tuple of devices")
+        return tuple(each for each in answer if isinstance(each, DeviceReading))
+
+    async def checks(self, name: str, timeout_s: float) -> tuple[CheckSpec, ...]:
+        """List a plugin's node checks. PluginTimeoutError, or PluginError, with one sentence."""
+        answer = await self._plugin(name).call(wire.Checks(), timeout_s)
+        return tuple(each for each in answer if isinstance(each, CheckSpec)) if isinstance(answer, tuple) else ()
+
+    async def check(self, name: str, check: str, context: CheckContext, timeout_s: float) -> CheckVerdict:
+        """Make one of a plugin's node checks. PluginTimeoutError, or PluginError, with one sentence."""
+        answer = await self._plugin(name).call(wire.Check(check=check, context=context), timeout_s)
+        if not isinstance(answer, CheckVerdict):
+            raise PluginError(f"plugin {name}: run() answered what is no verdict")
         return answer
 
     async def diagnose(self, name: str, view: WorldView, timeout_s: float) -> Diagnosed:

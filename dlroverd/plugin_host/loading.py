@@ -13,8 +13,9 @@ from typing import Any, get_args
 
 import pluggy
 
-from dlroverd.plugin_api import API_VERSION, Devices, DiagnosisRule, Scheduler, Sink, hooks
+from dlroverd.plugin_api import API_VERSION, CheckVerdict, Devices, DiagnosisRule, NodeCheck, Scheduler, Sink, hooks
 from dlroverd.plugin_api.diagnosis import diagnose
+from dlroverd.plugin_api.node_check import broken_check, broken_verdict, spec_of
 from dlroverd.plugin_host import wire
 from dlroverd.plugin_host.failures import PluginError
 from dlroverd.plugin_host.wire import Kind
@@ -24,11 +25,12 @@ GROUP = "dlroverd.plugins"
 
 @dataclass(slots=True)
 class Registered:
-    """What one plugin handed over: at most one object of each kind."""
+    """What one plugin handed over: at most one object of each kind, but any number of node checks, by name."""
 
     scheduler: Scheduler | None = None
     sink: Sink | None = None
     device: Devices | None = None
+    node_check: dict[str, NodeCheck] | None = None
     diagnosis: DiagnosisRule | None = None
 
     @property
@@ -50,12 +52,23 @@ class Registered:
                 sink.open(settings)
             case wire.Write(batch=batch), Registered(sink=sink) if sink is not None:
                 sink.write(batch)
+            case wire.Checks(), Registered(node_check=checks) if checks is not None:
+                return tuple(spec_of(check) for check in checks.values())
+            case wire.Check(check=name, context=context), Registered(node_check=checks) if checks is not None:
+                return _kept(checks[name].run(context))
             case wire.Close(), Registered(sink=sink):
                 if sink is not None:
                     sink.close()
             case _:
                 raise PluginError(f"it gives {', '.join(self.kinds)} only")
         return None
+
+
+def _kept(verdict: CheckVerdict) -> CheckVerdict:
+    """Give a verdict that keeps the rules. JSON has no word for some that do not."""
+    if isinstance(verdict, CheckVerdict) and (broken := broken_verdict(verdict)):
+        raise PluginError(broken)
+    return verdict
 
 
 def find(plugin: str) -> EntryPoint:
@@ -116,10 +129,28 @@ def load(entry: EntryPoint) -> Registered:
     plugins.hook.dlroverd_register_scheduler(register=_taker(registered, "scheduler", Scheduler))
     plugins.hook.dlroverd_register_sink(register=_taker(registered, "sink", Sink))
     plugins.hook.dlroverd_register_device(register=_taker(registered, "device", Devices))
+    plugins.hook.dlroverd_register_node_check(register=_check_taker(registered))
     plugins.hook.dlroverd_register_diagnosis(register=_taker(registered, "diagnosis", DiagnosisRule))
     if not registered.kinds:
         raise PluginError("it registers nothing; mark its dlroverd_register_ functions with @hookimpl")
     return registered
+
+
+def _check_taker(registered: Registered) -> Callable[[NodeCheck], None]:
+    """Make the `register` that a hook of node checks is given."""
+
+    def register(given: object) -> None:
+        if not isinstance(given, NodeCheck) or isinstance(given, type):
+            what = f"the class {given.__name__}, not an object" if isinstance(given, type) else repr(given)
+            raise PluginError(f"it registers {what} where a node check is wanted (see docs/plugins/node_check.md)")
+        if broken := broken_check(spec_of(given)):
+            raise PluginError(f"{broken} (see docs/plugins/node_check.md)")
+        registered.node_check = registered.node_check or {}
+        if given.name in registered.node_check:
+            raise PluginError(f"it registers two checks named {given.name}; give each its own name")
+        registered.node_check[given.name] = given
+
+    return register
 
 
 def _taker(registered: Registered, kind: str, interface: type[Any]) -> Callable[[Any], None]:

@@ -14,13 +14,16 @@ from dlroverd.model.diagnosis import Diagnosed, WorldView
 from dlroverd.model.placement import NoFit, Placement, PlacementView, Preempt
 from dlroverd.model.view import EventView
 from dlroverd.plugin_api.device import DeviceReading
+from dlroverd.plugin_api.node_check import CheckContext, CheckSpec, CheckVerdict
 
 # An answer that places 100,000 nodes takes 2 MB; a plugin that says more than this is broken, at the host's cost.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-Kind = Literal["scheduler", "sink", "device", "diagnosis"]
+Kind = Literal["scheduler", "sink", "device", "node_check", "diagnosis"]
 # What a call may return; a sink's return nothing.
-Value = Placement | Preempt | NoFit | tuple[DeviceReading, ...] | Diagnosed | None
+Value = (
+    Placement | Preempt | NoFit | tuple[DeviceReading, ...] | tuple[CheckSpec, ...] | CheckVerdict | Diagnosed | None
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,24 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """List the node checks there are."""
+
+    id: int = 0
+    op: Literal["checks"] = "checks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Call `NodeCheck.run` of the check of that name."""
+
+    check: str
+    context: CheckContext
+    id: int = 0
+    op: Literal["check"] = "check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnose:
     """Call all three of a `DiagnosisRule`, one after the other."""
 
@@ -94,7 +115,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """The call returned; only `place`, `read` and `diagnose` have a value."""
+    """The call returned; those of a sink have no value."""
 
     id: int
     value: Value = None
@@ -128,7 +149,7 @@ class Raised:
     op: Literal["raised"] = "raised"
 
 
-Question = Open | Place | Write | Read | Diagnose | Close
+Question = Open | Place | Write | Read | Checks | Check | Diagnose | Close
 Answer = Found | Loaded | Returned | Refused | Raised
 
 # Built when first used: they cost each start of the daemon and the agent some tens of milliseconds.

@@ -6,6 +6,7 @@ What each is for, and when it is sent, is said in protos/dlroverd/protocol/v1/.
 from dataclasses import dataclass, field
 from typing import get_args
 
+from dlroverd.model.checkup import CheckLevel
 from dlroverd.model.hang import GangPhase
 from dlroverd.model.hold import DrainMode, HoldKind
 from dlroverd.model.ids import RankKey
@@ -154,6 +155,15 @@ class DrillRequest:
     rank: int = 0
     node: str = ""
     for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """Nodes that are to run their checks."""
+
+    request_id: str
+    nodes: tuple[str, ...]
+    level: CheckLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

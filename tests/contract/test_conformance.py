@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from dlroverd_agent.checkups.builtin.instant import CHECKS
 from dlroverd_agent.devices.none import NoDevices
 from dlroverd_agent.devices.nvidia import NvidiaDevices
 
@@ -35,7 +36,13 @@ from dlroverd.plugin_api import (
     Scheduler,
     WorldView,
 )
-from dlroverd.testing.conformance import DeviceConformance, DiagnosisConformance, SchedulerConformance, SinkConformance
+from dlroverd.testing.conformance import (
+    DeviceConformance,
+    DiagnosisConformance,
+    NodeCheckConformance,
+    SchedulerConformance,
+    SinkConformance,
+)
 from dlroverd.testing.conformance.sink import Delivered
 from tests.system.nvml_stand_in.gpus import Gpus
 from tests.unit.plugins.test_webhook_sink import SECRET, receiving
@@ -90,6 +97,13 @@ class TestNvidia(DeviceConformance):
         gpus.set(f"process 2 {os.getpid()} 1000", "lost 5")
         monkeypatch.setenv("DLROVERD_NVML_FILE", str(gpus.file))
         ctypes.CDLL(str(gpus.library))
+
+
+class TestChecks(NodeCheckConformance):
+    @pytest.fixture(autouse=True, params=CHECKS, ids=lambda check: check.name)
+    def _check(self, request: pytest.FixtureRequest) -> None:
+        """Take each of ours in turn."""
+        self.make = lambda: request.param  # type: ignore[assignment, misc] # any way to make one will do
 
 
 class Greedy:

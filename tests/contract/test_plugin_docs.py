@@ -78,7 +78,7 @@ def test_the_index_names_every_kind_and_the_api_version() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_suite_that_a_test_runs(kind: str) -> None:
-    suite = f"{kind.capitalize()}Conformance"
+    suite = f"{''.join(word.capitalize() for word in kind.split('_'))}Conformance"
     assert hasattr(suites, suite)
     assert any(f"({suite})" in text for text in _sources("tests/contract/test_conformance.py"))
 

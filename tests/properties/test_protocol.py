@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dlroverd.model import (
     cadence,
     checkpoint,
+    checkup,
     diagnosis_view,
     difference,
     explain,
@@ -67,6 +68,7 @@ def wire_dataclasses() -> Iterator[tuple[type, type[Message]]]:
         *(
             cadence,
             checkpoint,
+            checkup,
             difference,
             explain,
             fault,
@@ -186,6 +188,7 @@ def test_mutations_carry_a_request_id() -> None:
         "ResumeAutomation",
         "ConfirmDown",
         "OrderDrill",
+        "CheckNodes",
         "ReplaySink",
     }
     service = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]

@@ -14,7 +14,7 @@ PACKAGES = {
         *("api", "builtin", "cli", "config", "core", "daemon", "login", "model", "plugin_api", "plugin_host"),
         *("protocol", "protocol.v1", "runtime", "store", "testing", "trust"),
     ),
-    "dlroverd_agent": ("core", "devices", "devices.none", "devices.nvidia"),
+    "dlroverd_agent": ("checkups", "checkups.builtin", "core", "devices", "devices.none", "devices.nvidia"),
     "dlroverd_train": ("vault",),
     "dlroverd_hello": (),
     "dlroverd_kafka": (),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from dlroverd.model.checkpoint import Verdict
+from dlroverd.model.checkup import Checkup
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.world import Assignment, Drill, Held, Notice, Observed, Peer, Saves
@@ -126,6 +127,13 @@ class AskPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeCheckups:
+    """Make these checkups, each once and with the job that it is for, and no others; tell each by `CheckupMade`."""
+
+    checkups: tuple[tuple[Checkup, JobSpec | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TellVault:
     """Tell the vault of a job what becomes of a save. Given again while the vault still has it staged."""
 
@@ -180,6 +188,7 @@ Action = (
     | SurveyAgain
     | CallSuspects
     | AskPeer
+    | MakeCheckups
     | TellVault
     | CarryOut
     | Reboot

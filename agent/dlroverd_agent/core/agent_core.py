@@ -7,7 +7,7 @@ may have formed the world elsewhere since. Only one log is followed until a pers
 backwards: an empty or restored daemon changes nothing here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlroverd.model.fault import LEASE_RAN_OUT
 from dlroverd.model.ids import GangKey, RankKey, RoundKey
@@ -35,6 +35,7 @@ from dlroverd_agent.core.inputs import (
     Acked,
     BeatHeard,
     Checked,
+    CheckupMade,
     Connected,
     DesiredArrived,
     DevicesSeen,
@@ -108,16 +109,12 @@ class AgentCore:
 
     def observed(self) -> Observed:
         """All that is seen now, as the daemon is told it."""
-        return Observed(
+        return replace(
+            self._found.told(),
             version=self.version,
             position=self.followed.position,
             ranks=tuple([rank.seen for rank in self._ranks.values()]),
-            checks=self._found.checks,
-            suspects=self._found.suspects,
-            devices=self._found.devices,
             differences=self._comparison.found,
-            staged=self._found.staged,
-            signals=self._found.signals,
         )
 
     def seen(self, key: RankKey) -> RankObservation | None:
@@ -172,7 +169,7 @@ class AgentCore:
                 self._acked, self._patience_s = max(self._acked, item.version), ACK_LATE_S
             case BeatHeard():
                 self._renew(item.asked_at, now, actions)
-            case Checked() | SuspectCalled() | DevicesSeen() | SignalsHeard() | SavesStaged():
+            case Checked() | SuspectCalled() | DevicesSeen() | SignalsHeard() | SavesStaged() | CheckupMade():
                 self.version += self._found.take(item, actions)
             case Surveyed() | SurveyFailed():
                 self._compare(item, actions)

@@ -1,15 +1,16 @@
 """What this node finds for the daemon besides its ranks: checks, silent nodes, accelerators, its health, saves."""
 
 from dlroverd.model.checkpoint import StagedCheckpoint, Verdict
+from dlroverd.model.checkup import Checkup, CheckupSeen
 from dlroverd.model.ids import RoundKey
 from dlroverd.model.job import JobSpec
 from dlroverd.model.node import DeviceObservation
 from dlroverd.model.signal import Signal
-from dlroverd.model.world import Assignment, Desired, NodeCheck, Peer, SuspectSeen
-from dlroverd_agent.core.actions import Action, CallSuspects, Check, TellVault
-from dlroverd_agent.core.inputs import Checked, DevicesSeen, SavesStaged, SignalsHeard, SuspectCalled
+from dlroverd.model.world import Assignment, Desired, NodeCheck, Observed, Peer, SuspectSeen
+from dlroverd_agent.core.actions import Action, CallSuspects, Check, MakeCheckups, TellVault
+from dlroverd_agent.core.inputs import Checked, CheckupMade, DevicesSeen, SavesStaged, SignalsHeard, SuspectCalled
 
-Finding = Checked | SuspectCalled | DevicesSeen | SignalsHeard | SavesStaged
+Finding = Checked | SuspectCalled | DevicesSeen | SignalsHeard | SavesStaged | CheckupMade
 
 
 class Findings:
@@ -23,8 +24,22 @@ class Findings:
         self._answers: dict[str, bool] = {}
         self._verdicts: tuple[Verdict, ...] = ()
         self._saves: dict[int, tuple[StagedCheckpoint, ...]] = {}
+        self._checkups: tuple[Checkup, ...] = ()
+        self._made: dict[int, CheckupSeen] = {}
         self.devices: tuple[DeviceObservation, ...] = ()
         self.signals: tuple[Signal, ...] = ()
+
+    def told(self) -> Observed:
+        """Give all of them, as the daemon is told; what else is observed is not in it."""
+        return Observed(
+            version=0,
+            checks=self.checks,
+            suspects=self.suspects,
+            devices=self.devices,
+            staged=self.staged,
+            signals=self.signals,
+            checkups=tuple(self._made.values()),
+        )
 
     @property
     def staged(self) -> tuple[StagedCheckpoint, ...]:
@@ -43,7 +58,7 @@ class Findings:
 
     def wanted(self, desired: Desired, actions: list[Action]) -> bool:
         """Begin what the daemon asks for and did not ask before; let go of what it does not ask for any more."""
-        before = self.checks, self.suspects
+        before = self.told()
         assigned = {each.round: each for each in desired.assignments}
         for round_, asked in list(self._checked.items()):
             now = assigned.get(round_)
@@ -64,7 +79,12 @@ class Findings:
             self._verdicts = desired.verdicts
             for job in self._saves:
                 self._tell(job, actions)
-        return before != (self.checks, self.suspects)
+        if desired.checkups != self._checkups:
+            self._checkups = desired.checkups
+            wanted = {each.id for each in desired.checkups}
+            self._made = {number: seen for number, seen in self._made.items() if number in wanted}
+            actions.append(MakeCheckups(tuple((each, specs.get(each.job)) for each in desired.checkups)))
+        return before != self.told()
 
     def take(self, item: Finding, actions: list[Action]) -> bool:
         """Keep what was found; whether anything changed by it."""
@@ -80,6 +100,11 @@ class Findings:
                     del self._saves[item.job]
                 self._tell(item.job, actions)
                 return before != item.saves
+            case CheckupMade():
+                wanted = any(each.id == item.seen.id for each in self._checkups)
+                if wanted:
+                    self._made[item.seen.id] = item.seen
+                return wanted
             case DevicesSeen():
                 changed, self.devices = self.devices != item.devices, item.devices
                 return changed

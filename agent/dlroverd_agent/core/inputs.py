@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dlroverd.model.checkpoint import StagedCheckpoint
+from dlroverd.model.checkup import CheckupSeen
 from dlroverd.model.ids import GangKey, RankKey
 from dlroverd.model.node import DeviceObservation
 from dlroverd.model.signal import Signal
@@ -116,6 +117,13 @@ class SavesStaged:
     saves: tuple[StagedCheckpoint, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CheckupMade:
+    """A checkup that was asked for has been made."""
+
+    seen: CheckupSeen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
     """The ranks of which processes are on this host, at `at` (wall clock, seconds).
@@ -155,6 +163,7 @@ Input = (
     | DevicesSeen
     | SignalsHeard
     | SavesStaged
+    | CheckupMade
     | Surveyed
     | SurveyFailed
     | Ticked

@@ -8,6 +8,7 @@ command = noun(
         "list",
         "show",
         "why",
+        "check",
         "cordon",
         "drain",
         "maintenance",

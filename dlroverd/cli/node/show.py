@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlroverd.cli import options, output, readings
+from dlroverd.cli import checking, options, output, readings
 
 if TYPE_CHECKING:
     from dlroverd.model.node_view import ReputationView
@@ -36,6 +36,7 @@ def command(node: str, output_: str, address: str | None) -> None:
     _holds(detail)
     _devices(detail)
     _readings(detail, wide=output_ == "wide")
+    _checks(detail)
     for reputation in detail.reputations:
         _history(reputation)
     _signals(detail)
@@ -99,6 +100,15 @@ def _readings(detail: "NodeDetail", *, wide: bool) -> None:
         if told:
             click.echo()
             readings.show(what, told)
+
+
+def _checks(detail: "NodeDetail") -> None:
+    if detail.checks:
+        click.echo()
+        checking.results([detail])
+    if detail.checkups:
+        click.echo()
+        checking.runs(detail)
 
 
 def _signals(detail: "NodeDetail") -> None:

@@ -42,12 +42,14 @@ _BLAMES_NODE = {
 }
 # The rule of checks in which the job asks for more memory than the node has.
 CHECK_MEMORY = "check.memory"
+# The rule of node checks that a job asked for: another node may pass them.
+CHECK_OF_NODE = "check.node"
 _MOST_VICTIMS = 64
 
 
 def blames_node(cause: Cause) -> float:
     """Say how likely the node of `cause`, not the job, is at fault, by its kind: 0 to 1."""
-    return 0.0 if cause.rule == CHECK_MEMORY else _BLAMES_NODE.get(cause.kind, 0.0)
+    return 0.0 if cause.rule in (CHECK_MEMORY, CHECK_OF_NODE) else _BLAMES_NODE.get(cause.kind, 0.0)
 
 
 def is_echo(cause: Cause) -> bool:

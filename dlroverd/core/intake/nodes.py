@@ -1,11 +1,12 @@
 """What agents say: hello, what they see, silence; and a person's word that a node is this log's."""
 
 from dlroverd.core.intake import adoption, reports
-from dlroverd.core.passes import holds, leases, liveness, reputation
+from dlroverd.core.passes import checkups, holds, leases, liveness, reputation
 from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
+from dlroverd.model.checkup import CheckupCause
 from dlroverd.model.fault import CONFIRMED_DOWN, REBOOTED
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeState
@@ -38,6 +39,8 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
     elif old is not None and not item.log_id:
         reports.forgotten(turn, item.node, item.observed)
     holds.looked_at(turn, item.node)
+    if old is None or rebooted:
+        checkups.by_itself(turn, item.node, CheckupCause.JOINED)
     return Done()
 
 

@@ -5,7 +5,7 @@ that no longer counts is still there. Ranks of jobs this log never knew are list
 """
 
 from dlroverd.core.classify import succeeded
-from dlroverd.core.intake import audit, staged
+from dlroverd.core.intake import audit, checkups, staged
 from dlroverd.core.passes import checks, faults, liveness, reputation, signals
 from dlroverd.core.records import GangRecord, RankRecord
 from dlroverd.core.turn import LIVE_GANG, Turn
@@ -53,6 +53,7 @@ def take(turn: Turn, node: str, observed: Observed) -> None:
     _note_devices(turn, node, observed)
     _note_suspects(turn, node, observed)
     staged.take(turn, node, observed.staged)
+    checkups.take(turn, node, observed.checkups)
 
 
 def ended(turn: Turn, node: str, observed: Observed, how: str) -> None:

@@ -7,12 +7,14 @@ where memory is to be set aside for its checkpoints.
 
 from dataclasses import replace
 
-from dlroverd.core.classify.blame import CHECK_MEMORY
-from dlroverd.core.passes import faults
+from dlroverd.core import checked
+from dlroverd.core.classify.blame import CHECK_MEMORY, CHECK_OF_NODE
+from dlroverd.core.passes import checkups, faults
 from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
+from dlroverd.model.checkup import CheckState
 from dlroverd.model.fault import CHECKPOINT_MEMORY, PORT_TAKEN, Cause, CauseKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import JobSpec
@@ -25,7 +27,8 @@ DOUBT_THE_NETWORK = frozenset({CauseKind.PEER_LOST, CauseKind.NO_PATH, CauseKind
 def possible(state: State, nodes: tuple[str, ...], spec: JobSpec) -> bool:
     """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
     if len(nodes) == 1:  # an agent that knows leases knows checks
-        return spec.checkpoint_memory_bytes > 0 and state.nodes[nodes[0]].facts.keeps_leases
+        facts = state.nodes[nodes[0]].facts
+        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (bool(spec.check) and facts.makes_checkups)
     return all(state.nodes[node].facts.peer_port for node in nodes)
 
 
@@ -57,6 +60,11 @@ def conclude(turn: Turn, gang: GangRecord) -> None:
     found = [(node, turn.state.grants[node, gang.key].check) for node in gang.nodes]
     checks = {node: check for node, check in found if check is not None}
     cause = _fault(turn, gang, checks)
+    spec = turn.state.jobs[gang.key.job].spec
+    if cause is None and spec.check:
+        if checkups.pending(turn, gang.nodes, gang.key.job):
+            return
+        cause = _unsound(turn, gang, lenient=spec.allow_mismatch)
     if cause is not None:
         faults.fail_gang(turn, gang.key, turn.now, cause)
     elif len(checks) == len(gang.nodes):
@@ -83,6 +91,21 @@ def _fault(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> Cause 
                 "Make them the same, or submit with --allow-mismatch"
             )
             return _cause(CauseKind.MISMATCH, gang.key, node, sentence)
+    return None
+
+
+def _unsound(turn: Turn, gang: GangRecord, *, lenient: bool) -> Cause | None:
+    """Name the first node that did not pass its node checks, or that has other versions than the master's."""
+    known = {node: record.results for node in gang.nodes if (record := turn.state.checkups.get(node)) is not None}
+    for node, results in known.items():
+        for each in results:
+            if each.state is CheckState.BAD:
+                sentence = f"node {node} did not pass the check {each.check}: {each.sentence}"
+                return replace(_cause(CauseKind.CHECK_FAILED, gang.key, node, sentence), rule=CHECK_OF_NODE)
+    for node, results in known.items() if not lenient else ():
+        if unlike := checked.drift(results, known.get(gang.nodes[0], ()), gang.nodes[0]):
+            sentence = f"node {node} is not like {gang.nodes[0]}: {unlike}. Make them the same, or --allow-mismatch"
+            return replace(_cause(CauseKind.MISMATCH, gang.key, node, sentence), rule=CHECK_OF_NODE)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from dlroverd.core import reasons
 from dlroverd.core.passes import (
+    checkups,
     diagnoses,
     faults,
     finish,
@@ -40,6 +41,8 @@ def run(turn: Turn) -> None:
             reputation.review(turn, key)
         elif table == "findings":
             reputation.finding_due(turn, key)
+        elif table == "checkups":
+            checkups.due(turn, key)
         elif table == "diagnoses":
             diagnoses.overdue(turn, key)
 

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dlroverd.core import out_of_use
-from dlroverd.core.passes import checks, leases, liveness
+from dlroverd.core.passes import checks, checkups, leases, liveness
 from dlroverd.core.records import GangRecord, GrantRecord, NodeRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import LIVE_GANG, Turn
 from dlroverd.model import event as ev
+from dlroverd.model.checkup import CheckLevel, CheckupCause
 from dlroverd.model.fault import CauseKind
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState, RankState
@@ -113,6 +114,10 @@ def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, aft
             network=gang.network if proven and not checking else "",
         )
     )
+    checkups.give_way(turn, nodes, key.job)
+    if checking and job.spec.check:
+        able = [node for node in nodes if checkups.possible(state.nodes[node])]
+        checkups.ask(turn, able, CheckLevel(job.spec.check), CheckupCause.JOB, job=key.job)
     turn.emit(ev.GangMoved(gang=key, on="formed", to=GangState.STARTING, reason=reason, deadline=deadline))
     turn.touched_jobs.add(key.job)
 

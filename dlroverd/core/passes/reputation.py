@@ -4,6 +4,7 @@ Automation goes as far as its stage and the brakes allow; what they hold back st
 """
 
 from dlroverd.core import brakes, out_of_use, signals
+from dlroverd.core import checked as checks_of
 from dlroverd.core import reputation as odds
 from dlroverd.core.classify import blames_node
 from dlroverd.core.records import JobRecord, NodeRecord, ReputationRecord
@@ -271,8 +272,17 @@ def pardon(turn: Turn, node: str, reason: str) -> None:
 # ---- what automation makes of it
 
 
-def reconsider(turn: Turn, node: str) -> None:
-    """Take a node out of use if it is found bad and nothing forbids it; else note what is found, and why it stays."""
+def looked_at(turn: Turn, node: str) -> None:
+    """Take that a node's checks have found something, be it that all is well now."""
+    reconsider(turn, node, anew=True)
+
+
+def reconsider(turn: Turn, node: str, *, anew: bool = False) -> None:
+    """Take a node out of use if it is found bad and nothing forbids it; else note what is found, and why it stays.
+
+    `anew`: its checks have just been made. Else one that it failed counts only while that is a finding: a person who
+    puts the node back is not overruled before it is checked again.
+    """
     state, limits = turn.state, turn.limits.automation
     record = state.nodes[node]
     subject, known = max(
@@ -280,15 +290,19 @@ def reconsider(turn: Turn, node: str) -> None:
         key=lambda pair: _score(turn, pair[1]),
     )
     score = _score(turn, known)
-    if known is None or score < odds.QUARANTINE_AT or any(hold.owner == AUTOMATION for hold in record.holds):
+    lemon = known if known is not None and score >= odds.QUARANTINE_AT else None
+    failed = checks_of.failed(state, node) if anew or node in state.findings else ""
+    if (lemon is None and not failed) or any(hold.owner == AUTOMATION for hold in record.holds):
         if node in state.findings:
             turn.emit(ev.FindingEnded(node=node, reason="it does not hold any more"))
         return
     what = "the node" if subject[0] == HOST else f"device {subject[1]}"
-    sentence = f"{what} is bad with a probability of {min(0.99, odds.doubt(score)):.0%}: {_signs(turn, known)}"
+    sentence = failed
+    if lemon is not None:
+        sentence = f"{what} is bad with a probability of {min(0.99, odds.doubt(score)):.0%}: {_signs(turn, lemon)}"
     held_back = brakes.refusal(state, node, limits) if limits.quarantine is AutomationStage.ACT else ""
     if limits.quarantine is AutomationStage.ACT and not held_back:
-        _quarantine(turn, node, subject, known, sentence)
+        _quarantine(turn, node, subject, lemon, sentence)
         return
     waits_s = limits.window_s if held_back else limits.advice_s
     deadline = turn.now + max(_RETRY_S, waits_s)
@@ -297,11 +311,12 @@ def reconsider(turn: Turn, node: str) -> None:
     )
 
 
-def _quarantine(turn: Turn, node: str, subject: Subject, known: ReputationRecord, sentence: str) -> None:
+def _quarantine(turn: Turn, node: str, subject: Subject, lemon: ReputationRecord | None, sentence: str) -> None:
     hold = Hold(owner=AUTOMATION, kind=HoldKind.QUARANTINE, reason=sentence, since=turn.now)
     turn.emit(ev.NodeHeld(node=node, hold=hold, actor=AUTOMATION))
     turn.emit(ev.NodeRemoved(node=node, forget_before=turn.now - turn.limits.automation.window_s))
-    _stand(turn, subject, known, Standing.QUARANTINED, score=_score(turn, known), reason=sentence)
+    if lemon is not None:
+        _stand(turn, subject, lemon, Standing.QUARANTINED, score=_score(turn, lemon), reason=sentence)
     if node in turn.state.findings:
         turn.emit(ev.FindingEnded(node=node, reason="the node is quarantined"))
 

@@ -3,8 +3,19 @@
 from dataclasses import replace
 
 from dlroverd.core import signals
-from dlroverd.core.classify import attribute, is_echo
-from dlroverd.core.passes import elastic, faults, finish, incidents, liveness, membership, outages, planned, reputation
+from dlroverd.core.classify import attribute, blames_node, is_echo
+from dlroverd.core.passes import (
+    checkups,
+    elastic,
+    faults,
+    finish,
+    incidents,
+    liveness,
+    membership,
+    outages,
+    planned,
+    reputation,
+)
 from dlroverd.core.passes.verdict import Verdict, judge
 from dlroverd.core.records import GangRecord, JobRecord
 from dlroverd.core.state import State
@@ -42,6 +53,8 @@ def decide(turn: Turn, job: int) -> None:
     cause, verdict = _attribute(turn, record, incident, stopped)
     if not incident.drill:
         reputation.blame(turn, record, cause)
+        if cause.node and blames_node(cause):
+            checkups.after_failure(turn, cause.node)
     if verdict.end:
         finish.end(turn, job, JobState.FAILED, verdict.action, gave_up=verdict.gave_up)
         return

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from dlroverd.core.classify.blame import CHECK_OF_NODE
 from dlroverd.core.passes import elastic, user_policy
 from dlroverd.core.passes.courses import Course, History, course
 from dlroverd.core.records import JobRecord
@@ -76,7 +77,7 @@ def _hopeless(job: JobRecord, follows: Course, history: History) -> Verdict | No
     sentence = f"failed: {history.cause.sentence}"
     if follows.hopeless:
         return Verdict(f"{sentence}; starting it again can not help", end=True)
-    if follows.told and not job.started_at:
+    if follows.told and not job.started_at and history.cause.rule != CHECK_OF_NODE:
         return Verdict(sentence, end=True)
     if history.again(once=follows.once):
         return Verdict(f"{sentence}; the same at the last start, so it would again", end=True)

@@ -12,6 +12,7 @@ from dlroverd.model.globs import whole
 from dlroverd.model.vocabulary import (
     agent,
     checkpoints,
+    checkups,
     delivery,
     diagnoses,
     hangs,
@@ -26,7 +27,9 @@ from dlroverd.model.vocabulary import (
 from dlroverd.model.vocabulary.naming import name_of
 from dlroverd.model.vocabulary.schema import Schema
 
-AREAS: Final = (jobs, worlds, checkpoints, incidents, diagnoses, hangs, nodes, holds, trust, trainer, agent, delivery)
+AREAS: Final = (
+    *(jobs, worlds, checkpoints, incidents, diagnoses, hangs, nodes, checkups, holds, trust, trainer, agent, delivery),
+)
 SCHEMAS: Final = MappingProxyType({schema.name: schema for schema in chain(*(area.SCHEMAS for area in AREAS))})
 # How what an agent forwards stands in the log. Readers see what is in it, under its own name.
 FORWARDED: Final = name_of(EventForwarded)

@@ -153,7 +153,7 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals", "checkups")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -163,6 +163,7 @@ class Observed(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
     SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    CHECKUPS_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
@@ -172,7 +173,16 @@ class Observed(_message.Message):
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     staged: _containers.RepeatedCompositeFieldContainer[StagedCheckpoint]
     signals: _containers.RepeatedCompositeFieldContainer[Signal]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ...) -> None: ...
+    checkups: _containers.RepeatedCompositeFieldContainer[CheckupSeen]
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., checkups: _Optional[_Iterable[_Union[CheckupSeen, _Mapping]]] = ...) -> None: ...
+
+class CheckupSeen(_message.Message):
+    __slots__ = ("id", "results")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    results: _containers.RepeatedCompositeFieldContainer[_common_pb2.CheckResult]
+    def __init__(self, id: _Optional[int] = ..., results: _Optional[_Iterable[_Union[_common_pb2.CheckResult, _Mapping]]] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("name", "at", "detail", "device", "part", "count", "pid")
@@ -337,7 +347,7 @@ class Welcome(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., daemon_version: _Optional[str] = ..., log_id: _Optional[str] = ..., beat_interval_s: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., now: _Optional[float] = ...) -> None: ...
 
 class Desired(_message.Message):
-    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills", "reboot", "audit", "verdicts")
+    __slots__ = ("log_id", "position", "adopt_from", "jobs", "assignments", "tombstones", "suspects", "drills", "reboot", "audit", "verdicts", "checkups")
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ADOPT_FROM_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +359,7 @@ class Desired(_message.Message):
     REBOOT_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    CHECKUPS_FIELD_NUMBER: _ClassVar[int]
     log_id: str
     position: int
     adopt_from: str
@@ -360,7 +371,36 @@ class Desired(_message.Message):
     reboot: str
     audit: int
     verdicts: _containers.RepeatedCompositeFieldContainer[Verdict]
-    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ..., reboot: _Optional[str] = ..., audit: _Optional[int] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ...) -> None: ...
+    checkups: _containers.RepeatedCompositeFieldContainer[Checkup]
+    def __init__(self, log_id: _Optional[str] = ..., position: _Optional[int] = ..., adopt_from: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_common_pb2.JobDescriptor, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., tombstones: _Optional[_Iterable[_Union[Tombstone, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., drills: _Optional[_Iterable[_Union[Drill, _Mapping]]] = ..., reboot: _Optional[str] = ..., audit: _Optional[int] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., checkups: _Optional[_Iterable[_Union[Checkup, _Mapping]]] = ...) -> None: ...
+
+class Checkup(_message.Message):
+    __slots__ = ("id", "level", "job", "meeting")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    MEETING_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    level: _common_pb2.CheckLevel
+    job: int
+    meeting: Meeting
+    def __init__(self, id: _Optional[int] = ..., level: _Optional[_Union[_common_pb2.CheckLevel, str]] = ..., job: _Optional[int] = ..., meeting: _Optional[_Union[Meeting, _Mapping]] = ...) -> None: ...
+
+class Meeting(_message.Message):
+    __slots__ = ("match", "address", "port", "rank", "size", "nodes")
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    match: int
+    address: str
+    port: int
+    rank: int
+    size: int
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, match: _Optional[int] = ..., address: _Optional[str] = ..., port: _Optional[int] = ..., rank: _Optional[int] = ..., size: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("job", "path", "save", "refusal")

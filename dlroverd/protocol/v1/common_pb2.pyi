@@ -81,6 +81,19 @@ class DifferenceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DIFFERENCE_KIND_NOT_LISTED: _ClassVar[DifferenceKind]
     DIFFERENCE_KIND_UNTOLD: _ClassVar[DifferenceKind]
     DIFFERENCE_KIND_BEHIND: _ClassVar[DifferenceKind]
+
+class CheckLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECK_LEVEL_UNSPECIFIED: _ClassVar[CheckLevel]
+    CHECK_LEVEL_INSTANT: _ClassVar[CheckLevel]
+    CHECK_LEVEL_LIGHT: _ClassVar[CheckLevel]
+
+class CheckState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECK_STATE_UNSPECIFIED: _ClassVar[CheckState]
+    CHECK_STATE_OK: _ClassVar[CheckState]
+    CHECK_STATE_BAD: _ClassVar[CheckState]
+    CHECK_STATE_UNKNOWN: _ClassVar[CheckState]
 FAILURE_VERDICT_UNSPECIFIED: FailureVerdict
 FAILURE_VERDICT_PROCESS: FailureVerdict
 FAILURE_VERDICT_NODE: FailureVerdict
@@ -138,6 +151,13 @@ DIFFERENCE_KIND_SURVEY_FAILED: DifferenceKind
 DIFFERENCE_KIND_NOT_LISTED: DifferenceKind
 DIFFERENCE_KIND_UNTOLD: DifferenceKind
 DIFFERENCE_KIND_BEHIND: DifferenceKind
+CHECK_LEVEL_UNSPECIFIED: CheckLevel
+CHECK_LEVEL_INSTANT: CheckLevel
+CHECK_LEVEL_LIGHT: CheckLevel
+CHECK_STATE_UNSPECIFIED: CheckState
+CHECK_STATE_OK: CheckState
+CHECK_STATE_BAD: CheckState
+CHECK_STATE_UNKNOWN: CheckState
 
 class RoundKey(_message.Message):
     __slots__ = ("job", "role", "gang", "round")
@@ -253,7 +273,7 @@ class Resources(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., tasks_max: _Optional[int] = ..., cpus: _Optional[str] = ..., numa_nodes: _Optional[str] = ..., oom_score_adjust: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes", "hang", "hang_budgets")
+    __slots__ = ("name", "user", "roles", "run_id", "max_restarts", "restart_window_s", "time_limit_s", "start_timeout_s", "queue_timeout_s", "restart_grace_s", "cancel_grace_s", "progress_pattern", "allow_mismatch", "priority", "project", "preempt_grace_s", "grow", "replace_wait_s", "checkpoint_pattern", "notice_signal", "on_failure", "no_progress_restarts", "progress", "checkpoint_interval_s", "checkpoint_memory_bytes", "check", "hang", "hang_budgets")
     NAME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -279,6 +299,7 @@ class JobSpec(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     HANG_FIELD_NUMBER: _ClassVar[int]
     HANG_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -306,9 +327,10 @@ class JobSpec(_message.Message):
     progress: ProgressFrom
     checkpoint_interval_s: float
     checkpoint_memory_bytes: int
+    check: str
     hang: str
     hang_budgets: _containers.RepeatedCompositeFieldContainer[PhaseBudget]
-    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ..., hang: _Optional[str] = ..., hang_budgets: _Optional[_Iterable[_Union[PhaseBudget, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[RoleSpec, _Mapping]]] = ..., run_id: _Optional[str] = ..., max_restarts: _Optional[int] = ..., restart_window_s: _Optional[float] = ..., time_limit_s: _Optional[float] = ..., start_timeout_s: _Optional[float] = ..., queue_timeout_s: _Optional[float] = ..., restart_grace_s: _Optional[float] = ..., cancel_grace_s: _Optional[float] = ..., progress_pattern: _Optional[str] = ..., allow_mismatch: _Optional[bool] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., preempt_grace_s: _Optional[float] = ..., grow: _Optional[_Union[GrowWhen, str]] = ..., replace_wait_s: _Optional[float] = ..., checkpoint_pattern: _Optional[str] = ..., notice_signal: _Optional[str] = ..., on_failure: _Optional[_Iterable[_Union[FailureRule, _Mapping]]] = ..., no_progress_restarts: _Optional[int] = ..., progress: _Optional[_Union[ProgressFrom, str]] = ..., checkpoint_interval_s: _Optional[float] = ..., checkpoint_memory_bytes: _Optional[int] = ..., check: _Optional[str] = ..., hang: _Optional[str] = ..., hang_budgets: _Optional[_Iterable[_Union[PhaseBudget, _Mapping]]] = ...) -> None: ...
 
 class PhaseBudget(_message.Message):
     __slots__ = ("phase", "seconds")
@@ -357,7 +379,7 @@ class Device(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., serial: _Optional[str] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port", "keeps_leases", "labels")
+    __slots__ = ("hostname", "address", "cpus", "memory_bytes", "slots", "devices", "port_low", "port_high", "agent_version", "addresses", "peer_port", "keeps_leases", "labels", "makes_checkups")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -378,6 +400,7 @@ class NodeFacts(_message.Message):
     PEER_PORT_FIELD_NUMBER: _ClassVar[int]
     KEEPS_LEASES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAKES_CHECKUPS_FIELD_NUMBER: _ClassVar[int]
     hostname: str
     address: str
     cpus: int
@@ -391,7 +414,8 @@ class NodeFacts(_message.Message):
     peer_port: int
     keeps_leases: bool
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., peer_port: _Optional[int] = ..., keeps_leases: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    makes_checkups: bool
+    def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., slots: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., port_low: _Optional[int] = ..., port_high: _Optional[int] = ..., agent_version: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., peer_port: _Optional[int] = ..., keeps_leases: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., makes_checkups: _Optional[bool] = ...) -> None: ...
 
 class ErrorReport(_message.Message):
     __slots__ = ("source", "type", "message", "file", "line", "text")
@@ -536,6 +560,45 @@ class Difference(_message.Message):
     mended: str
     at: float
     def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., what: _Optional[str] = ..., mended: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
+class Figure(_message.Message):
+    __slots__ = ("name", "value", "worse")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    WORSE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: float
+    worse: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ..., worse: _Optional[str] = ...) -> None: ...
+
+class CheckResult(_message.Message):
+    __slots__ = ("check", "level", "state", "sentence", "figures", "facts", "took_s", "of_job", "at")
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    TOOK_S_FIELD_NUMBER: _ClassVar[int]
+    OF_JOB_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    check: str
+    level: CheckLevel
+    state: CheckState
+    sentence: str
+    figures: _containers.RepeatedCompositeFieldContainer[Figure]
+    facts: _containers.ScalarMap[str, str]
+    took_s: float
+    of_job: bool
+    at: float
+    def __init__(self, check: _Optional[str] = ..., level: _Optional[_Union[CheckLevel, str]] = ..., state: _Optional[_Union[CheckState, str]] = ..., sentence: _Optional[str] = ..., figures: _Optional[_Iterable[_Union[Figure, _Mapping]]] = ..., facts: _Optional[_Mapping[str, str]] = ..., took_s: _Optional[float] = ..., of_job: _Optional[bool] = ..., at: _Optional[float] = ...) -> None: ...
 
 class RankStack(_message.Message):
     __slots__ = ("key", "node", "problem", "processes")

@@ -385,6 +385,22 @@ class ReleaseNodesReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class CheckNodesRequest(_message.Message):
+    __slots__ = ("request_id", "nodes", "level")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    level: _common_pb2.CheckLevel
+    def __init__(self, request_id: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., level: _Optional[_Union[_common_pb2.CheckLevel, str]] = ...) -> None: ...
+
+class CheckNodesReply(_message.Message):
+    __slots__ = ("checkup",)
+    CHECKUP_FIELD_NUMBER: _ClassVar[int]
+    checkup: int
+    def __init__(self, checkup: _Optional[int] = ...) -> None: ...
+
 class ClearNodesRequest(_message.Message):
     __slots__ = ("request_id", "nodes", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1007,7 +1023,7 @@ class DeviceView(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ..., job: _Optional[int] = ..., serial: _Optional[str] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ...) -> None: ...
 
 class NodeDetail(_message.Message):
-    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings", "signals")
+    __slots__ = ("node", "why", "hostname", "boot_id", "cpus", "memory_bytes", "addresses", "devices", "reputations", "differences", "readings", "signals", "checks", "checkups")
     NODE_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
@@ -1020,6 +1036,8 @@ class NodeDetail(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     READINGS_FIELD_NUMBER: _ClassVar[int]
     SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    CHECKUPS_FIELD_NUMBER: _ClassVar[int]
     node: NodeView
     why: str
     hostname: str
@@ -1032,7 +1050,27 @@ class NodeDetail(_message.Message):
     differences: _containers.RepeatedCompositeFieldContainer[_common_pb2.Difference]
     readings: _containers.RepeatedCompositeFieldContainer[ReadingView]
     signals: _containers.RepeatedCompositeFieldContainer[SignalView]
-    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[SignalView, _Mapping]]] = ...) -> None: ...
+    checks: _containers.RepeatedCompositeFieldContainer[_common_pb2.CheckResult]
+    checkups: _containers.RepeatedCompositeFieldContainer[CheckupView]
+    def __init__(self, node: _Optional[_Union[NodeView, _Mapping]] = ..., why: _Optional[str] = ..., hostname: _Optional[str] = ..., boot_id: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[DeviceView, _Mapping]]] = ..., reputations: _Optional[_Iterable[_Union[ReputationView, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[ReadingView, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[SignalView, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[_common_pb2.CheckResult, _Mapping]]] = ..., checkups: _Optional[_Iterable[_Union[CheckupView, _Mapping]]] = ...) -> None: ...
+
+class CheckupView(_message.Message):
+    __slots__ = ("id", "level", "cause", "state", "sentence", "at", "actor")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    level: str
+    cause: str
+    state: str
+    sentence: str
+    at: float
+    actor: str
+    def __init__(self, id: _Optional[int] = ..., level: _Optional[str] = ..., cause: _Optional[str] = ..., state: _Optional[str] = ..., sentence: _Optional[str] = ..., at: _Optional[float] = ..., actor: _Optional[str] = ...) -> None: ...
 
 class SignalView(_message.Message):
     __slots__ = ("name", "at", "device", "part", "count", "severity", "action", "sentence", "done", "then", "cleared")

@@ -155,6 +155,11 @@ class ControlServiceStub:
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.SerializeToString,
                 response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.FromString,
                 _registered_method=True)
+        self.CheckNodes = channel.unary_unary(
+                '/dlroverd.protocol.v1.ControlService/CheckNodes',
+                request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesRequest.SerializeToString,
+                response_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesReply.FromString,
+                _registered_method=True)
         self.GetAutomation = channel.unary_unary(
                 '/dlroverd.protocol.v1.ControlService/GetAutomation',
                 request_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.GetAutomationRequest.SerializeToString,
@@ -387,6 +392,15 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckNodes(self, request, context):
+        """Has nodes run their checks, all that are named or none. Returns the number of the checkup when the order is durable;
+        GetNode tells what comes of it. not_found: no such node. refused: a node is not ready, is being checked already,
+        has an agent of a release that knows no checks, or runs a job that a light check would slow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAutomation(self, request, context):
         """What automation may do, did lately and would do. Answers from memory.
         """
@@ -562,6 +576,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ResumeAutomation,
                     request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.FromString,
                     response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.SerializeToString,
+            ),
+            'CheckNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckNodes,
+                    request_deserializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesRequest.FromString,
+                    response_serializer=dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesReply.SerializeToString,
             ),
             'GetAutomation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAutomation,
@@ -1247,6 +1266,33 @@ class ControlService:
             '/dlroverd.protocol.v1.ControlService/ResumeAutomation',
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationRequest.SerializeToString,
             dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.ResumeAutomationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dlroverd.protocol.v1.ControlService/CheckNodes',
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesRequest.SerializeToString,
+            dlroverd_dot_protocol_dot_v1_dot_control__service__pb2.CheckNodesReply.FromString,
             options,
             channel_credentials,
             insecure,

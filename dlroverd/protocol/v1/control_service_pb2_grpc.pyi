@@ -118,6 +118,11 @@ class ControlServiceStub:
     """
     ResumeAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ResumeAutomationRequest, _control_service_pb2.ResumeAutomationReply]
     """Lets automation act again, at once on what it would have done. Returns when that is durable."""
+    CheckNodes: _aio.UnaryUnaryMultiCallable[_control_service_pb2.CheckNodesRequest, _control_service_pb2.CheckNodesReply]
+    """Has nodes run their checks, all that are named or none. Returns the number of the checkup when the order is durable;
+    GetNode tells what comes of it. not_found: no such node. refused: a node is not ready, is being checked already,
+    has an agent of a release that knows no checks, or runs a job that a light check would slow.
+    """
     GetAutomation: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetAutomationRequest, _control_service_pb2.AutomationView]
     """What automation may do, did lately and would do. Answers from memory."""
     OrderDrill: _aio.UnaryUnaryMultiCallable[_control_service_pb2.OrderDrillRequest, _control_service_pb2.OrderDrillReply]
@@ -375,6 +380,17 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_control_service_pb2.ResumeAutomationRequest, _abc.Awaitable[_control_service_pb2.ResumeAutomationReply]],
     ) -> _abc.Awaitable[_control_service_pb2.ResumeAutomationReply]:
         """Lets automation act again, at once on what it would have done. Returns when that is durable."""
+
+    @_abc_1.abstractmethod
+    def CheckNodes(
+        self,
+        request: _control_service_pb2.CheckNodesRequest,
+        context: _aio.ServicerContext[_control_service_pb2.CheckNodesRequest, _abc.Awaitable[_control_service_pb2.CheckNodesReply]],
+    ) -> _abc.Awaitable[_control_service_pb2.CheckNodesReply]:
+        """Has nodes run their checks, all that are named or none. Returns the number of the checkup when the order is durable;
+        GetNode tells what comes of it. not_found: no such node. refused: a node is not ready, is being checked already,
+        has an agent of a release that knows no checks, or runs a job that a light check would slow.
+        """
 
     @_abc_1.abstractmethod
     def GetAutomation(

@@ -8,7 +8,14 @@ class TestMySink(SinkConformance):
 
 from dlroverd.testing.conformance.device import DeviceConformance
 from dlroverd.testing.conformance.diagnosis import DiagnosisConformance
+from dlroverd.testing.conformance.node_check import NodeCheckConformance
 from dlroverd.testing.conformance.scheduler import SchedulerConformance
 from dlroverd.testing.conformance.sink import SinkConformance
 
-__all__ = ["DeviceConformance", "DiagnosisConformance", "SchedulerConformance", "SinkConformance"]
+__all__ = [
+    "DeviceConformance",
+    "DiagnosisConformance",
+    "NodeCheckConformance",
+    "SchedulerConformance",
+    "SinkConformance",
+]

@@ -27,6 +27,7 @@ USES = ("SubmitJob", "DryRun")
 OWN_USES = ("CancelJob", "RestartJob", "ScaleJob", "SuspendJob", "ResumeJob", "OrderDrill")
 OPERATES = (
     *("AdoptNode", "ConfirmDown", "HoldNodes", "ReleaseNodes", "ClearNodes", "PauseAutomation", "ResumeAutomation"),
+    "CheckNodes",
     *("ReplaySink", "ListTokens", "RevokeToken", "RevokeCertificates"),
 )
 MAY = {

@@ -39,6 +39,7 @@ def test_defaults_are_the_models() -> None:
         "preempt_cooldown_s",
         "spare_nodes",
         "automation",
+        "checks",
         "hangs",
         "diagnosis",
     }

@@ -1,0 +1,1 @@
+"""Node checks: this host's own, made when the daemon asks."""
