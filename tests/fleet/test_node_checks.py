@@ -69,7 +69,7 @@ def test_faults_of_hosts_and_of_paths_are_told_apart(fleet: Fleet) -> None:
     assert set(states(checked(fleet)).values()) == {"ok"}
     assert not held(fleet)
 
-    fleet.slow("node2", delay="300ms")
+    fleet.slow("node2", delay="100ms")
     met = checked(fleet)
     assert states(met) == {"node1": "ok", "node2": "bad", "node3": "ok", "node4": "ok"}
     assert "with whomever it meets" in met["node2"].sentence

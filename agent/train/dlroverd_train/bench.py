@@ -20,7 +20,7 @@ _LARGEST, _STEP = 16384, 256
 _ON_CPU = 1024
 _WARM, _LEAST_RUNS, _MOST_RUNS, _LEAST_S = 2, 5, 50, 1.0
 _CPU_FLOATS, _DEVICE_FLOATS = 1 << 20, 1 << 24
-_REDUCES = 20
+_REDUCES, _LEAST_REDUCES, _REDUCES_S = 20, 3, 20.0
 
 
 def compute() -> dict[str, Any]:
@@ -88,12 +88,18 @@ def meet(address: str, port: int, rank: int, size: int, limit_s: float) -> dict[
     data = torch.ones(_DEVICE_FLOATS if cuda else _CPU_FLOATS, device=device)
     dist.all_reduce(data)  # warm, and all are here
     began = time.perf_counter()
-    for _ in range(_REDUCES):
+    dist.all_reduce(data)
+    # All make as many runs as the slowest can in good time: one that is slow is told from one that does not answer.
+    first = torch.tensor([time.perf_counter() - began], device=device)
+    dist.all_reduce(first, op=dist.ReduceOp.MAX)
+    runs = max(_LEAST_REDUCES, min(_REDUCES, int(_REDUCES_S / float(first))))
+    began = time.perf_counter()
+    for _ in range(runs):
         torch.matmul(matrix, matrix)
         data.fill_(rank + 1.0)
         dist.all_reduce(data)
     wrong = bool((data != size * (size + 1) / 2).any())
-    seconds = time.perf_counter() - began
+    seconds = (time.perf_counter() - began) / runs * _REDUCES
     dist.barrier()
     dist.destroy_process_group()
     if wrong:
