@@ -1,8 +1,8 @@
 """Stragglers in a real gloo job of four ranks: how soon the right rank is named, and how often a wrong one.
 
 The script is an unchanged DistributedDataParallel loop whose steps are mostly sleep, as if a device worked, and for a
-fifth of their time keep a CPU busy. Each trial draws a rank and has one fault: `hog`, five busy processes on the CPU to which the
-rank is bound, or `device`, longer sleeps. It ends when the rank is let go again. Before each trial is a quiet
+fifth of their time keep a CPU busy. Each trial draws a rank and has one fault: `hog`, five busy processes on the CPU to
+which the rank is bound, or `device`, longer sleeps. It ends when the rank is let go again. Before each trial is a quiet
 time as long as ten iterations, in which nobody may be named. Readings and looks are taken each second.
 
 Before that, `seeded`: the rule alone on drawn worlds of 4 to 64 ranks with noise, one reading an iteration.
