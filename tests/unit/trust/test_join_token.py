@@ -39,6 +39,7 @@ def test_one_wrong_letter_is_seen(place: int, letter: str) -> None:
         (Token.make(FINGERPRINT).text + "a", "it has 69 letters after"),
         (Token.make(FINGERPRINT).text[:-8] + "11111111", "a letter of it is wrong: copy it again"),
     ],
+    ids=["empty", "fingerprint", "short", "long", "wrong"],
 )
 def test_what_is_no_token_is_told_in_a_sentence_that_quotes_nothing(text: str, sentence: str) -> None:
     with pytest.raises(TokenError) as refused:
