@@ -293,9 +293,9 @@ class DaemonConfig(Section):
         example="1GiB",
     )
     telemetry_limit: Size = setting(
-        1024**3,
+        2 * 1024**3,
         "how much memory the fleet's readings may take (docs/metrics.md); the oldest give way, then none is added",
-        example="1GiB",
+        example="2GiB",
     )
     metrics: MetricsConfig = setting(
         MetricsConfig(), "the Prometheus endpoint; none when left out", example="{listen: tcp://127.0.0.1:9790}"

@@ -21,6 +21,8 @@ HIDDEN = "***"
 _NAMES = ("passw", "passphrase", "secret", "apikey", "credential", "authorization", "cookie", "signature")
 # ... and these too, unless the value is a number: `max_tokens` is none.
 _COUNTABLE = re.compile(r"token(?!i[sz])|(?<!^)(?<!old)pwd$")
+# The name of a join token, by which people speak of it; it opens nothing.
+_PUBLIC = frozenset({"token_id"})
 _KEY_OF = re.compile(r"[a-z0-9][_. -]keys?$|[a-z]Keys?$", re.IGNORECASE)
 # Where a name of a secret may be in a text. Lower case; each is looked for by itself, which is quick.
 _MARKS = (*_NAMES, "token", "pwd", "_key", "-key")
@@ -60,7 +62,7 @@ _FLAG = re.compile(r"--?[\w.-]{1,100}")
 @lru_cache(maxsize=4096)
 def _names_secret(name: str) -> bool:
     small = re.sub(r"[^a-z0-9]", "", name.lower())
-    return any(word in small for word in _NAMES) or _countable(name)
+    return name not in _PUBLIC and (any(word in small for word in _NAMES) or _countable(name))
 
 
 @lru_cache(maxsize=4096)

@@ -36,7 +36,7 @@ def test_a_lost_node_is_replaced_and_stops_its_stale_ranks_when_it_is_back(fleet
     said = drill(fleet, job, "--lose-node", "node2", "--for", "10s")
 
     assert said["outcome"] == "restarted"
-    assert said["incident"]["drill"] == "lose_node ordered by dlroverd"
+    assert said["incident"]["drill"] == "lose_node ordered by root"
     assert said["incident"]["cause"]["node"] == "node2"
     sources = {phase["phase"]: phase["source"] for phase in said["phases"]}
     assert sources["detect"] == "limits.lost_by_peers: other agents cannot reach it either"

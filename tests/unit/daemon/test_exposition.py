@@ -126,5 +126,5 @@ def test_names_of_scripts_and_devices_cannot_break_the_page() -> None:
     assert read["dlroverd_device_busy_ratio"].samples[0].labels == {"device": odd}
     assert read["dlroverd_host_load"].samples[0].value == 1.5
     up = {sample.labels["monitor"]: sample.value for sample in read["dlroverd_agent_monitor_up"].samples}
-    assert up == {"host": 1.0, "devices": 0.0}
+    assert up == {"host": 1.0, "devices": 0.0, "kernel_log": 1.0}
     assert all(family.documentation and family.type != "unknown" for family in read.values())

@@ -237,6 +237,6 @@ def test_a_dataclass_that_does_not_match_its_message_is_our_mistake(cls: type, s
 
 def test_an_envelope_wants_exactly_its_arms() -> None:
     with pytest.raises(
-        TypeError, match=r"LogPiece and its union differ in .'LogChunk', 'LogFailed', 'LogOpen', 'Text'."
+        TypeError, match=r"LogPiece and its union differ in .'KernelLog', 'LogChunk', 'LogFailed', 'LogOpen', 'Text'."
     ):
         Envelope(agent_service_pb2.LogPiece, (Text,))

@@ -16,6 +16,8 @@ from dlroverd.runtime.telemetry import Reading, TelemetryStore
 T0 = 1.7e9
 BUSY = "device_busy_ratio"
 OF_DEVICES = [metric.name for metric in ALL if metric.subject == DEVICE]
+DEVICES = 8 * len(OF_DEVICES)
+"""Series of one node's devices."""
 
 
 def uuid(node: int, device: int) -> str:
@@ -33,10 +35,9 @@ def shown(store: TelemetryStore, node: str, device: str = "", metric: str = BUSY
 
 def test_4000_hosts_of_8_devices_fit_and_a_series_takes_no_more_than_is_counted() -> None:
     limit = DaemonConfig().telemetry_limit
-    assert len(OF_DEVICES) == 4
     hosts = sum(metric.subject == "host" for metric in ALL)
-    # Not the devices alone: the hosts' own, and four of each of 32,000 ranks.
-    assert 4000 * (8 * 4 + hosts + 8 * 4) * SERIES_BYTES <= limit
+    # Not the devices alone: the hosts' own, and six of each of 32,000 ranks.
+    assert 4000 * (8 * len(OF_DEVICES) + hosts + 8 * 6) * SERIES_BYTES <= limit
     store = TelemetryStore(limit)
     tracemalloc.start()
     try:
@@ -45,7 +46,7 @@ def test_4000_hosts_of_8_devices_fit_and_a_series_takes_no_more_than_is_counted(
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert store.series == 40 * 32
+    assert store.series == 40 * DEVICES
     assert taken / store.series <= SERIES_BYTES
 
 
@@ -98,23 +99,23 @@ def test_a_flood_costs_the_one_that_sends_it_alone() -> None:
         flood = ((BUSY, 0.5, f"{number}-{each}") for each in range(10 * MOST_SAMPLES))
         store.take("n1", now, flood, now)
     assert store.dropped == {"too_often": 98, "too_many": 2, "no_room": MOST_SAMPLES}
-    assert store.series == MOST_SAMPLES + 32
-    assert len(store.of("n2", uuid(2, 0))) == 4
+    assert store.series == MOST_SAMPLES + DEVICES
+    assert len(store.of("n2", uuid(2, 0))) == len(OF_DEVICES)
 
 
 def test_a_full_store_forgets_what_is_not_read_any_more_and_then_takes_nothing_new() -> None:
-    store = TelemetryStore(64 * SERIES_BYTES)
+    store = TelemetryStore(2 * DEVICES * SERIES_BYTES)
     store.take("n1", T0, devices(1), T0)
     store.take("n2", T0 + 60.0, devices(2), T0 + 60.0)
     store.take("n3", T0 + 90.0, devices(3), T0 + 90.0)
-    assert store.series == 64
-    assert store.dropped == {"no_room": 32}, "all were read within two minutes"
+    assert store.series == 2 * DEVICES
+    assert store.dropped == {"no_room": DEVICES}, "all were read within two minutes"
     store.take("n3", T0 + 150.0, devices(3), T0 + 150.0)
-    assert store.series <= 64
-    assert len(store.of("n2", uuid(2, 7))) == 4, "the oldest went first"
+    assert store.series <= 2 * DEVICES
+    assert len(store.of("n2", uuid(2, 7))) == len(OF_DEVICES), "the oldest went first"
     gone = [device for device in range(8) if not store.of("n1", uuid(1, device))]
     assert gone
-    assert len(store.of("n3", uuid(3, 0))) == 4
+    assert len(store.of("n3", uuid(3, 0))) == len(OF_DEVICES)
 
 
 def test_ranks_of_old_rounds_make_room_for_new_ones_of_their_own_node() -> None:
@@ -133,7 +134,7 @@ def test_what_was_not_read_for_a_day_is_forgotten() -> None:
     store = TelemetryStore(10**9)
     store.take("n1", T0, devices(1), T0)
     store.take("n2", T0 + 90_000.0, devices(2), T0 + 90_000.0)
-    assert store.series == 32
+    assert store.series == DEVICES
     assert not store.of("n1", uuid(1, 0))
 
 
