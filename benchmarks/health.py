@@ -204,16 +204,16 @@ def run(options: argparse.Namespace, hangs: list[str], pauses: list[str]) -> dic
         def work(lane: Lane, left: list[str]) -> None:
             try:
                 lane.ready(15.0)
-                while left:
+                while True:
                     with lock:
+                        if not left:
+                            break
                         kind = left.pop()
                     if kind in pauses:
                         lane.pause(kind, outcomes[kind], options.pause * floor_s)
                     else:
                         lane.hang(kind, outcomes[kind])
                     print(f"{lane.stage} {kind}: {asdict(outcomes[kind])}", file=sys.stderr, flush=True)
-            except IndexError:
-                pass  # another lane took the last one
             except BaseException as error:  # noqa: BLE001 - told at the end
                 problems.append(error)
 

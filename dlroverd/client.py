@@ -65,7 +65,7 @@ class Client:
         self._channel = grpc.intercept_channel(connect_blocking(self.address), ShowIdentity(self.address))
         # The generated stub is typed for the asyncio API alone; it serves both.
         self._stub: Any = ControlServiceStub(self._channel)  # type: ignore[arg-type]
-        self._trust: Any = TrustServiceStub(self._channel)  # type: ignore[arg-type]
+        self._trust: Any = TrustServiceStub(self._channel)  # type: ignore[arg-type] # as above
 
     def __enter__(self) -> Self:
         """Give the client itself."""

@@ -109,7 +109,7 @@ def _called(address: str, credentials: grpc.ChannelCredentials, method: str, req
     options = (("grpc.ssl_target_name_override", DAEMON_NAME), ("grpc.enable_http_proxy", 0))
     with grpc.secure_channel(target, credentials, options=options) as wire:
         # The generated stub is typed for the asyncio API alone; it serves both.
-        stub: Any = JoinServiceStub(wire)  # type: ignore[arg-type]
+        stub: Any = JoinServiceStub(wire)  # type: ignore[arg-type] # its stubs know aio channels only
         try:
             reply = getattr(stub, method)(request, timeout=CALL_S)
         except grpc.RpcError as error:

@@ -46,7 +46,7 @@ class Term:
         wait_s = self.ends_at - self.life_s / 3 - time.time()
         if wait_s <= 0:  # and it was not renewed
             wait_s = self.life_s / _RETRIES_IN_LIFE
-        return min(_LONGEST_SLEEP_S, max(_SHORTEST_SLEEP_S, wait_s)) * random.uniform(0.8, 1.0)  # noqa: S311
+        return min(_LONGEST_SLEEP_S, max(_SHORTEST_SLEEP_S, wait_s)) * random.uniform(0.8, 1.0)  # noqa: S311 - a fleet must not come at once
 
 
 def term_of(path: str) -> Term:

@@ -68,6 +68,6 @@ def replace_file(path: Path, content: bytes, *, mode: int) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # whatever it is goes on, and leaves nothing behind
         os.unlink(temporary)
         raise

@@ -98,7 +98,7 @@ def test_who_shows_no_identity_is_let_in_to_nothing(root: Path) -> None:
     async def test() -> None:
         async with open_to_all(root) as daemon:
             with connect_blocking(daemon.address) as wire:
-                stub: Any = ControlServiceStub(wire)  # type: ignore[arg-type]
+                stub: Any = ControlServiceStub(wire)  # type: ignore[arg-type] # its stubs know aio channels only
                 with pytest.raises(grpc.RpcError) as refused:
                     stub.GetInfo(control_service_pb2.GetInfoRequest(), timeout=DEADLINE_S)
                 told = from_rpc(refused.value, daemon.address)

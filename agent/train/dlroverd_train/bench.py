@@ -73,7 +73,7 @@ def _timed(torch: Any, device: Any, work: Callable[..., object], *matrices: Any)
 def meet(address: str, port: int, rank: int, size: int, limit_s: float) -> dict[str, Any]:
     """Multiply and all-reduce with other nodes, over the backend that training uses."""
     import torch  # noqa: PLC0415 - that it is absent is an answer
-    import torch.distributed as dist  # noqa: PLC0415
+    import torch.distributed as dist  # noqa: PLC0415 - as above
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda:0" if cuda else "cpu")

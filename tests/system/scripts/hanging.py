@@ -34,7 +34,7 @@ def is_over(told: dict[str, Any]) -> bool:
     return (FOLDER / f"over-{told['id']}").exists()
 
 
-class Numbers(IterableDataset):  # type: ignore[type-arg]
+class Numbers(IterableDataset):  # type: ignore[type-arg] # torch of some versions has no such argument
     def __iter__(self) -> Any:
         while True:
             self.fetch()

@@ -28,7 +28,7 @@ LOST = Cause(kind=CauseKind.NODE_LOST, rule="node.lost", sentence="node n2 was l
 
 
 def incident(cause: Cause | None, **changes: object) -> IncidentView:
-    return replace(INCIDENT, cause=cause, **changes)  # type: ignore[arg-type]
+    return replace(INCIDENT, cause=cause, **changes)  # type: ignore[arg-type] # fields of it
 
 
 def victim(rank: int, node: str, said: str = "Connection closed by peer") -> Cause:
