@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = str(error).splitlines()
         status = 1
     except OSError as error:
-        said, status = [f"{error}; run it as root, where there is room."], 1
+        remedy = "name a backup that is there" if isinstance(error, FileNotFoundError) else "run it as root, with room"
+        said, status = [f"{error.filename or 'restoring'}: {error.strerror or error}; {remedy}."], 1
     else:
         status = 0
     for sentence in said:
