@@ -10,13 +10,16 @@ from tests.system.fleet import until
 
 SETUP = (CTL_PROGRAM, "setup")
 TOKEN = "/root/token"
+AWAY = ("unreachable", "lost")
 
 
 @pytest.fixture(scope="module")
 def hosts(boot: Boot) -> Fleet:
     """Two nodes whose certificates, and the daemon's, are taken away again: they get others themselves."""
-    fleet = boot()
-    for unit, host in ((DAEMON, CTL), *((AGENT, node) for node in fleet.nodes)):
+    fleet = boot(daemon={"limits": {"unreachable_after": "3s"}}, agent={"away": "1s"})
+    for unit, host in (*((AGENT, node) for node in fleet.nodes), (DAEMON, CTL)):
+        if unit == DAEMON:  # a name whose agent is there is nobody else's
+            fleet.until_nodes(lambda views: all(view.state in AWAY for view in views))
         fleet.exec(host, "systemctl", "disable", "--now", unit)
         fleet.exec(host, "sh", "-ec", "rm -rf /etc/dlroverd/tls /etc/dlroverd/*.yaml")
     return fleet
@@ -66,7 +69,7 @@ def test_a_node_that_was_shut_out_joins_again_by_a_new_token_alone(fleet: Fleet)
     _, two = fleet.nodes
     give_token(fleet, two)
     fleet.ctl("node", "revoke", two, "--reason", "stolen", "--yes")
-    fleet.until_nodes(lambda views: {view.id: view.state for view in views}[two] in ("unreachable", "lost"))
+    fleet.until_nodes(lambda views: {view.id: view.state for view in views}[two] in AWAY)
     until(lambda: fleet.journal(two, AGENT, "-o", "cat"), lambda said: "were revoked by root (stolen)" in said)
     fleet.exec(two, "sh", "-ec", "rm /etc/dlroverd/tls/node.pem")
     join = (*SETUP, "agent", "--join", CTL, "--token-file", TOKEN)
