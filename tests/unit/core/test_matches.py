@@ -240,13 +240,16 @@ def test_what_checks_take_is_not_time_in_which_ranks_did_not_start() -> None:
     assert desk.state.gangs_of(job)[0].state is GangState.STOPPING
 
 
-def test_a_node_on_which_a_job_failed_is_looked_at_once_the_job_has_started_anew() -> None:
+@pytest.mark.parametrize(("restarts", "wait_s"), [(1, 30.0), (0, 0.0)])
+def test_a_node_on_which_a_job_failed_is_looked_at_once_the_job_has_started_anew(restarts: int, wait_s: float) -> None:
     desk = Checked(BRAKES_OFF)
     desk.fleet("n1")
-    job = desk.submit(spec(nodes_min=1, nodes_max=1))
+    job = desk.submit(replace(spec(nodes_min=1, nodes_max=1), max_restarts=restarts))
     desk.place(job, "n1")
     desk.run(job)
     desk.report(job, RankState.GONE, ExitInfo(exited_at=desk.now, signal=7))
-    assert not desk.open("n1")
-    desk.until("n1")
+    assert bool(desk.open("n1")) is not bool(wait_s)
+    desk.now += wait_s
+    desk.turn()
+    assert desk.open("n1")
     assert desk.state.checkups["n1"].cause is CheckupCause.FAILURE
