@@ -168,8 +168,8 @@ class LimitsConfig(Section):
     def _outlasts_clients(cls, value: float) -> float:
         if value < REQUESTS_KNOWN_S:
             raise ValueError(
-                f"{format_duration(value)} must be at least {format_duration(REQUESTS_KNOWN_S)}: a client whose answer was "
-                "lost may ask for its job again that long, and would be given a second one"
+                f"{format_duration(value)} must be at least {format_duration(REQUESTS_KNOWN_S)}: a client whose answer "
+                "was lost may ask for its job again that long, and would be given a second one"
             )
         return value
 
