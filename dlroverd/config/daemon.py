@@ -19,7 +19,7 @@ from dlroverd.config.sinks import Pattern, SinkConfig
 from dlroverd.config.tls import Address, DaemonTlsConfig, need_tls
 from dlroverd.config.trust import TrustConfig
 from dlroverd.config.validation import load
-from dlroverd.model.limits import Limits
+from dlroverd.model.limits import REQUESTS_KNOWN_S, Limits
 from dlroverd.protocol.channel import JOIN_PORT, host_port, is_tcp
 
 DEFAULT_PATH = "/etc/dlroverd/dlroverd.yaml"
@@ -160,6 +160,16 @@ class LimitsConfig(Section):
         if lower is not None and value <= lower:
             raise ValueError(
                 f"{format_duration(value)} must be longer than {before}, which is {format_duration(lower)}"
+            )
+        return value
+
+    @field_validator("job_retention")
+    @classmethod
+    def _outlasts_clients(cls, value: float) -> float:
+        if value < REQUESTS_KNOWN_S:
+            raise ValueError(
+                f"{format_duration(value)} must be at least {format_duration(REQUESTS_KNOWN_S)}: a client whose answer "
+                "was lost may ask for its job again that long, and would be given a second one"
             )
         return value
 

@@ -7,6 +7,10 @@ from dlroverd.model.quota import Quota
 from dlroverd.model.reputation import AutomationStage
 from dlroverd.model.signal import SignalTable
 
+# A client whose answer was lost may ask again for so long after its job's end. With the job goes the request's id, by
+# which it is given that job and not another one: so no `job_retention_s` is shorter.
+REQUESTS_KNOWN_S = 600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutomationLimits:
@@ -93,7 +97,8 @@ class Limits:
     review_s             how often a job that runs without a time limit is noted in the log as still running
     evidence_s           how long survivors of a fault may take to say why they fail, before TERM
     audit_interval_s     how long between two audits of a node
-    job_retention_s      how long a finished job stays in the state (its events stay in the log)
+    job_retention_s      how long a finished job stays in the state (its events stay in the log); no less than
+                         REQUESTS_KNOWN_S
     signals              what follows what kernels and drivers say
     """
 

@@ -28,6 +28,7 @@ from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
+from dlroverd.runtime.live_calls import LiveCalls
 from dlroverd.runtime.loop import Batch, Loop
 from dlroverd.runtime.meters import Meters
 from dlroverd.runtime.output_copy import OutputCopy
@@ -98,6 +99,7 @@ class Runtime:
         )
         self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
+        self.live_calls = LiveCalls()
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
         self.meters = Meters()
         self.streams = OutputStreams()
@@ -269,9 +271,7 @@ class Runtime:
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)
             elif isinstance(event, CertificatesRevoked | HostEnrolled) and event.valid_after:
-                self.sessions.end(
-                    event.node, CallError(Reason.FORBIDDEN, f"The certificate of {event.node} counts no more.")
-                )
+                self.live_calls.end(event.node)
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

@@ -123,7 +123,8 @@ def test_checkpoint_memory_outlives_ranks_and_agents_and_ends_with_the_job(fleet
         group = fleet.exec(node, "cat", f"/proc/{pid}/cgroup").strip()
         assert group.endswith(f"/dlroverd-main-j{job}.slice/{unit(job)}")
         # The kernel of this bed may not allow it.
-        assert fleet.exec(node, "systemctl", "show", "--value", "-p", "OOMScoreAdjust", unit(job)).strip() == "-500"
+        shown = fleet.exec(node, "systemctl", "show", "-p", "OOMScoreAdjust,CPUWeight", unit(job))
+        assert sorted(shown.split()) == ["CPUWeight=1", "OOMScoreAdjust=-500"]
 
     ((first, _), rank), *_ = sorted(fleet.ranks(job).items())
     reached = view.roles[0].gangs[0].step

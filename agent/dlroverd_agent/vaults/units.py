@@ -17,6 +17,7 @@ from dlroverd_agent.vaults.files import Order, VaultError, VaultFiles
 # Ranks fill a host's memory, and can be started again from what the vault has; -900 is the agent's own.
 _OOM_SCORE_ADJUST = -500
 _STOP_S = 5
+_LEAST_WEIGHT = 1
 _UNLIMITED = 2**64 - 1
 
 
@@ -115,4 +116,6 @@ def _properties(files: VaultFiles, order: Order, slice_: str) -> list[Property]:
         ("TasksMax", Variant("t", _UNLIMITED)),
         ("MemoryAccounting", Variant("b", True)),
         ("OOMScoreAdjust", Variant("i", _OOM_SCORE_ADJUST)),
+        # Beside the slices of roles, whose ranks come first: niceness counts only within a unit.
+        ("CPUWeight", Variant("t", _LEAST_WEIGHT)),
     ]

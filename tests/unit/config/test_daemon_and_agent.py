@@ -109,6 +109,7 @@ def test_the_default_file_may_be_absent_and_a_named_one_may_not() -> None:
         ("limits:\n  lost_after: 3s\n", "d.yaml:2:3: limits.lost_after: 3s must be longer than unreachable_after, which is 5s"),
         ("limits:\n  lost_after: 1h\n", "d.yaml:1:1: limits.unreachable_limit: 10m must be longer than lost_after, which is 1h"),
         ("limits:\n  unreachable_after: 0s\n", "d.yaml:2:3: limits.unreachable_after: must be more than 0"),
+        ("limits:\n  job_retention: 30s\n", "d.yaml:2:3: limits.job_retention: 30s must be at least 10m: a client whose answer was lost may ask for its job again that long, and would be given a second one"),
         ("limits: 5s\n", "d.yaml:1:1: limits: must be a mapping of `key: value` lines, not '5s' (for example {lost_after: 15s})"),
         ("join_listen: tcp://0.0.0.0:7701\n", "d.yaml: join_listen is for a daemon that issues certificates: set ca_key under tls, or drop it"),
         ("listen: ['tcp://0.0.0.0:7000']\n", "d.yaml: listen has tcp://0.0.0.0:7000, and TCP needs mutual TLS: set tls: {ca: PATH, certificate: PATH, key: PATH}, or use unix:///path"),
