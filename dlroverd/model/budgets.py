@@ -12,8 +12,8 @@ from dlroverd.model.hang import Budget, HangLimits, Phase
 _STEPS, _TIMES = 4.0, 4.0
 # After a pause that was no hang, the next may be half as long again.
 _PAUSE = 1.5
-# With fewer than eight messages of steps the slow first ones are all that is known; two saves may not be alike, one says
-# nothing. 256 messages are minutes: long enough to have seen what happens every hundredth step, and old ones are let go.
+# With fewer than eight messages of steps the slow first ones are all that is known; one save says nothing of the next.
+# 256 messages are minutes: enough to have seen what happens every hundredth step, and what was otherwise is let go.
 _LEAST_STEPS, _LEAST_OTHERS = 8, 2
 _KEPT_STEPS, _KEPT = 256, 16
 

@@ -53,9 +53,9 @@ class GangPhase:
     since: float
 
 
-# The least budgets. Of steps: twice as long as a silent host takes to be known as that (5 s), and longer than a mount that
-# moves, a link that flaps or a burst of write-back keeps all ranks; and so much less than 30 s that what follows (beats,
-# three looks at stacks) is over by 20 s. Of anything else: checkpoints and evaluations differ by minutes among themselves.
+# The least budgets. Of steps: twice as long as a silent host takes to be known as that (5 s), and longer than most
+# links flap or bursts of write-back last; and so much less than 30 s that what follows (beats, three looks at
+# stacks) is over by 20 s. Of anything else: checkpoints and evaluations differ by minutes among themselves.
 _STEP_FLOOR_S, _FLOOR_S = 10.0, 60.0
 
 

@@ -27,7 +27,7 @@ from dlroverd.runtime.stacks import StackRequests
 
 # Part of how long a hang takes to be named, as are the beats; a look costs a comparison for each gang.
 LOOK_S = 0.5
-# A beat may be left out, never two in a row (ARCHITECTURE, "Pace"): so late may a step be seen, and a third is for delay.
+# A beat may be left out, never two in a row (ARCHITECTURE, "Pace"): so late is a step seen, and a third is for delay.
 _LATE_BEATS, _LEAST_BEATS = 2, 3
 # A suspicion that turned out to be none is looked into again after as long once more.
 _AGAIN = 2.0
@@ -74,6 +74,7 @@ class HangWatch:
 
     def __init__(
         self,
+        *,
         state: State,
         inbox: Inbox,
         stacks: StackRequests,

@@ -105,7 +105,11 @@ class Runtime:
         self.streams = OutputStreams()
         self.stacks = StackRequests(self.state, self.sessions)
         self.hangs = HangWatch(
-            self.state, self.inbox, self.stacks, settings.limits, self.sessions.beat_interval_s
+            state=self.state,
+            inbox=self.inbox,
+            stacks=self.stacks,
+            limits=settings.limits,
+            beat_s=self.sessions.beat_interval_s,
         )
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)

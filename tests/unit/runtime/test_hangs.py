@@ -39,7 +39,14 @@ class World:
     async def _begin(self) -> None:
         sessions = Sessions(self.state, self.inbox, 5.0)
         stacks = StackRequests(self.state, sessions, answer_s=0.01)
-        self.watch = HangWatch(self.state, self.inbox, stacks, Limits(), self.beat_s, lambda: self.now)
+        self.watch = HangWatch(
+            state=self.state,
+            inbox=self.inbox,
+            stacks=stacks,
+            limits=Limits(),
+            beat_s=self.beat_s,
+            clock=lambda: self.now,
+        )
         job = JobRecord(
             id=1,
             spec=spec(),
