@@ -104,7 +104,13 @@ class Runtime:
         self.meters = Meters()
         self.streams = OutputStreams()
         self.stacks = StackRequests(self.state, self.sessions)
-        self.hangs = HangWatch(self.state, self.inbox, self.stacks, settings.limits)
+        self.hangs = HangWatch(
+            state=self.state,
+            inbox=self.inbox,
+            stacks=self.stacks,
+            limits=settings.limits,
+            beat_s=self.sessions.beat_interval_s,
+        )
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)
