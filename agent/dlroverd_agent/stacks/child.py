@@ -23,10 +23,10 @@ _MOST_CHILDREN = 4
 
 def looked_at(pid: int, looks: int, apart_s: float) -> list[ProcessStack]:
     """Look at a rank's main process so many times, the last time with native frames, and once at its children."""
-    pid, seen = python_in(pid), []
+    pid, seen, began = python_in(pid), [], time.monotonic()
     for number in range(looks):
-        if number:
-            time.sleep(apart_s)
+        # From beginning to beginning: on a busy host a look may take as long as it is apart from the next.
+        time.sleep(max(0.0, began + number * apart_s - time.monotonic()))
         seen.append(look(pid, native=number == looks - 1))
     forked = [compared(each, [look(each, native=False)]) for each in children(pid, _MOST_CHILDREN)]
     return [compared(pid, seen), *forked]
