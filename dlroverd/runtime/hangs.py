@@ -16,12 +16,15 @@ from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.budgets import History, budget
 from dlroverd.model.hang import OFF, PATIENCE, Budget, GangPhase, HangView, Phase
-from dlroverd.model.hang_verdict import judge
+from dlroverd.model.hang_sample import Signs, waves
+from dlroverd.model.hang_verdict import Circumstances, judge
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.world import Progress
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.stacks import StackRequests
 
@@ -29,10 +32,9 @@ from dlroverd.runtime.stacks import StackRequests
 LOOK_S = 0.5
 # A beat may be left out, never two in a row (ARCHITECTURE, "Pace"): so late is a step seen, and a third is for delay.
 _LATE_BEATS, _LEAST_BEATS = 2, 3
-# A suspicion that turned out to be none is looked into again after as long once more.
-_AGAIN = 2.0
-# One that could not be judged, as ranks could not be looked at, sooner.
-_SOON_S = 10.0
+# A suspicion that turned out to be none is looked into again after as long once more; one that could not be judged, as
+# ranks could not be looked at, after half as long. So the log gets few of them, however long it takes.
+_SOON = 0.5
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class HangWatch:
         state: State,
         inbox: Inbox,
         stacks: StackRequests,
+        signs: HangSigns,
         limits: Limits,
         beat_s: float,
         clock: Callable[[], float] = time.monotonic,
@@ -86,6 +89,7 @@ class HangWatch:
         self._state = state
         self._inbox = inbox
         self._stacks = stacks
+        self._signs = signs
         least_s = _LEAST_BEATS * beat_s
         floors_s = {phase: max(floor_s, least_s) for phase, floor_s in limits.hangs.floors_s.items()}
         self._limits = replace(limits.hangs, floors_s=floors_s)
@@ -200,18 +204,27 @@ class HangWatch:
     async def _judge(self, gang: GangRecord, world: _World) -> None:
         """Have the stacks looked at, and tell the core what they say, unless the gang went on meanwhile."""
         before = world.at
+        signs = await self._signs.of(gang, self._clock() - world.at)
         ranks = [(rank.key, rank.node) for rank in self._state.world(gang)]
-        stacks = await self._stacks.of(ranks)
-        now = self._clock()
-        if world.at > before:
-            self._inbox.offer(Entry(inp.GangMovedOn(round=gang.key.at(gang.round), step=world.step)))
-            return
-        budgets: dict[str, float] = {phase: self._budget(gang.key, phase).seconds for phase in Phase}
-        verdict = judge(stacks, now - world.at, budgets)
+        stacks: list[RankStack] = []
+        verdict = judge(stacks, self._circumstances(gang.key, world, signs, len(ranks)))
+        for wave in waves(ranks, signs):
+            stacks += await self._stacks.of(wave, threads=1)
+            if world.at > before:
+                self._inbox.offer(Entry(inp.GangMovedOn(round=gang.key.at(gang.round), step=world.step)))
+                return
+            verdict = judge(stacks, self._circumstances(gang.key, world, signs, len(ranks)))
+            if verdict.ranks or not verdict.hung:
+                break
         if not verdict.hung:
             world.dismissed, world.shown = True, verdict.phase
-            world.next_at = now + _SOON_S if verdict.absent else world.at + _AGAIN * (now - world.at)
+            now = self._clock()
+            world.next_at = now + (now - world.at) * (_SOON if verdict.absent else 1.0)
         self._inbox.offer(Entry(inp.HangFound(round=gang.key.at(gang.round), verdict=verdict)))
+
+    def _circumstances(self, key: GangKey, world: _World, signs: Signs, ranks: int) -> Circumstances:
+        budgets: dict[str, float] = {phase: self._budget(key, phase).seconds for phase in Phase}
+        return Circumstances(quiet_s=self._clock() - world.at, budgets=budgets, idle=signs.idle, ranks=ranks)
 
     def _learn(self, key: GangKey, world: _World, now: float, steps: int) -> None:
         """Learn from how long so many steps took, unless that was a hang, or cannot be told.

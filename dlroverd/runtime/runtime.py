@@ -24,6 +24,7 @@ from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.diagnoses import Diagnoses
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
@@ -108,6 +109,7 @@ class Runtime:
             state=self.state,
             inbox=self.inbox,
             stacks=self.stacks,
+            signs=HangSigns(self.state, self.telemetry, self.clock),
             limits=settings.limits,
             beat_s=self.sessions.beat_interval_s,
         )

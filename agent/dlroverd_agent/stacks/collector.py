@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -60,7 +61,7 @@ class StackCollector:
                     key=key,
                     node=self._node,
                     problem="" if key.unit in found else problem if key.unit in pids else ended,
-                    processes=found.get(key.unit, ()),
+                    processes=_cut(found.get(key.unit, ()), request.threads),
                 )
                 for key in request.ranks
             ),
@@ -87,6 +88,10 @@ class StackCollector:
                 found[name] = processes
         finally:
             await _end(child)
+
+
+def _cut(processes: tuple[ProcessStack, ...], threads: int) -> tuple[ProcessStack, ...]:
+    return tuple(replace(each, threads=each.threads[:threads]) for each in processes) if threads > 0 else processes
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

@@ -16,10 +16,13 @@ from dlroverd.model.job import GangState, JobState, PhaseBudget, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts, NodeState
 from dlroverd.model.world import Progress
+from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.stacks import StackRequests
+from dlroverd.runtime.telemetry import TelemetryStore
 from tests.unit.core.desk import spec
 
 KEY = GangKey(1, "trainer", 0)
@@ -43,6 +46,7 @@ class World:
             state=self.state,
             inbox=self.inbox,
             stacks=stacks,
+            signs=HangSigns(self.state, TelemetryStore(2**20), Clock(100.0)),
             limits=Limits(),
             beat_s=self.beat_s,
             clock=lambda: self.now,
