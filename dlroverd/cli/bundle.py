@@ -1,6 +1,5 @@
 """What `job bundle` gathers: all that tells why a job is as it is, without its secrets, and what could not be had."""
 
-import json
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
