@@ -54,6 +54,9 @@ def become_rank(
     uid: int,
     gid: int,
     *,
+    name: str = "",
+    home: str = "",
+    groups: Sequence[int] = (),
     output: int,
     failure: int,
     parent: int = 0,
@@ -69,6 +72,12 @@ def become_rank(
     try:
         if os.getsid(0) != os.getpid():
             os.setsid()
+        if name:  # most worlds on one node are not checked before, and the same number may be somebody else here
+            from dlroverd_agent.launchers import users  # noqa: PLC0415 - a spare's user was seen with its rank
+
+            if unlike := users.difference(uid, gid, name, home, groups):
+                step, remedy = "it would run as somebody else", unlike[1]
+                raise ValueError(unlike[0])
         if parent:
             _give_up_protection()
         if lease_until:
