@@ -133,7 +133,7 @@ def _crossed(nodes: tuple[str, ...], last: MatchRound) -> tuple[Group, ...]:
 
 
 def _settling(nodes: tuple[str, ...], rounds: tuple[MatchRound, ...]) -> tuple[Group, ...]:
-    """Have each node that is in doubt meet a proven one that it has not met, or else any such one; try slow paths again."""
+    """Have each node that is in doubt meet a proven one that it has not met, or else any such one; retry slow paths."""
     seen = _Seen.of(rounds)
     heard = {node for each in rounds for node, second in each.times.items() if second}
     doubt = [node for node in nodes if node in heard and node not in seen.proven and len(seen.with_proven(node)) < 2]
