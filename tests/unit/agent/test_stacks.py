@@ -1,13 +1,16 @@
 """Stacks of real processes: one that sleeps, one that works, one that is stopped, one that ends meanwhile."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 from dlroverd_agent.stacks.collector import StackCollector
 from dlroverd_agent.stacks.look import Look, compared, look, python_in
@@ -63,6 +66,38 @@ def test_a_process_that_has_ended_is_a_sentence() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert compared(process.pid, [look(process.pid, native=True)]).problem == "it has ended"
+
+
+def test_a_process_that_dies_while_it_is_looked_at_is_a_sentence() -> None:
+    # Whether py-spy is done before the process is killed is for the scheduler to say.
+    seen = next((seen for _ in range(5) if (seen := killed_meanwhile()).problem), None)
+    assert seen is not None
+    assert seen.problem == "it ended while it was looked at"
+    assert compared(7, [seen]).problem == seen.problem
+
+
+def killed_meanwhile() -> Look:
+    """Look at a process that is killed once py-spy has begun."""
+    with (
+        subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        looking = pool.submit(look, process.pid, native=True)
+        until(lambda: bool(children(os.getpid(), "py-spy")) or looking.done(), bool)
+        process.kill()
+        process.wait()
+        return looking.result()
+
+
+def children(pid: int, program: str) -> list[int]:
+    """Find the children of a process that run a program."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.Error):
+            found += [child.pid] if child.name() == program else []
+    return found
 
 
 def test_a_program_that_is_not_python_is_a_sentence() -> None:
