@@ -216,7 +216,9 @@ def _settings(config: DaemonConfig) -> Settings:
 
 
 def _limits(config: DaemonConfig) -> Limits:
-    takes_root = os.geteuid() == 0 if config.allow_root is None else config.allow_root
+    # A daemon of root's own, as in a container: whoever gets to its sockets is root already.
+    own = os.geteuid() == 0 and not any(map(sockets.is_open, _local(config)))
+    takes_root = own if config.allow_root is None else config.allow_root
     return replace(config.core_limits(), root_jobs=takes_root, signals=load_signals(config.signals))
 
 

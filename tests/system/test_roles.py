@@ -100,14 +100,19 @@ def test_roles_that_are_read_again_count_from_the_next_call_on(root: Path) -> No
 
     async def test() -> None:
         file = root / "dlroverd.yaml"
+        roles = {"user": [str(ANN)], "others": "nobody"}
         async with open_to_all(root, others="viewer") as daemon:
             await reloaded(daemon, file, {"roles": {"usr": [str(ANN)]}}, "roles.usr: unknown key; did you mean user?")
             (viewer,) = await asked(daemon, ANN, "submit")
             assert viewer["sentence"].startswith(f"{ANN} is a viewer, and this needs the role user: ")
-            await reloaded(daemon, file, {"roles": {"user": [str(ANN)], "others": "nobody"}}, "was read again")
+            # This daemon is root's and serves others: jobs of root are for an administrator to allow.
+            (root_s,) = await asked(daemon, 0, "submit-as-root")
+            assert root_s["sentence"].startswith("Jobs of root are not taken: a rank that is root owns its node.")
+            await reloaded(daemon, file, {"roles": roles, "allow_root": True}, "was read again")
             (submitted,), (nobody,) = await asked(daemon, ANN, "submit"), await asked(daemon, BOB, "jobs")
             assert "answer" in submitted
             assert nobody["sentence"].startswith(f"{BOB} has no role here: ")
+            assert "answer" in (await asked(daemon, 0, "submit-as-root"))[0]
 
     run(test())
 
