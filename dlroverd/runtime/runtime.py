@@ -89,8 +89,7 @@ class Runtime:
         self.clock = Clock(self.state.m.now)
         self.host = host
         self.limits = settings.limits
-        self.inbox = Inbox()
-        self.changes = Changes()
+        self.inbox, self.changes, self.live_calls = Inbox(), Changes(), LiveCalls()
         self.journal = Journal(
             store,
             snapshot_every=settings.snapshot_every,
@@ -100,10 +99,8 @@ class Runtime:
         )
         self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
-        self.live_calls = LiveCalls()
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
-        self.meters = Meters()
-        self.streams = OutputStreams()
+        self.meters, self.streams = Meters(), OutputStreams()
         self.stacks = StackRequests(self.state, self.sessions)
         self.hangs = HangWatch(
             state=self.state,

@@ -74,7 +74,7 @@ def _see_room(state_dir: str) -> None:
 
 def _see_user(uid: int, gid: int, name: str, home: str, groups: list[int]) -> None:
     if unlike := users.difference(uid, gid, name, home, groups):
-        raise Unfit(": ".join(unlike))
+        raise Unfit(unlike)
 
 
 def _become(uid: int, gid: int, name: str) -> None:
