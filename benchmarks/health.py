@@ -294,7 +294,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20, help="of each kind of fault")
     parser.add_argument("--pauses", type=int, default=12, help="of each kind of pause")
     parser.add_argument("--lanes", type=int, default=2, help="jobs at once")
-    parser.add_argument("--floor", default="15s", help="the least budget of a step (hangs.step_floor)")
+    parser.add_argument("--floor", default="10s", help="the least budget of a step (hangs.step_floor)")
     parser.add_argument("--pause", type=float, default=2.0, help="how long a pause is, in least budgets")
     parser.add_argument("--kinds", default=",".join((*HANGS, *PAUSES)), help="which of them")
     parser.add_argument("--seed", type=int, default=None)

@@ -11,7 +11,7 @@ from dlroverd import __version__
 from dlroverd.api import standing
 from dlroverd.api.forwarded import Forwarding, check_batch
 from dlroverd.api.readings import received
-from dlroverd.api.standing import Shown, shown
+from dlroverd.api.standing import shown
 from dlroverd.model.hang import GangPhase
 from dlroverd.model.spooled import EventBatch, EventsTaken
 from dlroverd.model.world import Observed, Progress
@@ -53,8 +53,7 @@ class AgentService(AgentServiceServicer):
         """See the proto."""
         hello = await _first(request_iterator)
         agreed = version.agree(hello.protocol_version, peer="dlroverd-agent")
-        certificate = self._let_in(context)
-        _check_name(hello.node, certificate.name)
+        _check_name(hello.node, self._let_in(context))
         session = self._runtime.sessions.open(hello, channel.peer_host(context))
         reader = asyncio.create_task(self._read(session, request_iterator), name=f"session of {hello.node}")
         try:
@@ -109,9 +108,9 @@ class AgentService(AgentServiceServicer):
         opened = LOG_PIECE.unwrap(await anext(request_iterator, pb.LogPiece()))
         if not isinstance(opened, LogOpen):
             raise CallError(Reason.INVALID, "A call of PushLogs begins with LogOpen.")
-        certificate = self._let_in(context)
+        name = self._let_in(context)
         stream = self._runtime.streams.attach(opened.stream_id)
-        pusher = asyncio.create_task(self._push(stream, request_iterator, certificate))
+        pusher = asyncio.create_task(self._push(stream, request_iterator, name))
         unwanted = asyncio.create_task(stream.unwanted.wait())
         try:
             await asyncio.wait({pusher, unwanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,9 +123,9 @@ class AgentService(AgentServiceServicer):
 
     async def PushStacks(self, request: pb.Stacks, context: "grpc.aio.ServicerContext[Any, Any]") -> pb.PushStacksReply:
         """See the proto."""
-        stacks = from_proto(request, Stacks)
+        stacks, name = from_proto(request, Stacks), self._let_in(context)
         for each in stacks.ranks:
-            _check_name(each.node, channel.peer_name(context))
+            _check_name(each.node, name)
         self._runtime.stacks.take(stacks)
         return pb.PushStacksReply()
 
@@ -134,36 +133,34 @@ class AgentService(AgentServiceServicer):
         self, request_iterator: AsyncIterator[pb.EventBatch], context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> AsyncIterator[pb.EventsTaken]:
         """See the proto."""
-        certificate = self._let_in(context)
+        name = self._let_in(context)
         async for message in request_iterator:
             batch = from_proto(message, EventBatch)
-            standing.check(self._runtime.state, certificate)
-            _check_name(batch.node, certificate.name)
+            _check_name(batch.node, name)
             check_batch(batch)
             await self._forwarding.take(batch)
             taken = self._runtime.state.spools[batch.node]
             yield to_proto(EventsTaken(spool=taken.spool, sequence=taken.sequence), pb.EventsTaken)
 
-    async def _push(self, stream: Stream, messages: AsyncIterator[pb.LogPiece], certificate: Shown) -> None:
+    async def _push(self, stream: Stream, messages: AsyncIterator[pb.LogPiece], name: str) -> None:
         """Hand pieces on, as fast as they are read; the end of the call, however it came, ends the stream."""
         try:
             async for message in messages:
                 piece = LOG_PIECE.unwrap(message)
                 if piece is not None and not isinstance(piece, LogOpen):
-                    standing.check(self._runtime.state, certificate)
-                    _check_name(piece.node, certificate.name)
+                    _check_name(piece.node, name)
                     await stream.pieces.put(piece)
         finally:
             stream.pieces.end()
 
-    def _let_in(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Shown:
-        """Give what a node's certificate says; CallError if it is none's, or counts no more."""
+    def _let_in(self, context: "grpc.aio.ServicerContext[Any, Any]") -> str:
+        """Give the name in a node's certificate, "" on a unix socket; CallError if it is none's."""
         certificate = shown(context)
-        standing.check_node(self._runtime.state, certificate)
+        standing.check_node(certificate)
         if certificate.name:
             terms = self._runtime.sessions.certificates
             terms.shown(certificate.name, certificate.begins_at, certificate.ends_at)
-        return certificate
+        return certificate.name
 
     async def Measure(
         self, request: pb.MeasureRequest, context: "grpc.aio.ServicerContext[Any, Any]"

@@ -49,7 +49,7 @@ class ControlService(ControlServiceServicer):
             raise CallError(Reason.INVALID, "The request holds no spec; add one.")
         spec = from_proto(request.spec, JobSpec)
         specs.check(spec)
-        specs.check_submitter(spec, caller())
+        spec = specs.of_submitter(spec, caller())
         job = await self._runtime.ask(inp.Submit(request_id=request.request_id, spec=spec))
         return pb.SubmitJobReply(job=job)
 
@@ -59,7 +59,7 @@ class ControlService(ControlServiceServicer):
             raise CallError(Reason.INVALID, "The request holds no spec; add one.")
         spec = from_proto(request.spec, JobSpec)
         specs.check(spec)
-        specs.check_submitter(spec, caller())
+        spec = specs.of_submitter(spec, caller())
         limits = self._runtime.limits
         return to_proto(await self._runtime.loop.look(lambda state: dry_run(state, limits, spec)), pb.DryRunView)
 

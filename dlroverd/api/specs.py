@@ -7,6 +7,7 @@ import math
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dlroverd.config.secrets import CREDENTIAL
 from dlroverd.model.checkup import CheckLevel
@@ -47,11 +48,15 @@ def check(spec: JobSpec) -> None:
         raise CallError(Reason.INVALID, f"The job cannot be taken: {problem}.")
 
 
-def check_submitter(spec: JobSpec, caller: Caller) -> None:
-    """CallError(FORBIDDEN) where a job would run as somebody else than who submits it; administrators may have that."""
+def of_submitter(spec: JobSpec, caller: Caller) -> JobSpec:
+    """Give a spec that names its submitter, by the name that counts for quotas and is compared on nodes.
+
+    Raises:
+        CallError: FORBIDDEN, it would run as somebody else; administrators may have that.
+    """
     user = spec.user
     if caller.role is Role.ADMIN:
-        return
+        return spec
     if user.uid != caller.uid or (user.name != caller.name and user.name != str(user.uid)):
         raise CallError(
             Reason.FORBIDDEN,
@@ -63,6 +68,7 @@ def check_submitter(spec: JobSpec, caller: Caller) -> None:
             Reason.FORBIDDEN,
             f"The job is to run with the group {user.gid}, and {caller.name} is not in it; use your own.",
         )
+    return replace(spec, user=replace(user, name=caller.name))
 
 
 def within(seconds: float) -> float:

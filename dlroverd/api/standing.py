@@ -67,9 +67,8 @@ def check(state: State, seen: Shown) -> None:
     )
 
 
-def check_node(state: State, seen: Shown) -> None:
-    """Refuse also who is let in, but not as a node."""
-    check(state, seen)
+def check_node(seen: Shown) -> None:
+    """Refuse who is let in, but not as a node."""
     if seen.kind is not CertificateKind.NODE:
         raise CallError(
             Reason.FORBIDDEN, f"{seen.name} is a login host and no node: let it join as one to run an agent there."

@@ -1,7 +1,9 @@
-"""Who calls by the certificate of a login host, which vouches for its users."""
+"""Who calls by a certificate: a node for itself, or a login host, which vouches for its users."""
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc.aio
@@ -9,7 +11,7 @@ import grpc.aio
 from dlroverd.api import standing
 from dlroverd.api.authorisation import LocalCallers
 from dlroverd.model.roles import Caller, Role
-from dlroverd.model.trust import CertificateKind
+from dlroverd.model.trust import CertificateKind, holder
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.vouching import METADATA_KEY, vouched
 from dlroverd.runtime.runtime import Runtime
@@ -18,10 +20,11 @@ from dlroverd.trust.identity import Identities
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _OF_USERS = "/dlroverd.protocol.v1.ControlService/"
+_TO_JOIN = "/dlroverd.protocol.v1.JoinService/"
 
 
 class NetworkCallers(LocalCallers):
-    """Lets in users of login hosts, to what their roles allow; what hosts call for themselves is none of its business.
+    """Lets in whose certificate counts, for as long as it does; users of login hosts, to what their roles allow.
 
     A login host's word makes nobody more than a user of the fleet: whoever is root there can be any of its users.
     """
@@ -31,22 +34,43 @@ class NetworkCallers(LocalCallers):
         super().__init__(identities, runtime.owner_of, None)
         self._runtime = runtime
 
+    def _single(self, behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
+        let_in = super()._single(behaviour, method)
+
+        @functools.wraps(behaviour)
+        async def call(request: Any, context: Context) -> Any:
+            with self._while_it_counts(method, context):
+                return await let_in(request, context)
+
+        return call
+
     def _streaming(
         self, behaviour: Callable[..., AsyncIterator[Any]], method: str
     ) -> Callable[..., AsyncIterator[Any]]:
-        """A stream ends with the standing of its host's certificate."""
         let_in = super()._streaming(behaviour, method)
-        if not method.startswith(_OF_USERS):
-            return behaviour
 
         @functools.wraps(behaviour)
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            seen = standing.shown(context)
-            async for reply in let_in(request, context):
-                standing.check(self._runtime.state, seen)
-                yield reply
+            with self._while_it_counts(method, context):
+                async for reply in let_in(request, context):
+                    yield reply
 
         return call
+
+    @contextmanager
+    def _while_it_counts(self, method: str, context: Context) -> Iterator[None]:
+        """Serve a call for as long as its caller's certificate counts; its end comes as a cancellation."""
+        if method.startswith(_TO_JOIN):  # which sees for itself whom it renews
+            yield
+            return
+        seen = standing.shown(context)
+        with self._runtime.live_calls.serving(holder(seen.kind, seen.name)):
+            standing.check(self._runtime.state, seen)
+            try:
+                yield
+            except asyncio.CancelledError:
+                standing.check(self._runtime.state, seen)
+                raise
 
     def _let_in(self, method: str, request: Any, context: Context) -> None:
         if method.startswith(_OF_USERS):
@@ -54,7 +78,6 @@ class NetworkCallers(LocalCallers):
 
     def _known(self, context: Context) -> Caller:
         seen = standing.shown(context)
-        standing.check(self._runtime.state, seen)
         if seen.kind is not CertificateKind.LOGIN:
             raise CallError(
                 Reason.FORBIDDEN,

@@ -1,6 +1,5 @@
 """What `job bundle` gathers: all that tells why a job is as it is, without its secrets, and what could not be had."""
 
-import json
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlroverd.cli import output, sentences
 from dlroverd.cli.archive import Archive
-from dlroverd.cli.hiding import Hiding
+from dlroverd.cli.hiding import Hiding, secret_of
 from dlroverd.cli.job import first_cause, why
 from dlroverd.model.view import LogChunk
 from dlroverd.protocol.errors import CallError, Reason
@@ -43,8 +42,21 @@ class Bundle:
         self._known = why.look(client, job)
         self.job: JobView = self._known.job
         self._spec = client.job(job, with_spec=True).spec
-        self._hiding = Hiding(client, output.plain(self._spec))
+        self._hiding = Hiding(client, output.plain(self._spec), self._secrets())
         self._nodes = _nodes(self.job)
+
+    def _secrets(self) -> list[str]:
+        """Read the job's secrets where this host has them, to hide what a script printed of them."""
+        found: dict[str, str] = {}
+        for secret in (each for role in (self._spec.roles if self._spec else ()) for each in role.secrets):
+            found[secret.name] = secret_of(secret.file) if secret.file else ""
+        self.missing += [
+            f"secret {name}: it cannot be read here, so it is not hidden where the script printed it; look through "
+            "output/, or write the bundle where it can be read"
+            for name, value in found.items()
+            if not value
+        ]
+        return list(found.values())
 
     def steps(self) -> list[Step]:
         """Give what is to be done, in order, each with its name."""
@@ -83,7 +95,7 @@ class Bundle:
         events = list(self._client.events(job=self.job.id, limit=_EVENTS))
         if len(events) == _EVENTS:
             self.missing.append(f"events: only the newest {_EVENTS} of the job are here")
-        self._text("events.jsonl", [json.dumps(output.plain(event), ensure_ascii=False) for event in events])
+        self._archive.add("events.jsonl", "".join(f"{self._hiding.line(output.plain(event))}\n" for event in events))
         self._text("timeline.txt", [_told(event) for event in events])
 
     def _of_nodes(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,21 +13,27 @@ HIDDEN = "***"
 _PART = 256 * 1024
 # A shorter value stands in too many places that have nothing to do with it.
 _SHORTEST = 6
+# A rank takes no longer one.
+_MOST_OF_A_SECRET = 64 * 1024
 
 
 class Hiding:
     """Hides secrets in texts and documents. The daemon has the rules, since only it knows its operator's."""
 
-    def __init__(self, client: "Client", spec: Any) -> None:
-        """Learn from a job's spec, as plain data, which values nobody may see."""
+    def __init__(self, client: "Client", spec: Any, secrets: Iterable[str]) -> None:
+        """Learn from a job's spec, as plain data, which values nobody may see, besides those of its `secrets`."""
         self._client = client
         self.spec = self._redacted_json(spec)
-        values = {value for value in hidden_values(spec, self.spec) if _is_telling(value)}
+        values = {value for value in (*hidden_values(spec, self.spec), *secrets) if _is_telling(value)}
         self._values = sorted({form for value in values for form in _written(value)}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Give a text without secrets."""
         return self._without_values("".join(self._client.redacted(part) for part in parts(text, _PART)))
+
+    def line(self, document: Any) -> str:
+        """Give what the daemon has redacted, such as an event, as JSON in a line."""
+        return self._without_values(json.dumps(document, ensure_ascii=False))
 
     def document(self, document: Any) -> str:
         """Give a document as JSON without secrets."""
@@ -58,6 +64,18 @@ def hidden_values(before: Any, after: Any) -> Iterator[str]:
             start, hidden, end = after.partition(HIDDEN)
             if hidden and HIDDEN not in end and before.startswith(start) and before.endswith(end):
                 yield before[len(start) : len(before) - len(end)]
+
+
+def secret_of(path: str) -> str:
+    """Give the secret that a file holds, as a rank has it; "" if it cannot be read here."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return ""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MOST_OF_A_SECRET)
+    except OSError:
+        return ""
+    return os.fsdecode(content.removesuffix(b"\n").removesuffix(b"\r"))
 
 
 def _written(value: str) -> Iterator[str]:

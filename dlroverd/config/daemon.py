@@ -276,7 +276,8 @@ class DaemonConfig(Section):
     )
     allow_root: bool | None = setting(
         None,
-        "whether jobs may run as root; when left out, only where the daemon does so itself, as in a container",
+        "whether jobs may run as root; when left out, only where the daemon is root's own, and nobody else gets to its "
+        "sockets (a container, run --standalone)",
         example="false",
     )
     automation: AutomationConfig = setting(

@@ -43,7 +43,7 @@ class HangsConfig(Section):
         _HANGS.floors_s[Phase.STEP],
         "how long a gang that makes steps may make none at the least, however short they are",
         fires=_FIRES,
-        example="15s",
+        example="10s",
         gt=0,
     )
     floor: Duration = limit(

@@ -50,21 +50,25 @@ class Submitter:
             cwd = os.getcwd()
         except FileNotFoundError:
             raise ConfigError(["the working directory no longer exists; change into another one"]) from None
-        uid, gid = os.getuid(), os.getgid()
-        try:
-            name = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            name = str(uid)
         environ = dict(os.environ)
         cpus = len(os.sched_getaffinity(0))
         return cls(
             cwd=cwd,
             environ=environ,
-            user=User(uid=uid, gid=gid, name=name),
+            user=_own_user(),
             cpus=cpus,
             gpus=visible_gpus(environ),
             python=_own_training_python(),
         )
+
+
+def _own_user() -> User:
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        known = pwd.getpwuid(uid)
+    except KeyError:
+        return User(uid=uid, gid=gid, name=str(uid))
+    return User(uid=uid, gid=gid, name=known.pw_name, home=known.pw_dir, groups=tuple(sorted(os.getgroups())))
 
 
 def pythons(venv: str, own: str) -> list[str]:

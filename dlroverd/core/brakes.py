@@ -18,13 +18,22 @@ def refusal(state: State, node: str, limits: AutomationLimits) -> str:
         return (
             f"automation has taken {len(recent)} nodes out of use within {limits.window_s:g} s, and may take {allowed}"
         )
-    left = len(state.usable) - (node in state.usable)
-    if left < limits.ready_share * total:
+    left = _left(state, node)
+    if not enough_without(state, node, limits):
         return (
             f"{left} of {total} nodes would be usable without it, and automation leaves at least "
             f"{limits.ready_share:.0%} of them"
         )
     return ""
+
+
+def enough_without(state: State, node: str, limits: AutomationLimits) -> bool:
+    """Whether as many nodes as automation has to leave are usable without this one."""
+    return _left(state, node) >= limits.ready_share * len(state.nodes)
+
+
+def _left(state: State, node: str) -> int:
+    return len(state.usable) - (node in state.usable)
 
 
 def allowance(state: State, limits: AutomationLimits) -> int:

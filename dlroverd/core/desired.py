@@ -51,11 +51,18 @@ def _assignment(state: State, gang: GangRecord, node: str) -> Assignment:
         restart_count=gang.restart_count,
         devices=grant.devices,
         checking=gang.checking,
-        master=_peer(state, gang.nodes[0]) if len(gang.nodes) > 1 else None,
+        master=_master(state, gang, node),
         peers=tuple(_peer(state, name) for name in _neighbours(gang, grant.group_rank)),
         notice=Notice(reason=plan.reason, by=plan.by + plan.grace_s) if plan is not None else None,
         saves=_saves(gang),
     )
+
+
+def _master(state: State, gang: GangRecord, node: str) -> Peer | None:
+    """Give the node that a node is to call before a start: none where one of the two speaks to no other agent."""
+    ends = (gang.nodes[0], node)
+    answers = len(gang.nodes) > 1 and all(state.nodes[each].facts.peer_port for each in ends)
+    return _peer(state, gang.nodes[0]) if answers else None
 
 
 def _saves(gang: GangRecord) -> Saves | None:

@@ -4,6 +4,7 @@ DLRover's two rounds: neighbours, then the fastest with the slowest, so that eac
 A node that was well in any group is proven. One that failed with two others that are proven is bad; two that failed
 together and are proven each have a bad link. Where that leaves a doubt (two bad nodes met each other, or each met one
 of the good) there are up to three rounds more, of those in doubt with proven nodes, or with any that they have not met.
+A path that was slow is tried once more.
 Pure; three nodes or fewer can tell nothing of who is to blame.
 """
 
@@ -71,26 +72,36 @@ def judge(nodes: tuple[str, ...], rounds: tuple[MatchRound, ...]) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Which groups did well, which were slow and which failed. One of which somebody was not heard says nothing."""
+    """Which groups did well, which were slow and which failed. One of which somebody was not heard says nothing.
+
+    Slow is what takes longer than is usual, and than the fastest that met at the same time: a fleet may have more to
+    do in one round than in another. `again` are those that were slow the only time they met.
+    """
 
     well: tuple[Group, ...]
     slow: tuple[Group, ...]
     failed: tuple[Group, ...]
+    again: tuple[Group, ...]
 
     @classmethod
     def of(cls, rounds: Iterable[MatchRound]) -> "_Seen":
-        took: dict[Group, float] = {}
+        took: dict[Group, list[tuple[float, float]]] = {}
         failed: dict[Group, None] = {}
         for each in rounds:
-            for group in each.groups:
-                seconds = [each.times.get(node, 0.0) for node in group]
-                if all(second > 0 for second in seconds):
-                    took[group] = max(seconds)
-                elif all(seconds):
-                    failed[group] = None
-        usual = median_low(took.values()) if took else 0.0
-        slow = tuple(group for group, second in took.items() if second > _SLOW * usual)
-        return cls(tuple(group for group in took if group not in slow), slow, tuple(failed))
+            seconds = {group: [each.times.get(node, 0.0) for node in group] for group in each.groups}
+            heard = {group: max(told) for group, told in seconds.items() if all(second > 0 for second in told)}
+            failed |= {group: None for group, told in seconds.items() if all(told) and group not in heard}
+            for group, second in heard.items():
+                others = min((least for other, least in heard.items() if other != group), default=0.0)
+                took.setdefault(group, []).append((second, others))
+        usual = median_low(min(second for second, _ in runs) for runs in took.values()) if took else 0.0
+        slow = tuple(
+            group
+            for group, runs in took.items()
+            if all(second > _SLOW * max(usual, others) for second, others in runs) and group not in failed
+        )
+        again = tuple(group for group in slow if len(took[group]) == 1)
+        return cls(tuple(group for group in took if group not in slow), slow, tuple(failed), again)
 
     @property
     def proven(self) -> frozenset[str]:
@@ -122,7 +133,7 @@ def _crossed(nodes: tuple[str, ...], last: MatchRound) -> tuple[Group, ...]:
 
 
 def _settling(nodes: tuple[str, ...], rounds: tuple[MatchRound, ...]) -> tuple[Group, ...]:
-    """Have each node that is in doubt meet a proven one that it has not met, or else any such one."""
+    """Have each node that is in doubt meet a proven one that it has not met, or else any such one; retry slow paths."""
     seen = _Seen.of(rounds)
     heard = {node for each in rounds for node, second in each.times.items() if second}
     doubt = [node for node in nodes if node in heard and node not in seen.proven and len(seen.with_proven(node)) < 2]
@@ -135,6 +146,12 @@ def _settling(nodes: tuple[str, ...], rounds: tuple[MatchRound, ...]) -> tuple[G
         if other is not None:
             (free if other in free else doubt).remove(other)
             groups.append((node, other))
+    # A path that was slow once, between nodes that are well with others, may have been busy.
+    busy = {node for group in groups for node in group}
+    for group in seen.again:
+        if seen.proven.issuperset(group) and not busy & {*group}:
+            groups.append(group)
+            busy |= {*group}
     return tuple(groups)
 
 

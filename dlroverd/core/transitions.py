@@ -72,6 +72,8 @@ JOB: dict[tuple[J, str], J] = {
 GANG: dict[tuple[G, str], G] = {
     (G.WAITING, "formed"): G.STARTING,
     (G.STOPPED, "formed"): G.STARTING,
+    # Its job asked for node checks: what those take is not time in which its ranks could have started.
+    (G.STARTING, "checked"): G.STARTING,
     (G.STARTING, "all_running"): G.RUNNING,
     (G.STARTING, "all_succeeded"): G.SUCCEEDED,
     (G.RUNNING, "all_succeeded"): G.SUCCEEDED,
@@ -129,7 +131,7 @@ FOLLOW_UPS: dict[StrEnum, str] = {
     J.SUSPENDED: "review: still suspended is noted; `job resume` ends it",
     J.STOPPING: "stop_margin: the job ends; unconfirmed ranks keep their nodes' slots until seen gone",
     G.WAITING: "the job's queue_timeout",
-    G.STARTING: "start_timeout: a fault",
+    G.STARTING: "start_timeout, from the end of the node checks that its job asked for: a fault",
     G.RUNNING: "the job's time_limit or review",
     G.STOPPING: "stop_margin: the ranks that have not confirmed are named; the stop goes on",
     R.ASSIGNED: "its gang's start_timeout",

@@ -11,13 +11,14 @@ import structlog
 
 from dlroverd.config.daemon import DaemonConfig
 from dlroverd.config.document import ConfigError
+from dlroverd.config.roles import RolesConfig
 from dlroverd.config.topology import load_topology
 from dlroverd.model.input import TopologySet
 from dlroverd.model.limits import Limits
 from dlroverd.protocol import notify
 
-# What the core decides by; each of the other keys is used once, at the start.
-_TAKEN = ("limits", "scheduling", "automation", "allow_root", "topology", "signals")
+# What the core decides by, and who may call; each of the other keys is used once, at the start.
+_TAKEN = ("limits", "scheduling", "automation", "allow_root", "topology", "signals", "roles")
 # Of these, what the sessions go by since the start.
 _SET_UP = ("unreachable_after_s", "audit_interval_s")
 _LOG = structlog.get_logger("dlroverd.daemon")
@@ -31,7 +32,7 @@ class Reload:
         config: DaemonConfig,
         again: Callable[[], DaemonConfig],
         limits_of: Callable[[DaemonConfig], Limits],
-        take: Callable[[Limits, TopologySet], None],
+        take: Callable[[Limits, TopologySet, RolesConfig], None],
     ) -> None:
         """`config` is in force, `again` reads it anew, and `take` is told what counts from now on."""
         self._config = config
@@ -50,7 +51,7 @@ class Reload:
                 _LOG.error(f"the configuration was not taken, and the one before stays in force: {sentence}")
             notify.status(f"the new configuration was not taken: {error.sentences[0]}")
             return
-        self._take(replace(wanted, **self._set_up), topology)
+        self._take(replace(wanted, **self._set_up), topology, config.roles)
         waits = [key for key in DaemonConfig.model_fields if key not in _TAKEN and self._differs(config, key)]
         waits += [
             f"limits.{name.removesuffix('_s')}" for name, kept in self._set_up.items() if getattr(wanted, name) != kept

@@ -18,6 +18,7 @@ from dlroverd.api.identity_socket import serve_identities
 from dlroverd.api.server import Doors, build
 from dlroverd.api.vouched import NetworkCallers
 from dlroverd.config.daemon import DaemonConfig
+from dlroverd.config.roles import RolesConfig
 from dlroverd.config.schema import settings
 from dlroverd.config.signals import load_signals
 from dlroverd.config.sinks import SinkConfig
@@ -73,7 +74,8 @@ async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None
         undo.push_async_callback(runtime.close)
         _take_lineage(runtime, store)
         _take_topology(runtime, topology)
-        doors = Doors(*await _know_callers(runtime, config, undo), authority)
+        identities = Identities(config.roles.of, config.trust.identity_life)
+        doors = Doors(*await _know_callers(runtime, config, identities, undo), authority)
         for server in build(runtime, config, _informer(runtime, config), doors):
             await server.start()
             undo.push_async_callback(server.stop, _GOODBYE_S)
@@ -85,7 +87,7 @@ async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None
             undo.callback(asyncio.create_task(renewing, name="certificate").cancel)
         undo.callback(runtime.sessions.end_all, closing())
         undo.callback(notify.stopping)
-        _hear_signals(runtime, config, again)
+        _hear_signals(runtime, config, again, identities)
         _LOG.info(
             "dlroverd serves",
             version=__version__,
@@ -98,8 +100,11 @@ async def serve(config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None
         _LOG.info("dlroverd stops; ranks run on")
 
 
-def _hear_signals(runtime: Runtime, config: DaemonConfig, again: Callable[[], DaemonConfig]) -> None:
-    def take(limits: Limits, topology: TopologySet) -> None:
+def _hear_signals(
+    runtime: Runtime, config: DaemonConfig, again: Callable[[], DaemonConfig], identities: Identities
+) -> None:
+    def take(limits: Limits, topology: TopologySet, roles: RolesConfig) -> None:
+        identities.judge_by(roles.of)
         runtime.decide_by(limits)
         _take_topology(runtime, topology)
 
@@ -115,13 +120,12 @@ def _local(config: DaemonConfig) -> list[str]:
 
 
 async def _know_callers(
-    runtime: Runtime, config: DaemonConfig, undo: AsyncExitStack
+    runtime: Runtime, config: DaemonConfig, identities: Identities, undo: AsyncExitStack
 ) -> tuple[LocalCallers, NetworkCallers]:
     """Tell local callers who they are, and let them in as that.
 
     Where all sockets are in folders of the daemon's user alone, who calls without a token is that user, or root.
     """
-    identities = Identities(config.roles.of, config.trust.identity_life)
     addresses = _local(config)
     for address in addresses:
         server = await serve_identities(address, identities)
@@ -212,7 +216,9 @@ def _settings(config: DaemonConfig) -> Settings:
 
 
 def _limits(config: DaemonConfig) -> Limits:
-    takes_root = os.geteuid() == 0 if config.allow_root is None else config.allow_root
+    # A daemon of root's own, as in a container: whoever gets to its sockets is root already.
+    own = os.geteuid() == 0 and not any(map(sockets.is_open, _local(config)))
+    takes_root = own if config.allow_root is None else config.allow_root
     return replace(config.core_limits(), root_jobs=takes_root, signals=load_signals(config.signals))
 
 

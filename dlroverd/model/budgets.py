@@ -7,10 +7,13 @@ from statistics import quantiles
 
 from dlroverd.model.hang import Budget, HangLimits, Phase
 
-# A step budget is four times the 99th percentile: with the looks that follow, what hangs is named within five times.
+# A step budget is four times the 99th percentile: the looks that follow take up to 6 s, so that what hangs is named
+# within five times, or 30 s. Other phases are seen seldom: their longest stands for a percentile.
 _STEPS, _TIMES = 4.0, 4.0
 # After a pause that was no hang, the next may be half as long again.
 _PAUSE = 1.5
+# With fewer than eight messages of steps the slow first ones are all that is known; one save says nothing of the next.
+# 256 messages are minutes: enough to have seen what happens every hundredth step, and what was otherwise is let go.
 _LEAST_STEPS, _LEAST_OTHERS = 8, 2
 _KEPT_STEPS, _KEPT = 256, 16
 

@@ -53,6 +53,12 @@ class GangPhase:
     since: float
 
 
+# The least budgets. Of steps: twice as long as a silent host takes to be known as that (5 s), and longer than most
+# links flap or bursts of write-back last; and so much less than 30 s that what follows (beats, three looks at
+# stacks) is over by 20 s. Of anything else: checkpoints and evaluations differ by minutes among themselves.
+_STEP_FLOOR_S, _FLOOR_S = 10.0, 60.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangLimits:
     """How long a gang may make no step before its stacks are looked at, and what follows a hang.
@@ -64,7 +70,7 @@ class HangLimits:
 
     stage: AutomationStage = AutomationStage.ADVISE
     floors_s: dict[str, float] = field(
-        default_factory=lambda: {Phase.STEP: 15.0, **dict.fromkeys((*PATIENCE[1:],), 60.0)}
+        default_factory=lambda: {Phase.STEP: _STEP_FLOOR_S, **dict.fromkeys((*PATIENCE[1:],), _FLOOR_S)}
     )
     ceilings_s: dict[str, float] = field(
         default_factory=lambda: {

@@ -7,8 +7,9 @@ whether its stack stands still between looks, and by what it is made of (`model/
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from dlroverd.model.hang import SURE, HangGroup, HangKind, HangVerdict
+from dlroverd.model.hang import SURE, HangGroup, HangKind, HangVerdict, Phase
 from dlroverd.model.ids import numbers
 from dlroverd.model.stack_signs import Doing, doing
 from dlroverd.model.stacks import RankStack, grouped, python_frames
@@ -16,11 +17,34 @@ from dlroverd.model.stacks import RankStack, grouped, python_frames
 _MOST_GROUPS, _MOST_FRAMES = 8, 12
 # Whatever else goes on, these do not go on by themselves.
 _SURE_KINDS = (HangKind.STOPPED,)
+# At these the device of a rank that works may do nothing.
+_IDLE_IN = (Phase.CHECKPOINT, Phase.EVALUATE, Phase.FIRST_STEP)
 
 
-def judge(stacks: Sequence[RankStack], quiet_s: float, budgets: Mapping[str, float]) -> HangVerdict:
-    """Judge a gang that has made no step for `quiet_s`; `budgets` are those of what stacks may show to be at work."""
-    seen = [(stack, doing(stack)) for stack in stacks]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What is known of a gang besides the stacks: it has made no step for `quiet_s`.
+
+    `budgets` are those of what stacks may show to be at work. `idle`: of ranks that have a device of their own, whether
+    that did nothing for all of the time, or was busy (False). `ranks` are so many in all, looked at or not.
+    """
+
+    quiet_s: float
+    budgets: Mapping[str, float]
+    idle: Mapping[int, bool]
+    ranks: int
+
+
+def judge(stacks: Sequence[RankStack], of: Circumstances) -> HangVerdict:
+    """Judge a gang by the stacks of its ranks, or of some of them."""
+    verdict = _judged(sorted(stacks, key=lambda stack: stack.key), of)
+    if len(stacks) == of.ranks:
+        return verdict
+    return replace(verdict, sentence=f"{verdict.sentence} ({len(stacks)} of {of.ranks} ranks were looked at)")
+
+
+def _judged(stacks: Sequence[RankStack], of: Circumstances) -> HangVerdict:
+    seen = [(stack, _with_device(stack, doing(stack), of.idle)) for stack in stacks]
     absent = [(stack, did) for stack, did in seen if did.kind is HangKind.ABSENT]
     waiting = [(stack, did) for stack, did in seen if did.kind is HangKind.COLLECTIVE]
     others = [(stack, did) for stack, did in seen if did.kind not in (HangKind.ABSENT, HangKind.COLLECTIVE)]
@@ -30,19 +54,47 @@ def judge(stacks: Sequence[RankStack], quiet_s: float, budgets: Mapping[str, flo
     sure = [each for each in others if each[1].kind in _SURE_KINDS]
     if sure:
         return _found(sure, len(stacks), 0.99, parts, waiting)
-    if others and absent and not waiting:
-        return _no_hang(f"only {len(others)} of {len(stacks)} ranks could be looked at", "", parts)
+    if absent and not waiting:
+        few = f"only {len(others)} of {len(stacks)} ranks" if others else "no rank"
+        return _of_devices(seen, of, parts) or _no_hang(f"{few} could be looked at", "", parts)
     if others:
-        return _of_others(others, waiting, len(stacks), lambda phase: quiet_s <= budgets.get(phase, 0.0), parts)
+        return _of_others(others, waiting, len(stacks), lambda phase: of.quiet_s <= of.budgets.get(phase, 0.0), parts)
     if absent and waiting:
         return _found(absent, len(stacks), 0.6, parts, waiting)
-    if not waiting:
-        return _no_hang("no rank could be looked at", "", parts)
-    return _all_wait(waiting, parts)
+    return _all_wait(waiting, of.ranks, parts) if waiting else _no_hang("no rank was looked at", "", parts)
 
 
 _Seen = tuple[RankStack, Doing]
 _Parts = tuple[tuple[HangGroup, ...], tuple[int, ...]]
+
+
+def _with_device(stack: RankStack, did: Doing, idle: Mapping[int, bool]) -> Doing:
+    """Take a rank that stands still while its device is busy for one that waits for that, as in a collective of it."""
+    if did.kind is not HangKind.IDLE or idle.get(stack.key.rank) is not False:
+        return did
+    return replace(did, kind=HangKind.COLLECTIVE, text=f"waits for its device, which is busy ({did.text})")
+
+
+def _of_devices(seen: list[_Seen], of: Circumstances, parts: _Parts) -> HangVerdict | None:
+    """Judge by the devices, where stacks cannot be had.
+
+    A rank that saves or compiles leaves its device idle, too: as it cannot be seen, each has the time for that.
+    """
+    idle = [each for each in seen if of.idle.get(each[0].key.rank)]
+    if not idle or any(stack.key.rank not in of.idle for stack, _ in seen):
+        return None
+    if of.quiet_s <= max(of.budgets.get(phase, 0.0) for phase in _IDLE_IN):
+        return None
+    if len(idle) == len(seen):
+        text = f"the devices of all {len(seen)} ranks have been idle for {of.quiet_s:.0f} s: {parts[0][0].doing}"
+        return HangVerdict(
+            hung=True, kind=HangKind.ABSENT, sentence=text, confidence=0.5, groups=parts[0], absent=parts[1]
+        )
+    if 2 * len(idle) >= len(seen):
+        return None
+    who = [(stack, replace(did, text=f"has left its device idle for {of.quiet_s:.0f} s")) for stack, did in idle]
+    found = _found(who, len(seen), 0.7, parts, [])
+    return replace(found, sentence=f"{found.sentence}, while those of the {len(seen) - len(idle)} others are busy")
 
 
 def _of_others(
@@ -72,7 +124,7 @@ def _of_others(
     return _found(others, total, confidence, parts, waiting)
 
 
-def _all_wait(waiting: list[_Seen], parts: _Parts) -> HangVerdict:
+def _all_wait(waiting: list[_Seen], ranks: int, parts: _Parts) -> HangVerdict:
     """All wait for each other: who is at another place than the rest missed a collective, or made one too many."""
     places = Counter(did.place for _, did in waiting)
     (usual, most), total = places.most_common(1)[0], len(waiting)
@@ -80,8 +132,10 @@ def _all_wait(waiting: list[_Seen], parts: _Parts) -> HangVerdict:
     if not odd:
         text = (
             f"all {total} ranks wait at the same place ({usual}): none of them is missing, so see the network between "
-            "their hosts, and their devices"
         )
+        text += "their hosts, and their devices"
+        if total < ranks:
+            text = f"{total} ranks wait at the same place ({usual}), for one that was not looked at or for the network"
         return HangVerdict(
             hung=True, kind=HangKind.NETWORK, sentence=text, confidence=0.5, groups=parts[0], absent=parts[1]
         )

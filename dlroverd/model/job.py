@@ -70,11 +70,13 @@ class ProgressFrom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Whom a job runs as."""
+    """Whom a job runs as, and who that is where it was submitted; `home` "" where that is not known."""
 
     uid: int
     gid: int
     name: str
+    home: str = ""
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

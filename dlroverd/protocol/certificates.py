@@ -124,8 +124,9 @@ def refusal(details: str, address: str, name: str, tls: TlsFiles) -> str:
 
 
 def _certificates(path: str) -> list[x509.Certificate]:
+    content = _read(path)
     try:
-        return x509.load_pem_x509_certificates(_read(path))
+        return x509.load_pem_x509_certificates(content)
     except ValueError as error:
         raise CertificateError(f"{path} holds no certificate in PEM form: put one there.") from error
 
@@ -137,8 +138,9 @@ def _key(path: str) -> PrivateKeyTypes:
         raise _unreadable(path, error) from error
     if mode & 0o077:
         raise CertificateError(f"{path} can be read or changed by others (mode {mode:04o}): run `chmod 600 {path}`.")
+    content = _read(path)
     try:
-        return serialization.load_pem_private_key(_read(path), password=None)
+        return serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # not a word of it: it may quote the file
         raise CertificateError(f"{path} holds no private key in PEM form without a password: put one there.") from error
 

@@ -117,6 +117,7 @@ class StackRequest:
     ranks: tuple[RankKey, ...]
     looks: int
     apart_s: float
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

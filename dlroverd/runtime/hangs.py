@@ -8,7 +8,7 @@ seen: across a rendezvous, while a node is silent, and while a stop is under way
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from dlroverd.core.records import GangRecord
@@ -16,20 +16,25 @@ from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.budgets import History, budget
 from dlroverd.model.hang import OFF, PATIENCE, Budget, GangPhase, HangView, Phase
-from dlroverd.model.hang_verdict import judge
+from dlroverd.model.hang_sample import Signs, waves
+from dlroverd.model.hang_verdict import Circumstances, judge
 from dlroverd.model.ids import GangKey
 from dlroverd.model.job import GangState, JobState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeState
+from dlroverd.model.stacks import RankStack
 from dlroverd.model.world import Progress
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.inbox import Entry, Inbox
 from dlroverd.runtime.stacks import StackRequests
 
-LOOK_S = 1.0
-# A suspicion that turned out to be none is looked into again after as long once more.
-_AGAIN = 2.0
-# One that could not be judged, as ranks could not be looked at, sooner.
-_SOON_S = 10.0
+# Part of how long a hang takes to be named, as are the beats; a look costs a comparison for each gang.
+LOOK_S = 0.5
+# A beat may be left out, never two in a row (ARCHITECTURE, "Pace"): so late is a step seen, and a third is for delay.
+_LATE_BEATS, _LEAST_BEATS = 2, 3
+# A suspicion that turned out to be none is looked into again after as long once more; one that could not be judged, as
+# ranks could not be looked at, after half as long. So the log gets few of them, however long it takes.
+_SOON = 0.5
 
 
 @dataclass(slots=True)
@@ -71,17 +76,24 @@ class HangWatch:
 
     def __init__(
         self,
+        *,
         state: State,
         inbox: Inbox,
         stacks: StackRequests,
+        signs: HangSigns,
         limits: Limits,
+        beat_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with nothing seen."""
+        """Begin with nothing seen. Agents tell steps each `beat_s`."""
         self._state = state
         self._inbox = inbox
         self._stacks = stacks
-        self._limits = limits.hangs
+        self._signs = signs
+        least_s = _LEAST_BEATS * beat_s
+        floors_s = {phase: max(floor_s, least_s) for phase, floor_s in limits.hangs.floors_s.items()}
+        self._limits = replace(limits.hangs, floors_s=floors_s)
+        self._late_s = _LATE_BEATS * beat_s
         self._clock = clock
         self._worlds: dict[GangKey, _World] = {}
         self._histories: dict[GangKey, History] = {}
@@ -96,7 +108,7 @@ class HangWatch:
         # What a new daemon is told first may be of before the suspicion.
         if world.step >= 0 or suspicion is None or progress.step > suspicion.step:
             now = self._clock()
-            self._learn(progress.round.gang_key, world, now)
+            self._learn(progress.round.gang_key, world, now, progress.step - world.step)
             self._alive(world, now)
         world.step, world.moved_at = max(world.step, progress.step), max(world.moved_at, progress.moved_at)
 
@@ -161,10 +173,8 @@ class HangWatch:
         if suspicion is not None:
             if world.went_on:
                 self._inbox.offer(Entry(inp.GangMovedOn(round=round_, step=world.step)))
-            elif suspicion.verdict is None and gang.key not in self._looking:
-                task = asyncio.create_task(self._judge(gang, world), name=f"stacks of {gang.key}")
-                self._looking[gang.key] = task
-                task.add_done_callback(lambda _: self._looking.pop(gang.key, None))
+            else:
+                self._take_up(gang.key)
             return
         world.went_on = False
         quiet_s, most = now - world.at, self._budget(gang.key, world.phase)
@@ -177,35 +187,58 @@ class HangWatch:
                         phase=world.phase,
                         quiet_s=round(quiet_s, 3),
                         budget_s=most.seconds,
-                    )
+                    ),
+                    lambda _: self._take_up(gang.key),
                 )
             )
+
+    def _take_up(self, key: GangKey) -> None:
+        """Begin to look at the stacks of a gang that is suspected, once that is a fact."""
+        gang = self._state.gangs.get(key)
+        if gang is None or gang.suspicion is None or gang.suspicion.verdict is not None or key in self._looking:
+            return
+        task = asyncio.create_task(self._judge(gang, self._world(key, gang.round)), name=f"stacks of {key}")
+        self._looking[key] = task
+        task.add_done_callback(lambda _: self._looking.pop(key, None))
 
     async def _judge(self, gang: GangRecord, world: _World) -> None:
         """Have the stacks looked at, and tell the core what they say, unless the gang went on meanwhile."""
         before = world.at
+        signs = await self._signs.of(gang, self._clock() - world.at)
         ranks = [(rank.key, rank.node) for rank in self._state.world(gang)]
-        stacks = await self._stacks.of(ranks)
-        now = self._clock()
-        if world.at > before:
-            self._inbox.offer(Entry(inp.GangMovedOn(round=gang.key.at(gang.round), step=world.step)))
-            return
-        budgets: dict[str, float] = {phase: self._budget(gang.key, phase).seconds for phase in Phase}
-        verdict = judge(stacks, now - world.at, budgets)
+        stacks: list[RankStack] = []
+        verdict = judge(stacks, self._circumstances(gang.key, world, signs, len(ranks)))
+        for wave in waves(ranks, signs):
+            stacks += await self._stacks.of(wave, threads=1)
+            if world.at > before:
+                self._inbox.offer(Entry(inp.GangMovedOn(round=gang.key.at(gang.round), step=world.step)))
+                return
+            verdict = judge(stacks, self._circumstances(gang.key, world, signs, len(ranks)))
+            if verdict.ranks or not verdict.hung:
+                break
         if not verdict.hung:
             world.dismissed, world.shown = True, verdict.phase
-            world.next_at = now + _SOON_S if verdict.absent else world.at + _AGAIN * (now - world.at)
+            now = self._clock()
+            world.next_at = now + (now - world.at) * (_SOON if verdict.absent else 1.0)
         self._inbox.offer(Entry(inp.HangFound(round=gang.key.at(gang.round), verdict=verdict)))
 
-    def _learn(self, key: GangKey, world: _World, now: float) -> None:
-        """Learn from how long a step took, unless that was a hang, or cannot be told."""
+    def _circumstances(self, key: GangKey, world: _World, signs: Signs, ranks: int) -> Circumstances:
+        budgets: dict[str, float] = {phase: self._budget(key, phase).seconds for phase in Phase}
+        return Circumstances(quiet_s=self._clock() - world.at, budgets=budgets, idle=signs.idle, ranks=ranks)
+
+    def _learn(self, key: GangKey, world: _World, now: float, steps: int) -> None:
+        """Learn from how long so many steps took, unless that was a hang, or cannot be told.
+
+        Of several, one may have taken all the time but that by which they were told late.
+        """
         gang, history = self._state.gangs[key], self._history(key)
         if self._hangs(key) or self._unseen(gang) or world.told != Phase.STEP:
             return
         if world.step < 0:
             history.took(Phase.FIRST_STEP, now - world.began)
             return
-        history.took(world.phase, now - world.at)
+        took_s = now - world.at
+        history.took(world.phase, max(took_s - self._late_s, took_s / steps) if steps > 1 else took_s)
         if world.dismissed and not world.shown:
             history.pauses.append(now - world.at)
 

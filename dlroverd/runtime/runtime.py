@@ -24,10 +24,12 @@ from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.diagnoses import Diagnoses
 from dlroverd.runtime.envelopes import Known
 from dlroverd.runtime.events import jobs_of
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.held_output import HeldOutput
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.journal import DEFAULT_KEEP_FOR_SINKS, Journal, replay
+from dlroverd.runtime.live_calls import LiveCalls
 from dlroverd.runtime.loop import Batch, Loop
 from dlroverd.runtime.meters import Meters
 from dlroverd.runtime.output_copy import OutputCopy
@@ -87,8 +89,7 @@ class Runtime:
         self.clock = Clock(self.state.m.now)
         self.host = host
         self.limits = settings.limits
-        self.inbox = Inbox()
-        self.changes = Changes()
+        self.inbox, self.changes, self.live_calls = Inbox(), Changes(), LiveCalls()
         self.journal = Journal(
             store,
             snapshot_every=settings.snapshot_every,
@@ -99,10 +100,16 @@ class Runtime:
         self._redactor = Redactor(settings.redact)
         self.sessions = Sessions(self.state, self.inbox, settings.limits.unreachable_after_s)
         self.telemetry = TelemetryStore(settings.telemetry_bytes)
-        self.meters = Meters()
-        self.streams = OutputStreams()
+        self.meters, self.streams = Meters(), OutputStreams()
         self.stacks = StackRequests(self.state, self.sessions)
-        self.hangs = HangWatch(self.state, self.inbox, self.stacks, settings.limits)
+        self.hangs = HangWatch(
+            state=self.state,
+            inbox=self.inbox,
+            stacks=self.stacks,
+            signs=HangSigns(self.state, self.telemetry, self.clock),
+            limits=settings.limits,
+            beat_s=self.sessions.beat_interval_s,
+        )
         held = HeldOutput(settings.output_dir, settings.output_bytes)
         self.outputs = Outputs(self.state, self.sessions, self.changes, self.streams, held)
         self._copy = OutputCopy(self.sessions, self.streams, held)
@@ -267,9 +274,7 @@ class Runtime:
             elif isinstance(event, StopPlanned):
                 self.sessions.steps.planned(event.job)
             elif isinstance(event, CertificatesRevoked | HostEnrolled) and event.valid_after:
-                self.sessions.end(
-                    event.node, CallError(Reason.FORBIDDEN, f"The certificate of {event.node} counts no more.")
-                )
+                self.live_calls.end(event.node)
         if events:
             self.changes.publish({job for event in events for job in jobs_of(event)})
         # Copied here and now: before the next turn begins, the state is as durable as the log.

@@ -58,15 +58,18 @@ class StackRequests:
             raise CallError(Reason.REFUSED, f"Job {job} is {state}: nothing of it runs that could be looked at.")
         return await self.of((rank.key, rank.node) for rank in chosen)
 
-    async def of(self, ranks: Iterable[tuple[RankKey, str]]) -> list[RankStack]:
-        """Give the stacks of ranks, each with its node; each has one, or a problem."""
+    async def of(self, ranks: Iterable[tuple[RankKey, str]], threads: int = 0) -> list[RankStack]:
+        """Give the stacks of ranks, each with its node; each has one, or a problem.
+
+        `threads`: of so many threads of each process, the main one first; 0: of as many as an agent gives.
+        """
         by_node: dict[str, list[RankKey]] = {}
         for key, node in ranks:
             by_node.setdefault(node, []).append(key)
-        found = await asyncio.gather(*(self._of_node(node, keys) for node, keys in by_node.items()))
+        found = await asyncio.gather(*(self._of_node(node, keys, threads) for node, keys in by_node.items()))
         return sorted((stack for stacks in found for stack in stacks), key=lambda stack: stack.key)
 
-    async def _of_node(self, node: str, keys: Sequence[RankKey]) -> list[RankStack]:
+    async def _of_node(self, node: str, keys: Sequence[RankKey], threads: int) -> list[RankStack]:
         problem = f"node {node} is not connected"
         given: dict[RankKey, RankStack] = {}
         try:
@@ -76,7 +79,7 @@ class StackRequests:
                     problem = (
                         f"node {node} did not answer within {self._answer_s:g} s: see if its agent is of this release"
                     )
-                    if (answer := await self._ask(session, keys)) is not None:
+                    if (answer := await self._ask(session, keys, threads)) is not None:
                         given = {stack.key: stack for stack in answer.ranks if stack.node == node}
                         problem = f"node {node} said nothing of it"
                         break
@@ -86,9 +89,11 @@ class StackRequests:
             problem = error.sentence
         return [given.get(key) or RankStack(key=key, node=node, problem=problem) for key in keys]
 
-    async def _ask(self, session: Session, keys: Sequence[RankKey]) -> Stacks | None:
+    async def _ask(self, session: Session, keys: Sequence[RankKey], threads: int) -> Stacks | None:
         """Ask on one session; None if it ended before the answer."""
-        request = StackRequest(id=secrets.token_hex(8), ranks=tuple(keys), looks=LOOKS, apart_s=APART_S)
+        request = StackRequest(
+            id=secrets.token_hex(8), ranks=tuple(keys), looks=LOOKS, apart_s=APART_S, threads=threads
+        )
         answer: asyncio.Future[Stacks] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = answer
         closed = asyncio.ensure_future(session.closed.wait())

@@ -65,7 +65,7 @@ class WorldViews:
             if number % _PIECE == _PIECE - 1:
                 await asyncio.sleep(0)
             histories = kept[record.key] = before.get(record.key, {})
-            ranks.append(self._rank(gang, record, histories, now))
+            ranks.append(self._rank(record, histories, now))
         self._kept[gang.key] = kept
         for number, name in enumerate(gang.nodes):
             if number % _PIECE == _PIECE - 1:
@@ -95,14 +95,11 @@ class WorldViews:
         known = standing(self._state, gang)
         return tuple(each.conclusion for key, each in known if key.rule == rule and each.round.round == round_)
 
-    def _rank(self, gang: GangRecord, record: RankRecord, histories: dict[str, _History], now: float) -> WorldRank:
+    def _rank(self, record: RankRecord, histories: dict[str, _History], now: float) -> WorldRank:
         series = self._telemetry.of(record.node, record.key)
         fresh = {name: each for name, each in series.items() if now - each.at <= _STALE_S}
         readings = {name: histories.setdefault(name, _History()).look(each, now) for name, each in fresh.items()}
-        grant = self._state.grants.get((record.node, gang.key))
-        # The grant may be of a newer world by now.
-        own = grant is not None and record.local_rank < len(grant.devices) == grant.slots
-        devices = (grant.devices[record.local_rank],) if grant is not None and own else ()
+        devices = own_devices(self._state, record)
         return WorldRank(rank=record.key.rank, node=record.node, devices=devices, readings=readings)
 
     def _node(self, gang: GangKey, name: str, now: float) -> WorldNode:
@@ -119,3 +116,11 @@ class WorldViews:
         return {
             name: Reading(value=each.value, at=each.at) for name, each in series.items() if now - each.at <= _STALE_S
         }
+
+
+def own_devices(state: State, rank: RankRecord) -> tuple[str, ...]:
+    """Give the device that a rank has for itself, if it has one."""
+    grant = state.grants.get((rank.node, rank.key.gang_key))
+    # The grant may be of a newer world by now.
+    own = grant is not None and rank.local_rank < len(grant.devices) == grant.slots
+    return (grant.devices[rank.local_rank],) if grant is not None and own else ()

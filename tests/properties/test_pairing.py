@@ -111,6 +111,35 @@ def test_whatever_is_at_fault_nobody_is_condemned_who_is_well(nodes: tuple[str, 
         assert any(link <= {*group} for link in links)
 
 
+@EXAMPLES
+@given(FLEETS, st.data())
+def test_a_path_that_is_slow_once_is_tried_again(nodes: tuple[str, ...], data: st.DataObject) -> None:
+    first = pairing.next_groups(nodes, ())
+    group = data.draw(st.sampled_from(first))
+    lasts = data.draw(st.booleans())
+    rounds: tuple[MatchRound, ...] = ()
+    while groups := pairing.next_groups(nodes, rounds):
+        late = (lasts or not rounds) and group in groups
+        times = {node: SLOWER if late and node in group else 1.0 for each in groups for node in each}
+        rounds = (*rounds, MatchRound(groups=groups, times=times))
+    assert pairing.judge(nodes, rounds) == Judgement(slow_links=(group,) if lasts else ())
+    assert len(rounds) == 3
+
+
+@EXAMPLES
+@given(FLEETS, st.floats(min_value=0.2, max_value=10.0), st.data())
+def test_a_fleet_that_has_more_to_do_in_one_round_has_no_slow_nodes(
+    nodes: tuple[str, ...], slower: float, data: st.DataObject
+) -> None:
+    bad = data.draw(st.sampled_from(nodes))
+    rounds: tuple[MatchRound, ...] = ()
+    while groups := pairing.next_groups(nodes, rounds):
+        took = slower if len(rounds) == 1 else 1.0
+        times = {node: -1.0 if bad in each else took for each in groups for node in each}
+        rounds = (*rounds, MatchRound(groups=groups, times=times))
+    assert pairing.judge(nodes, rounds) == Judgement(bad=(bad,))
+
+
 @given(st.integers(min_value=1, max_value=3).map(names), st.data())
 def test_of_three_nodes_it_cannot_be_told(nodes: tuple[str, ...], data: st.DataObject) -> None:
     bad = data.draw(st.sets(st.sampled_from(nodes)))

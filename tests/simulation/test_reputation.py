@@ -4,9 +4,10 @@ import random
 
 from tests.simulation.reputation_histories import History
 
-# Enough that chance decides nothing: about fifty lemons among 1,600 hosts.
-FRESH = 8
-LEAST = 0.85
+# About thirty lemons among 1,000 hosts. Of 30 histories together (180 lemons) the precision was 0.99, the recall 0.92;
+# the limits are that far below that chance alone passes them once in 10,000 runs.
+FRESH = 5
+PRECISION, RECALL = 0.9, 0.7
 
 
 def test_lemons_are_quarantined_and_good_hosts_are_not() -> None:
@@ -15,5 +16,5 @@ def test_lemons_are_quarantined_and_good_hosts_are_not() -> None:
     right = sum(len(each.quarantined & each.lemons) for each in verdicts)
     precision = right / sum(len(each.quarantined) for each in verdicts)
     recall = right / sum(len(each.lemons) for each in verdicts)
-    assert precision >= LEAST, f"precision {precision:.2f} and recall {recall:.2f} with seeds {seeds}"
-    assert recall >= LEAST, f"precision {precision:.2f} and recall {recall:.2f} with seeds {seeds}"
+    assert precision >= PRECISION, f"precision {precision:.2f} and recall {recall:.2f} with seeds {seeds}"
+    assert recall >= RECALL, f"precision {precision:.2f} and recall {recall:.2f} with seeds {seeds}"

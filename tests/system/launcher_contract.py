@@ -199,6 +199,7 @@ class LauncherContract(LauncherBench):
             (order("/nowhere/python", "x.py"), "/nowhere/python cannot be executed: No such file"),
             (order("/etc/passwd"), "/etc/passwd cannot be executed: Permission denied"),
             (order("/bin/true", cwd="/nowhere"), "working directory /nowhere cannot be entered: No such file"),
+            (replace(order("/bin/true"), name="dlroverd-nobody"), "it would run as somebody else: uid "),
         ],
     )
     def test_what_cannot_be_launched_says_why(self, state_dir: Path, an_order: LaunchOrder, words: str) -> None:

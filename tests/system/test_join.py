@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ import grpc
 import grpc.aio
 import pytest
 
+from dlroverd.client import Client
 from dlroverd.model.trust import CertificateKind
+from dlroverd.model.view import LogChunk
 from dlroverd.protocol import channel
 from dlroverd.protocol.channel import TlsFiles
 from dlroverd.protocol.errors import CallError
-from dlroverd.protocol.v1 import trust_service_pb2
+from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2, trust_service_pb2
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
+from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
 from dlroverd.protocol.v1.trust_service_pb2_grpc import JoinServiceStub
+from dlroverd.protocol.vouching import Vouched, vouch
 from dlroverd.trust import joining
 from dlroverd.trust.authority import Authority
 from dlroverd.trust.join_token import Token
@@ -32,7 +37,10 @@ from tests.system import fleet
 from tests.system.daemon_process import DEADLINE_S, DaemonProcess, spec, until
 from tests.system.scripted_agent import ScriptedAgent
 from tests.system.test_daemon import idle, run, serving
-from tests.system.test_tls import AgentProcess, free_port, info, refusal, until_nodes
+from tests.system.test_tls import AgentProcess, free_port, info, opened, refusal, until_nodes
+
+NODES = ("n1", "n2", "n3")
+RENEWALS = 3
 
 
 class Site:
@@ -114,6 +122,17 @@ async def asked(call: Callable[..., Any], *words: Any) -> str:
 async def until_term(files: TlsFiles, met: Callable[[Term], bool]) -> Term:
     """Wait until the certificate in a file is as wanted: time passes, or its agent renews it."""
     return await asyncio.to_thread(fleet.until, lambda: term_of(files.certificate), met)
+
+
+def ticks(client: Client, node: str) -> list[int]:
+    """Give what the log has of the events of a node's rank."""
+    return [int(json.loads(view.body)["number"]) for view in client.events(names=["user.tick"], node=node)]
+
+
+async def told(client: Client, job: int) -> int:
+    """Give the number that a job's one rank wrote at its end."""
+    chunks = await asyncio.to_thread(lambda: list(client.logs(job)))
+    return int(b"".join(chunk.data for chunk in chunks if isinstance(chunk, LogChunk)))
 
 
 def after(old: Term) -> Callable[[Term], bool]:
@@ -249,6 +268,61 @@ def test_who_is_shut_out_is_out_at_once_and_after_a_restart_and_comes_back_by_a_
     run(test())
 
 
+def test_all_that_a_host_has_open_ends_when_it_is_shut_out(site: Site) -> None:
+    """Streams on which nothing is said, too; those of other hosts go on."""
+
+    async def test() -> None:
+        said = (vouch(Vouched(uid=1234, name="ann", gids=frozenset({1234}))),)
+        async with site.daemon() as daemon, AsyncExitStack() as held:
+            client = held.enter_context(daemon.client())
+            node, other = ScriptedAgent("n1", 2, idle), ScriptedAgent("n2", 2, idle)
+            token = await asyncio.to_thread(client.create_token, 2, 60.0)
+            at_login = await asyncio.to_thread(client.create_token, 1, 60.0, CertificateKind.LOGIN)
+            for agent in (node, other):
+                agent.tls = await asyncio.to_thread(site.join, token, agent.node)
+            login = await asyncio.to_thread(site.join, at_login, "login1")
+            session = await held.enter_async_context(opened(node, site.address))
+            await held.enter_async_context(opened(other, site.address))
+            stubs = [
+                AgentServiceStub(
+                    await held.enter_async_context(channel.connect(site.address, tls, channel.DAEMON_NAME))
+                )
+                for tls in (node.tls, other.tls)
+            ]
+            events, others = [stub.PushEvents() for stub in stubs]
+            for call, agent in ((events, node), (others, other)):
+                await call.write(batch(agent.node, 1))
+                await call.read()
+            output = stubs[0].PushLogs()
+            users = ControlServiceStub(
+                await held.enter_async_context(channel.connect(site.address, login, channel.DAEMON_NAME))
+            )
+            job = await asyncio.to_thread(client.submit, spec(ranks=1))
+            watch = users.WatchJob(control_service_pb2.WatchJobRequest(job=job), metadata=said)
+            await asyncio.to_thread(client.revoke_certificates, "n1", "it was stolen")
+            ends = [(await session).sentence, await events.details(), await output.details()]
+            assert [str(end).split(" by ")[0] for end in ends] == 3 * ["The certificates of n1 were revoked"]
+            await asyncio.to_thread(client.revoke_certificates, "login1")
+            with pytest.raises(grpc.aio.AioRpcError, match="The certificates of login1 were revoked by "):
+                async for _ in watch:
+                    pass
+            await others.write(batch("n2", 2))
+            reply = await others.read()
+            assert isinstance(reply, agent_service_pb2.EventsTaken)
+            assert reply.sequence == 2
+            assert [view.state for view in client.nodes() if view.id == "n2"] == ["ready"]
+
+    run(test())
+
+
+def batch(node: str, sequence: int) -> agent_service_pb2.EventBatch:
+    """Make an event of a node's."""
+    event = agent_service_pb2.SpooledEvent(
+        sequence=sequence, name="user.x", kind="EVENT_KIND_INSTANT", severity="SEVERITY_INFO"
+    )
+    return agent_service_pb2.EventBatch(node=node, spool="s", boot_id=f"boot-{node}", events=[event])
+
+
 def test_a_certificate_of_a_login_host_makes_no_node(site: Site) -> None:
     async def test() -> None:
         async with site.daemon() as daemon:
@@ -263,34 +337,46 @@ def test_a_certificate_of_a_login_host_makes_no_node(site: Site) -> None:
     run(test())
 
 
-def test_certificates_renew_themselves_under_a_job_and_no_stream_ends(site: Site) -> None:
+def test_certificates_renew_themselves_under_load_and_no_stream_ends(site: Site) -> None:
+    """Of three hosts three times over, and of the daemon, while ranks say events all the time."""
+
     async def test() -> None:
-        async with site.daemon(certificate_life="6s") as daemon:
-            with daemon.client() as client:
-                token = await asyncio.to_thread(client.create_token, 1, 60.0)
-                files = await asyncio.to_thread(site.join, token, "n1")
-                async with site.agent("n1", files) as agent:
-                    await agent.says("connected")
-                    plain = spec(ranks=1)
-                    loop = "i=0; while :; do i=$((i+1)); echo step $i; sleep 0.02; done"
-                    role = replace(plain.roles[0], argv=("/bin/sh", "-c", loop))
-                    job = await asyncio.to_thread(client.submit, replace(plain, roles=(role,)))
-                    await until(client, job, lambda view: view.state == "running")
-                    first = own = await asyncio.to_thread(term_of, files.certificate)
-                    for _ in range(2):
-                        own = await until_term(files, after(own))
-                    assert time.time() > first.ends_at
-                    # The session is older than the certificate that it was opened with was good for; a new one can be
-                    # opened, and the daemon's own certificate was renewed as well.
-                    view = client.job(job)
-                    assert (view.state, view.restarts) == ("running", 0)
-                    assert [event.name for event in client.events(names=["node_moved"], node="n1")] == ["node_moved"]
-                    assert term_of(site.files.certificate).ends_at > first.ends_at
-                    assert "not let in" not in "".join(agent.lines)
-                    await asyncio.to_thread(client.cancel, job)
-                    await until(client, job, lambda view: view.state == "cancelled")
-                async with site.agent("n1", files) as agent:
-                    await agent.says("connected")
+        done = site.root / "done"
+        site.authority.recertify_daemon(site.files, 3.0)
+        first = term_of(site.files.certificate)
+        async with site.daemon(certificate_life="3s") as daemon, AsyncExitStack() as running:
+            client = running.enter_context(daemon.client())
+            token = await asyncio.to_thread(client.create_token, len(NODES), 60.0)
+            agents = []
+            for node in NODES:
+                files = await asyncio.to_thread(site.join, token, node)
+                agents.append(await running.enter_async_context(site.agent(node, files)))
+            async with asyncio.TaskGroup() as starts:
+                for agent in agents:
+                    starts.create_task(agent.says("connected"))
+            words = (sys.executable, str(fleet.SCRIPTS / "events.py"), "0", "0.01", str(done))
+            plain = spec(ranks=1)
+            jobs = {}
+            for node in NODES:
+                role = replace(plain.roles[0], argv=words, nodelist=(node,))
+                jobs[node] = await asyncio.to_thread(client.submit, replace(plain, name=node, roles=(role,)))
+                await until(client, jobs[node], lambda view: view.state == "running")
+            for agent in agents:
+                for _ in range(RENEWALS):
+                    await agent.says("the certificate is renewed")
+            assert time.time() > first.ends_at
+            assert term_of(site.files.certificate).ends_at > first.ends_at
+            done.touch()
+            for node, job in jobs.items():
+                over = await until(client, job, lambda view: view.state == "succeeded")
+                last = await told(client, job)
+                await asyncio.to_thread(fleet.until, partial(ticks, client, node), lambda seen: seen[-1:] == [last])  # noqa: B023
+                assert (over.restarts, ticks(client, node)) == (0, list(range(1, last + 1)))
+            said = [agent.lines for agent in agents]
+            assert [sum("connected" in line for line in lines) for lines in said] == [1, 1, 1]
+            assert not [line for lines in said for line in lines if "not let in" in line or "events are kept" in line]
+            moved = client.events(names=["node_moved"])
+            assert sorted(str(event.node) for event in moved) == list(NODES)
 
     run(test())
 

@@ -23,13 +23,14 @@ from dlroverd.protocol.vouching import Vouched, vouch
 from dlroverd.trust.authority import Authority
 from dlroverd.trust.requests import key_at, make_request
 from tests.system.daemon_process import DEADLINE_S, DaemonProcess
-from tests.system.fleet import Program
+from tests.system.fleet import Program, until
 from tests.system.scripted_agent import ScriptedAgent
 from tests.system.test_daemon import connected, idle, run, serving
 from tests.system.test_roles import ANN, BOB
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
 
+BRIEF_S = 3
 SCRIPT = Path(__file__).parent / "scripts" / "as_user.py"
 
 
@@ -38,6 +39,7 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.log = root / "login.log"
         self.authority = Authority.create(root / "ca.pem", root / "ca.key")
         self.files("daemon", None)
         self.authority.certify_daemon(self.files("daemon", None), ["127.0.0.1"])
@@ -46,32 +48,35 @@ class Site:
         self.login = f"unix://{root}/login/d.sock"
         (root / "login").mkdir(mode=0o755)
 
-    def files(self, name: str, kind: CertificateKind | None) -> TlsFiles:
+    def files(self, name: str, kind: CertificateKind | None, life_s: float = 3600.0) -> TlsFiles:
         """Name the files of a certificate, which is issued if it is of a kind."""
         certificate, key = self.root / f"{name}.pem", self.root / f"{name}.key"
         if kind is not None:
-            certificate.write_bytes(self.authority.issue(make_request(key_at(key), name), name, kind=kind))
+            request = make_request(key_at(key), name)
+            certificate.write_bytes(self.authority.issue(request, name, kind=kind, life_s=life_s))
         return TlsFiles(ca=str(self.root / "ca.pem"), certificate=str(certificate), key=str(key))
 
     @asynccontextmanager
     async def daemon(self, **roles: Any) -> AsyncIterator[DaemonProcess]:
         """Serve over TCP, and on a unix socket."""
         file = self.root / "dlroverd.yaml"
-        file.write_text(json.dumps({"tls": _section(self.files("daemon", None)), "roles": roles}))
+        tls = {**_section(self.files("daemon", None)), "ca_key": str(self.root / "ca.key")}
+        trust = {"certificate_life": f"{BRIEF_S}s"}
+        file.write_text(json.dumps({"tls": tls, "roles": roles, "join_listen": "none", "trust": trust}))
         async with serving(self.root / "daemon", "--config", str(file), "--listen", self.address) as daemon:
             yield daemon
 
     @asynccontextmanager
-    async def service(self) -> AsyncIterator[None]:
-        """Run the login host's service."""
+    async def service(self, life_s: float = 3600.0) -> AsyncIterator[None]:
+        """Run the login host's service; its first certificate is good for so long."""
         config = {
             "daemon": self.address,
             "listen": self.login,
-            "tls": _section(self.files("login1", CertificateKind.LOGIN)),
+            "tls": _section(self.files("login1", CertificateKind.LOGIN, life_s)),
         }
         file = self.root / "login.yaml"
         file.write_text(json.dumps(config))
-        program = Program("dlroverd.login.main", self.root / "login.log", "--config", str(file))
+        program = Program("dlroverd.login.main", self.log, "--config", str(file))
         await asyncio.to_thread(program.start)
         try:
             yield
@@ -128,6 +133,21 @@ def test_the_daemon_is_away_and_back(site: Site) -> None:
             assert f"The fleet's daemon at {site.address} does not answer this login host" in away["sentence"]
             await daemon.start()
             assert await site.asked(ANN, "jobs") == [{"answer": []}]
+
+    run(test())
+
+
+def test_the_hosts_certificate_is_renewed_and_what_its_users_follow_goes_on(site: Site) -> None:
+    async def test() -> None:
+        agent = ScriptedAgent("n1", 8, idle)
+        async with site.daemon() as daemon, connected(agent, daemon.address), site.service(BRIEF_S):
+            (submitted,) = await site.asked(ANN, "submit")
+            job = submitted["answer"]
+            following = asyncio.create_task(site.asked(ANN, f"follow:{job}"))
+            await asyncio.to_thread(until, lambda: site.log.read_text().count("the certificate is renewed"), (3).__le__)
+            assert not following.done()
+            assert [each["answer"] for each in await site.asked(ANN, "jobs", f"cancel:{job}")] == [[job], None]
+            assert await following == [{"answer": "cancelled"}]
 
     run(test())
 

@@ -17,12 +17,13 @@ from dlroverd.client import Client
 from dlroverd.protocol.channel import connect, connect_blocking
 from dlroverd.protocol.errors import Reason, from_rpc
 from dlroverd.protocol.identity import proof
-from dlroverd.protocol.v1 import agent_service_pb2, control_service_pb2
+from dlroverd.protocol.v1 import control_service_pb2
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
 from tests.system.daemon_process import DEADLINE_S, DaemonProcess
 from tests.system.scripted_agent import ScriptedAgent
 from tests.system.test_daemon import connected, idle, run, serving
+from tests.system.test_reload import reloaded
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
 
@@ -94,6 +95,28 @@ def test_users_act_on_their_own_jobs_and_the_log_has_their_proven_names(root: Pa
     run(test())
 
 
+def test_roles_that_are_read_again_count_from_the_next_call_on(root: Path) -> None:
+    """A configuration that cannot be used takes nobody's away, nor gives anybody more."""
+
+    async def test() -> None:
+        file = root / "dlroverd.yaml"
+        roles = {"user": [str(ANN)], "others": "nobody"}
+        async with open_to_all(root, others="viewer") as daemon:
+            await reloaded(daemon, file, {"roles": {"usr": [str(ANN)]}}, "roles.usr: unknown key; did you mean user?")
+            (viewer,) = await asked(daemon, ANN, "submit")
+            assert viewer["sentence"].startswith(f"{ANN} is a viewer, and this needs the role user: ")
+            # This daemon is root's and serves others: jobs of root are for an administrator to allow.
+            (root_s,) = await asked(daemon, 0, "submit-as-root")
+            assert root_s["sentence"].startswith("Jobs of root are not taken: a rank that is root owns its node.")
+            await reloaded(daemon, file, {"roles": roles, "allow_root": True}, "was read again")
+            (submitted,), (nobody,) = await asked(daemon, ANN, "submit"), await asked(daemon, BOB, "jobs")
+            assert "answer" in submitted
+            assert nobody["sentence"].startswith(f"{BOB} has no role here: ")
+            assert "answer" in (await asked(daemon, 0, "submit-as-root"))[0]
+
+    run(test())
+
+
 def test_who_shows_no_identity_is_let_in_to_nothing(root: Path) -> None:
     async def test() -> None:
         async with open_to_all(root) as daemon:
@@ -108,7 +131,6 @@ def test_who_shows_no_identity_is_let_in_to_nothing(root: Path) -> None:
                 assert stub.GetInfo(control_service_pb2.GetInfoRequest(), metadata=shown, timeout=DEADLINE_S).version
             async with connect(daemon.address) as channel:
                 call = AgentServiceStub(channel).Session()
-                await call.write(agent_service_pb2.AgentMessage())
                 assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
 
     run(test())

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "dlroverd": (
         *("api", "builtin", "cli", "config", "core", "daemon", "login", "model", "plugin_api", "plugin_host"),
-        *("protocol", "protocol.v1", "runtime", "store", "testing", "trust"),
+        *("probes", "protocol", "protocol.v1", "runtime", "store", "testing", "trust"),
     ),
     "dlroverd_agent": ("checkups", "checkups.builtin", "core", "devices", "devices.none", "devices.nvidia"),
     "dlroverd_train": ("vault",),

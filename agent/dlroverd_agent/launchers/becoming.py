@@ -47,6 +47,21 @@ def _change_user(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
+def _see_person(uid: int, gid: int, name: str, home: str, groups: Sequence[int]) -> None:
+    """Raise ValueError where the number is somebody else here: most worlds on one node are not checked before."""
+    from dlroverd_agent.launchers import users  # noqa: PLC0415 - a spare's user was seen with its rank
+
+    if unlike := users.difference(uid, gid, name, home, groups):
+        raise ValueError(unlike)
+
+
+def _die_with(parent: int) -> None:
+    # After the change of user, which clears it; the second look closes the gap before it was set.
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def become_rank(
     argv: list[str],
     cwd: str,
@@ -54,6 +69,7 @@ def become_rank(
     uid: int,
     gid: int,
     *,
+    person: tuple[str, str, Sequence[int]] = ("", "", ()),
     output: int,
     failure: int,
     parent: int = 0,
@@ -63,12 +79,15 @@ def become_rank(
     """Turn this process into the rank; on failure say why through `failure` and end. Never returns.
 
     A rank with a `parent` dies with it, and one with a lease when that runs out (`lease.py`). Its `secrets` are read
-    here (`secret_values.py`); what its environment has already stays.
+    here (`secret_values.py`); what its environment has already stays. `person` is who its user must be (`users.py`).
     """
     step, remedy = "it could not be prepared", "see that the host is well"
     try:
         if os.getsid(0) != os.getpid():
             os.setsid()
+        if person[0]:
+            step, remedy = "it would run as somebody else", "see docs/trust.md"
+            _see_person(uid, gid, *person)
         if parent:
             _give_up_protection()
         if lease_until:
@@ -87,10 +106,7 @@ def become_rank(
             remedy = "create that user there, as on the other nodes, and run the agent as root"
             _change_user(uid, gid)
         if parent:
-            # After the change of user, which clears it; the second look closes the gap before it was set.
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGKILL)
+            _die_with(parent)
         if secrets:
             step, remedy = "it has no secret", "see docs/secrets.md"
             env = {**secret_values.of_user(secrets), **env}

@@ -40,7 +40,8 @@ class LaunchOrder:
     launcher carries these two and `resources` out. `obstacle` says why it cannot be started after all.
     `lease_until` is when its lease runs out unless it is renewed (`lease.py`); 0 is no lease. `spare` is what waits to
     be this rank, parked with an order that differs in nothing but what each round has of its own. `secrets` say
-    where its secrets are (`secret_values.Reference`).
+    where its secrets are (`secret_values.Reference`); `name`, `home` and `groups` who its user is where the job was
+    submitted (`users.difference`).
     """
 
     key: RankKey
@@ -56,6 +57,9 @@ class LaunchOrder:
     lease_until: float = 0.0
     spare: Parked | None = None
     secrets: tuple[tuple[str, str, str], ...] = ()
+    name: str = ""
+    home: str = ""
+    groups: tuple[int, ...] = ()
 
 
 class Parking(Protocol):

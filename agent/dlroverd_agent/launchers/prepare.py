@@ -60,8 +60,9 @@ def prepare(files: RankFiles, order: LaunchOrder, record: Record) -> socket.sock
 def order_values(files: RankFiles, order: LaunchOrder) -> dict[str, object]:
     """What `shim.become_rank` is to do, fit for JSON; the environment names the rank's directory, as its marker."""
     env = {**order.env, MARKER: os.fspath(files.directory)}
-    who = {"uid": order.uid, "gid": order.gid, "lease_until": order.lease_until, "secrets": order.secrets}
-    return {"argv": order.argv, "cwd": order.cwd, "env": env, **who}
+    who = {"uid": order.uid, "gid": order.gid, "person": (order.name, order.home, order.groups)}
+    more = {"lease_until": order.lease_until, "secrets": order.secrets}
+    return {"argv": order.argv, "cwd": order.cwd, "env": env, **who, **more}
 
 
 def _listen(files: RankFiles) -> socket.socket:

@@ -28,6 +28,8 @@ async def examine(spec: JobSpec, role: RoleSpec, state_dir: str, deadline_s: flo
         "uid": spec.user.uid,
         "gid": spec.user.gid,
         "name": spec.user.name,
+        "home": spec.user.home,
+        "groups": spec.user.groups,
         "argv": role.argv,
         "cwd": role.cwd,
         "env": role.env,

@@ -1,16 +1,14 @@
 """Looks, as a job's user, at what its ranks would find here. A program of its own: it may hang on a file system.
 
 Run by the agent as `python -I -S probe.py`, with the order on its standard input; imports the standard library, and
-what reads secrets, only.
+what ranks begin with, only.
 It begins as the agent's user and loads all that it needs before it becomes the job's, who may be barred from this
 interpreter. Sentences say "there", because they are read away from this host.
 """
 
-import grp
 import hashlib
 import json
 import os
-import pwd
 import re
 import stat
 import subprocess
@@ -21,7 +19,7 @@ from typing import Any
 if __name__ == "__main__":
     # Behind the standard library, not before it: this folder is where the agent's other packages are.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-from dlroverd_agent.launchers import secret_values
+from dlroverd_agent.launchers import secret_values, users
 
 LEAST_ROOM_BYTES = 16 * 1024 * 1024
 SCRIPT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -43,7 +41,7 @@ def look(order: dict[str, Any]) -> dict[str, object]:
     argv, cwd, env = list(map(str, order["argv"])), str(order["cwd"]), dict(order["env"])
     uid, gid, name = int(str(order["uid"])), int(str(order["gid"])), str(order["name"])
     _see_room(str(order["state_dir"]))
-    _see_user(uid, gid, name)
+    _see_user(uid, gid, name, str(order["home"]), list(order["groups"]))
     secrets = [(str(what), str(file), str(credential)) for what, file, credential in order["secrets"]]
     _see_secrets(secret_values.of_host, secrets, name)
     _become(uid, gid, name)
@@ -74,41 +72,9 @@ def _see_room(state_dir: str) -> None:
         )
 
 
-def _see_user(uid: int, gid: int, name: str) -> None:
-    """See that the job's user is the same person here. One without a name had none where the job was submitted."""
-    if name == str(uid):
-        return
-    try:
-        known = pwd.getpwnam(name)
-    except KeyError:
-        try:
-            other = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            raise Unfit(
-                f"user {name} (uid {uid}) is unknown there: create it with uid {uid} and gid {gid}, or leave that "
-                "node out"
-            ) from None
-        raise Unfit(
-            f"uid {uid} is user {other} there, and user {name} where the job was submitted: give each user the same "
-            "uid on all nodes"
-        ) from None
-    if known.pw_uid != uid:
-        raise Unfit(
-            f"user {name} has uid {known.pw_uid} there, and {uid} where the job was submitted: give each user the same "
-            "uid on all nodes"
-        )
-    if gid not in os.getgrouplist(name, known.pw_gid):
-        raise Unfit(
-            f"user {name} is not in group {_group(gid)} there, as where the job was submitted: give each user the "
-            "same groups on all nodes"
-        )
-
-
-def _group(gid: int) -> str:
-    try:
-        return f"{grp.getgrgid(gid).gr_name} (gid {gid})"
-    except KeyError:
-        return str(gid)
+def _see_user(uid: int, gid: int, name: str, home: str, groups: list[int]) -> None:
+    if unlike := users.difference(uid, gid, name, home, groups):
+        raise Unfit(unlike)
 
 
 def _become(uid: int, gid: int, name: str) -> None:

@@ -4,16 +4,15 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Generator, Iterator
 from typing import Any
 
 from dlroverd.cli.doctor.finding import Finding, Host, bad, ok, said, skipped
 from dlroverd.config.resolve import pythons
+from dlroverd.probes import nvidia
 
 OLDEST_PYTHON = (3, 9)
-_NVIDIA, _DISPLAY = "0x10de", "0x03"
 # Run by the user's interpreter, whatever it is: says what a rank would have.
 _LOOK = """\
 import json, sys
@@ -73,25 +72,14 @@ def _python(host: Host) -> Generator[Finding, None, dict[str, Any]]:
 
 def _driver(host: Host) -> Generator[Finding, None, str]:
     """Find the kernel module's version, the library's, and whether they agree, as after an upgrade they do not."""
-    devices = [
-        path
-        for path in (host.root / "sys/bus/pci/devices").glob("*")
-        if host.read(f"{path.relative_to(host.root)}/vendor") == _NVIDIA
-        and host.read(f"{path.relative_to(host.root)}/class").startswith(_DISPLAY)
-    ]
-    loaded = host.read("/sys/module/nvidia/version")
-    libraries = [
-        path
-        for folder in ("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib/aarch64-linux-gnu")
-        for path in (host.root / folder).glob("libcuda.so.*.*")
-    ]
-    versions = sorted({found[1] for path in libraries if (found := re.search(r"libcuda\.so\.([\d.]+)$", path.name))})
+    devices, loaded = nvidia.on_bus(host.root), nvidia.loaded(host.root)
+    versions = nvidia.installed(host.root, "libcuda")
     if not devices and not loaded:
         yield skipped("driver", "no NVIDIA device here")
     elif not loaded:
         yield bad(
             "driver",
-            f"{len(devices)} NVIDIA devices, and their driver is not loaded",
+            f"{devices} NVIDIA devices, and their driver is not loaded",
             "install it, or `modprobe nvidia`",
         )
     elif versions and loaded not in versions:
@@ -101,5 +89,5 @@ def _driver(host: Host) -> Generator[Finding, None, str]:
             "reboot, or unload and load the module: after an upgrade nothing works until both are the same",
         )
     else:
-        yield ok("driver", f"{loaded} for {len(devices)} devices")
+        yield ok("driver", f"{loaded} for {devices} devices")
     return loaded

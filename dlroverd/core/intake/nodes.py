@@ -6,7 +6,6 @@ from dlroverd.core.records import NodeRecord
 from dlroverd.core.turn import Done, Outcome, Refused, Turn
 from dlroverd.model import event as ev
 from dlroverd.model import input as inp
-from dlroverd.model.checkup import CheckupCause
 from dlroverd.model.fault import CONFIRMED_DOWN, REBOOTED
 from dlroverd.model.job import RankState
 from dlroverd.model.node import NodeState
@@ -40,7 +39,7 @@ def hello(turn: Turn, item: inp.NodeHello) -> Outcome:
         reports.forgotten(turn, item.node, item.observed)
     holds.looked_at(turn, item.node)
     if old is None or rebooted:
-        checkups.by_itself(turn, item.node, CheckupCause.JOINED)
+        checkups.joined(turn, item.node)
     return Done()
 
 

@@ -17,7 +17,7 @@ from dlroverd.model import event as ev
 from dlroverd.model.checkup import CheckState
 from dlroverd.model.fault import CHECKPOINT_MEMORY, PORT_TAKEN, Cause, CauseKind
 from dlroverd.model.ids import GangKey
-from dlroverd.model.job import JobSpec
+from dlroverd.model.job import GangState, JobSpec
 from dlroverd.model.world import NodeCheck, Observed
 
 # Ends after which the nodes of a world may not reach each other any more.
@@ -25,11 +25,15 @@ DOUBT_THE_NETWORK = frozenset({CauseKind.PEER_LOST, CauseKind.NO_PATH, CauseKind
 
 
 def possible(state: State, nodes: tuple[str, ...], spec: JobSpec) -> bool:
-    """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others."""
-    if len(nodes) == 1:  # an agent that knows leases knows checks
-        facts = state.nodes[nodes[0]].facts
-        return (spec.checkpoint_memory_bytes > 0 and facts.keeps_leases) or (bool(spec.check) and facts.makes_checkups)
-    return all(state.nodes[node].facts.peer_port for node in nodes)
+    """Whether a world on `nodes` can be checked: agents of an older release, or without TLS, do not answer others.
+
+    Where a job asks for node checks, all else is checked all the same.
+    """
+    facts = [state.nodes[node].facts for node in nodes]
+    if spec.check or len(nodes) == 1:  # an agent that knows leases knows checks
+        able = all(each.keeps_leases or each.makes_checkups for each in facts)
+        return able and bool(spec.check or spec.checkpoint_memory_bytes)
+    return all(each.peer_port for each in facts)
 
 
 def proven(state: State, gang: GangRecord, nodes: tuple[str, ...]) -> bool:
@@ -111,9 +115,16 @@ def _unsound(turn: Turn, gang: GangRecord, *, lenient: bool) -> Cause | None:
 
 def _settle_address(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) -> None:
     """Take the first address of the master's node that every node reached."""
-    master = turn.state.nodes[gang.nodes[0]]
+    master, facts = turn.state.nodes[gang.nodes[0]], {node: turn.state.nodes[node].facts for node in gang.nodes}
     if len(gang.nodes) == 1:
-        turn.emit(ev.WorldCleared(round=gang.key.at(gang.round), master_addr=master.facts.address, network=""))
+        _clear(turn, gang, master.facts.address, "")
+        return
+    if mute := [node for node, each in facts.items() if not each.peer_port]:
+        network = (
+            f"{master.facts.address} of node {master.id}; whether all reach it and have the same code was not checked, "
+            f"which takes TLS (docs/trust.md) on {_few(mute)}"
+        )
+        _clear(turn, gang, master.facts.address, network)
         return
     reached = {node: frozenset(check.reached) for node, check in checks.items()}
     missed: list[str] = []
@@ -124,7 +135,7 @@ def _settle_address(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) 
             continue
         others = f"; {'; '.join(missed)}" if missed else ""
         network = f"{address} of node {master.id} is reached from all {len(gang.nodes)} nodes{others}"
-        turn.emit(ev.WorldCleared(round=gang.key.at(gang.round), master_addr=address, network=network))
+        _clear(turn, gang, address, network)
         return
     outside = [node for node in gang.nodes[1:] if not reached[node]] or list(gang.nodes[1:])
     # If nobody reaches the master, the fault is at its end.
@@ -133,6 +144,22 @@ def _settle_address(turn: Turn, gang: GangRecord, checks: dict[str, NodeCheck]) 
         f"no address of node {master.id} is reached from all nodes of {gang.key}: {'; '.join(missed) or 'it has none'}"
     )
     faults.fail_gang(turn, gang.key, turn.now, _cause(CauseKind.NO_PATH, gang.key, culprit, sentence))
+
+
+def _clear(turn: Turn, gang: GangRecord, address: str, network: str) -> None:
+    """Let the ranks of a world start; what the job asked to have checked, and nobody could, is said."""
+    if turn.state.jobs[gang.key.job].spec.check:
+        unable = [node for node in gang.nodes if not turn.state.nodes[node].facts.makes_checkups]
+        none = f"no node checks were made on {_few(unable)}: `checks` of the agent's configuration is empty there"
+        network = "; ".join(filter(None, (network, none if unable else "")))
+        put_off(turn, gang)
+    turn.emit(ev.WorldCleared(round=gang.key.at(gang.round), master_addr=address, network=network))
+
+
+def put_off(turn: Turn, gang: GangRecord) -> None:
+    """Have the time that the ranks of a world may take to start begin now."""
+    deadline = turn.now + turn.state.jobs[gang.key.job].spec.start_timeout_s
+    turn.emit(ev.GangMoved(gang=gang.key, on="checked", to=GangState.STARTING, reason=gang.reason, deadline=deadline))
 
 
 def _few(nodes: list[str]) -> str:

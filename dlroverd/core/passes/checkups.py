@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-from dlroverd.core import norms, out_of_use, pairing
+from dlroverd.core import brakes, norms, out_of_use, pairing
 from dlroverd.core.passes import holds, matches, reputation
 from dlroverd.core.records import CheckupRecord, NodeRecord
 from dlroverd.core.turn import Turn
@@ -25,13 +25,15 @@ from dlroverd.model.checkup import (
     summary,
     worst,
 )
-from dlroverd.model.hold import AUTOMATION, HoldKind
+from dlroverd.model.hold import AUTOMATION, Hold, HoldKind
 from dlroverd.model.node import NodeState
+from dlroverd.model.reputation import AutomationStage
 
 # A figure that stands out is measured once more, so soon, before it counts.
 _AGAIN_S = 60.0
 # A restart takes seconds, in which it has the host to itself.
 _AFTER_FAILURE_S = 30.0
+_NEW = "it is new here, and its first checks are not over"
 
 
 def possible(node: NodeRecord) -> bool:
@@ -70,18 +72,23 @@ def ask(
     return number
 
 
-def by_itself(turn: Turn, node: str, cause: CheckupCause) -> None:
-    """Have a node look at itself, unless it does already or cannot."""
-    record, known = turn.state.nodes[node], turn.state.checkups.get(node)
-    if possible(record) and (known is None or known.checkup is None):
-        ask(turn, [node], CheckLevel.INSTANT, cause)
+def joined(turn: Turn, node: str) -> None:
+    """Have a node that came look at itself, and use it after that, if automation may and the others are enough."""
+    known, limits = turn.state.checkups.get(node), turn.limits.automation
+    if not possible(turn.state.nodes[node]) or (known is not None and known.checkup is not None):
+        return
+    ask(turn, [node], CheckLevel.INSTANT, CheckupCause.JOINED)
+    acts = limits.quarantine is AutomationStage.ACT and not turn.state.m.automation.paused_by
+    if acts and brakes.enough_without(turn.state, node, limits):
+        hold = Hold(owner=AUTOMATION, kind=HoldKind.CORDON, reason=_NEW, since=turn.now)
+        turn.emit(ev.NodeHeld(node=node, hold=hold, actor=AUTOMATION))
 
 
-def after_failure(turn: Turn, node: str) -> None:
-    """Have a node on which a job failed look at itself, once the job has had time to start anew."""
+def after_failure(turn: Turn, node: str, *, again: bool) -> None:
+    """Have a node on which a job failed look at itself; if the job is to start `again`, once it has had time for it."""
     known = turn.state.checkups.get(node)
     if known is not None and known.checkup is None and possible(turn.state.nodes[node]):
-        at = turn.now + _AFTER_FAILURE_S
+        at = turn.now + (_AFTER_FAILURE_S if again else 0.0)
         turn.emit(ev.CheckupPutOff(node=node, next_at=at, cause=CheckupCause.FAILURE))
 
 
@@ -118,10 +125,10 @@ def _judged(turn: Turn, node: str, result: CheckResult, known: CheckupRecord) ->
 
 
 def drop(turn: Turn, node: str, reason: str) -> None:
-    """Give up a node's open checkup; what it would have found is not known."""
+    """Give up a node's open checkup for another one; what it would have found is not known."""
     known = turn.state.checkups.get(node)
     if known is not None and known.checkup is not None:
-        _end(turn, node, (), reason)
+        _end(turn, node, (), reason, replaced=True)
 
 
 def give_way(turn: Turn, nodes: Iterable[str], job: int) -> None:
@@ -163,7 +170,7 @@ def _others(turn: Turn, node: str) -> list[str]:
     return []
 
 
-def _end(turn: Turn, node: str, results: tuple[CheckResult, ...], reason: str) -> None:
+def _end(turn: Turn, node: str, results: tuple[CheckResult, ...], reason: str, *, replaced: bool = False) -> None:
     known = turn.state.checkups[node]
     made = known.checkup
     if made is None:
@@ -183,9 +190,18 @@ def _end(turn: Turn, node: str, results: tuple[CheckResult, ...], reason: str) -
     for each in told:
         reputation.looked_at(turn, each)
         _put_back(turn, each)
+    if not replaced:  # last: a quarantine takes over without a moment between
+        _let_in(turn, node)
     if made.job:
         for key in sorted(turn.state.node_gangs.get(node, ())):
             turn.touch(key)
+
+
+def _let_in(turn: Turn, node: str) -> None:
+    """The first checks of a node that came are over: it is used, unless what they found speaks against that."""
+    if any((hold.owner, hold.kind) == (AUTOMATION, HoldKind.CORDON) for hold in turn.state.nodes[node].holds):
+        reason = "its first checks are over"
+        turn.emit(ev.NodeReleased(node=node, owner=AUTOMATION, kind=HoldKind.CORDON, actor=AUTOMATION, reason=reason))
 
 
 def pending(turn: Turn, nodes: Iterable[str], job: int) -> bool:

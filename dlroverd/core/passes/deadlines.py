@@ -2,6 +2,7 @@
 
 from dlroverd.core import reasons
 from dlroverd.core.passes import (
+    checks,
     checkups,
     diagnoses,
     faults,
@@ -99,6 +100,8 @@ def _gang(turn: Turn, gang: GangRecord) -> None:
     waiting = [rank for rank in turn.state.world(gang) if rank.state in (RankState.ASSIGNED, RankState.STARTING)]
     if gang.state is GangState.RUNNING:
         growth.look(turn, gang)
+    elif gang.checking and checkups.pending(turn, gang.nodes, gang.key.job):
+        checks.put_off(turn, gang)
     elif gang.state is GangState.STARTING:
         limit_s = turn.state.jobs[gang.key.job].spec.start_timeout_s
         sentence = f"not started within {limit_s:g} s: {reasons.ranks_on(waiting)}"

@@ -292,7 +292,8 @@ def reconsider(turn: Turn, node: str, *, anew: bool = False) -> None:
     score = _score(turn, known)
     lemon = known if known is not None and score >= odds.QUARANTINE_AT else None
     failed = checks_of.failed(state, node) if anew or node in state.findings else ""
-    if (lemon is None and not failed) or any(hold.owner == AUTOMATION for hold in record.holds):
+    held = any((hold.owner, hold.kind) == (AUTOMATION, HoldKind.QUARANTINE) for hold in record.holds)
+    if (lemon is None and not failed) or held:
         if node in state.findings:
             turn.emit(ev.FindingEnded(node=node, reason="it does not hold any more"))
         return

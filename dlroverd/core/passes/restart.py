@@ -54,7 +54,7 @@ def decide(turn: Turn, job: int) -> None:
     if not incident.drill:
         reputation.blame(turn, record, cause)
         if cause.node and blames_node(cause):
-            checkups.after_failure(turn, cause.node)
+            checkups.after_failure(turn, cause.node, again=not verdict.end)
     if verdict.end:
         finish.end(turn, job, JobState.FAILED, verdict.action, gave_up=verdict.gave_up)
         return

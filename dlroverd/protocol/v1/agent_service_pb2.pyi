@@ -535,16 +535,18 @@ class LogRequest(_message.Message):
     def __init__(self, stream_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_common_pb2.LogSource, _Mapping]]] = ..., tail_lines: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ..., lag_bytes: _Optional[int] = ..., kernel: _Optional[_Union[_common_pb2.KernelWindow, _Mapping]] = ...) -> None: ...
 
 class StackRequest(_message.Message):
-    __slots__ = ("id", "ranks", "looks", "apart_s")
+    __slots__ = ("id", "ranks", "looks", "apart_s", "threads")
     ID_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
     LOOKS_FIELD_NUMBER: _ClassVar[int]
     APART_S_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
     id: str
     ranks: _containers.RepeatedCompositeFieldContainer[_common_pb2.RankKey]
     looks: int
     apart_s: float
-    def __init__(self, id: _Optional[str] = ..., ranks: _Optional[_Iterable[_Union[_common_pb2.RankKey, _Mapping]]] = ..., looks: _Optional[int] = ..., apart_s: _Optional[float] = ...) -> None: ...
+    threads: int
+    def __init__(self, id: _Optional[str] = ..., ranks: _Optional[_Iterable[_Union[_common_pb2.RankKey, _Mapping]]] = ..., looks: _Optional[int] = ..., apart_s: _Optional[float] = ..., threads: _Optional[int] = ...) -> None: ...
 
 class Stacks(_message.Message):
     __slots__ = ("id", "ranks")

@@ -186,14 +186,18 @@ class RankKey(_message.Message):
     def __init__(self, job: _Optional[int] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., rank: _Optional[int] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("uid", "gid", "name")
+    __slots__ = ("uid", "gid", "name", "home", "groups")
     UID_FIELD_NUMBER: _ClassVar[int]
     GID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     uid: int
     gid: int
     name: str
-    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
+    home: str
+    groups: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., name: _Optional[str] = ..., home: _Optional[str] = ..., groups: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RoleSpec(_message.Message):
     __slots__ = ("name", "argv", "cwd", "env", "gangs", "nodes_min", "nodes_max", "node_unit", "nproc_per_node", "restart_with", "resources", "spares", "require", "nodelist", "exclude", "spread", "apart_from", "together_with", "lease_s", "warm_spares", "secrets")

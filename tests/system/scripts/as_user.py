@@ -31,6 +31,7 @@ def calls(client: Client, uid: int, gid: int) -> Mapping[str, Callable[[int], An
         "cancel": client.cancel,
         "hold": lambda _: client.hold(["n1"], HoldKind.CORDON, reason="test"),
         "watch": lambda job: next(client.watch(job)).id,
+        "follow": lambda job: [view.state for view in client.watch(job)][-1],
     }
 
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import select
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,13 @@ def test_the_same_user_is_meant_on_all_nodes(tmp_path: Path) -> None:
         f"user nobody is not in group mail (gid {mail}) there, as where the job was submitted: give each user the same "
         "groups on all nodes"
     )
+    there = User(uid=nobody.pw_uid, gid=nobody.pw_gid, name="nobody", home="/data/nobody", groups=(mail,))
+    assert refusal(tmp_path, PYTHON, user=there) == (
+        f"user nobody has the home {nobody.pw_dir} there, and /data/nobody where the job was submitted: give each user "
+        "the same home on all nodes"
+    )
+    members = refusal(tmp_path, PYTHON, user=replace(there, groups=(mail, 54321)))
+    assert members.startswith("user nobody is not in group 54321 there, as where the job was submitted: give")
 
 
 @as_root

@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlroverd.core import norms
+from dlroverd.config.signals import shipped
+from dlroverd.core import norms, reasons
 from dlroverd.core.desired import desired
 from dlroverd.core.turn import Done, Refused
 from dlroverd.model import input as inp
 from dlroverd.model.checkup import CheckLevel, CheckResult, CheckState, CheckupCause, CheckupSeen, Figure
-from dlroverd.model.hold import AUTOMATION
+from dlroverd.model.hold import AUTOMATION, HoldKind
 from dlroverd.model.limits import AutomationLimits, Limits
+from dlroverd.model.reputation import AutomationStage
+from dlroverd.model.signal import Signal
 from dlroverd.model.world import Observed
 from tests.unit.core.desk import Desk, spec
 
@@ -74,6 +77,64 @@ def test_a_node_that_joins_or_reboots_looks_at_itself_and_one_that_only_returns_
     assert not desk.open("n1")
     desk.node("old")
     assert "old" not in desk.state.checkups
+
+
+def joining(name: str, limits: Limits = BRAKES_OFF) -> Checked:
+    """Have a node join three that are in use."""
+    desk = Checked(limits)
+    desk.fleet("n1", "n2", "n3")
+    desk.node(name, makes_checkups=True)
+    return desk
+
+
+@pytest.mark.parametrize("found", [OK, UNKNOWN, BAD, None])
+def test_a_node_that_joins_is_used_once_its_checks_are_over(found: CheckState | None) -> None:
+    desk = joining("n4")
+    assert "n4" not in desk.state.usable
+    (hold,) = desk.state.nodes["n4"].holds
+    assert (hold.owner, hold.kind, hold.reason) == (
+        AUTOMATION,
+        HoldKind.CORDON,
+        "it is new here, and its first checks are not over",
+    )
+    job = desk.submit(spec(nodes_min=4, nodes_max=4))
+    desk.settle()
+    assert "n4 cordoned by dlroverd" in reasons.current(desk.state, job, desk.limits)
+    if found is None:
+        desk.until("n4")  # its agent said nothing, which condemns nobody
+    else:
+        desk.tell("n4", result(found))
+    kinds = [hold.kind for hold in desk.state.nodes["n4"].holds]
+    assert kinds == ([HoldKind.QUARANTINE] if found is BAD else [])
+    assert bool(desk.state.placing) is (found is not BAD)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(automation=AutomationLimits(ready_share=0.9)),
+        Limits(automation=AutomationLimits(ready_share=0.0, quarantine=AutomationStage.ADVISE)),
+    ],
+)
+def test_a_node_that_joins_is_used_at_once_where_it_is_needed_or_automation_only_advises(limits: Limits) -> None:
+    desk = joining("n4", limits)
+    assert desk.open("n4")
+    assert "n4" in desk.state.usable
+
+
+def test_a_person_who_has_a_node_that_joins_checked_again_waits_for_that_one() -> None:
+    desk = joining("n4")
+    desk.ask("n4")
+    assert "n4" not in desk.state.usable
+    desk.tell("n4", result())
+    assert "n4" in desk.state.usable
+
+
+def test_what_a_kernel_says_of_a_node_that_joins_counts_as_of_any() -> None:
+    desk = joining("n4", replace(BRAKES_OFF, signals=shipped()))
+    fell = Signal(name="xid.79", at=desk.now, detail="it has fallen off the bus", device="GPU-n4")
+    desk.turn(inp.NodeReport(node="n4", observed=Observed(version=9, signals=(fell,))))
+    assert HoldKind.QUARANTINE in [hold.kind for hold in desk.state.nodes["n4"].holds]
 
 
 def test_what_is_asked_for_is_desired_until_it_is_told_once(desk: Checked) -> None:

@@ -191,13 +191,65 @@ def test_nodes_of_a_job_that_have_other_versions_are_named() -> None:
     assert "node n2 is not like n1: nvidia_driver is 535.2, and 550.1 on n1" in desk.state.jobs[job].avoid[0][2]
 
 
-def test_a_node_on_which_a_job_failed_is_looked_at_once_the_job_has_started_anew() -> None:
+def test_several_nodes_without_tls_are_checked_and_what_is_not_is_said() -> None:
+    desk = Checked(BRAKES_OFF)
+    desk.fleet("n1", "n2")
+    job = desk.submit(replace(spec(nodes_min=2, nodes_max=2), check="instant"))
+    desk.place(job, "n1", "n2")
+    assert {desk.state.checkups[node].cause for node in ("n1", "n2")} == {CheckupCause.JOB}
+    assert all(each.master is None for node in ("n1", "n2") for each in desired(desk.state, node).assignments)
+    clear(desk, job)
+    for node in ("n1", "n2"):
+        (gang,) = desk.state.gangs_of(job)
+        assert gang.checking
+        desk.tell(node, result())
+    (gang,) = desk.state.gangs_of(job)
+    assert (gang.checking, gang.master_addr) == (False, "n1")
+    assert "n1 of node n1; whether all reach it and have the same code was not checked, which takes TLS" in gang.network
+    assert gang.network.endswith("on n1, n2")
+
+
+def test_a_node_whose_agent_makes_no_checks_is_named() -> None:
     desk = Checked(BRAKES_OFF)
     desk.fleet("n1")
-    job = desk.submit(spec(nodes_min=1, nodes_max=1))
+    desk.node("n2", keeps_leases=True)
+    job = desk.submit(replace(spec(nodes_min=2, nodes_max=2), check="instant"))
+    desk.place(job, "n1", "n2")
+    clear(desk, job)
+    desk.tell("n1", result())
+    (gang,) = desk.state.gangs_of(job)
+    assert "; no node checks were made on n2: `checks` of the agent's configuration is empty" in gang.network
+
+
+def test_what_checks_take_is_not_time_in_which_ranks_did_not_start() -> None:
+    desk = Checked(replace(BRAKES_OFF, checks=replace(BRAKES_OFF.checks, light_s=100.0)))
+    desk.fleet("n1")
+    job = desk.submit(replace(spec(nodes_min=1, nodes_max=1), check="light", start_timeout_s=60.0))
+    desk.place(job, "n1")
+    clear(desk, job)
+    for later_s in (61.0, 29.0, 11.0):
+        desk.now += later_s
+        desk.turn()
+    (gang,) = desk.state.gangs_of(job)
+    assert (gang.state, gang.checking) == (GangState.STARTING, False)  # its checks are unknown by now
+    desk.now += 59.0
+    desk.turn()
+    assert desk.state.gangs_of(job)[0].state is GangState.STARTING
+    desk.now += 2.0
+    desk.turn()
+    assert desk.state.gangs_of(job)[0].state is GangState.STOPPING
+
+
+@pytest.mark.parametrize(("restarts", "wait_s"), [(1, 30.0), (0, 0.0)])
+def test_a_node_on_which_a_job_failed_is_looked_at_once_the_job_has_started_anew(restarts: int, wait_s: float) -> None:
+    desk = Checked(BRAKES_OFF)
+    desk.fleet("n1")
+    job = desk.submit(replace(spec(nodes_min=1, nodes_max=1), max_restarts=restarts))
     desk.place(job, "n1")
     desk.run(job)
     desk.report(job, RankState.GONE, ExitInfo(exited_at=desk.now, signal=7))
-    assert not desk.open("n1")
-    desk.until("n1")
+    assert bool(desk.open("n1")) is not bool(wait_s)
+    desk.now += wait_s
+    desk.turn()
+    assert desk.open("n1")
     assert desk.state.checkups["n1"].cause is CheckupCause.FAILURE

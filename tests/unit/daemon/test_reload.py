@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dlroverd.config.daemon import DaemonConfig, load_daemon_config
+from dlroverd.config.roles import RolesConfig
 from dlroverd.daemon.reload import Reload
 from dlroverd.model.input import TopologySet
 from dlroverd.model.limits import Limits
@@ -20,6 +21,7 @@ class Daemon:
         self.file = file
         self.limits: Limits | None = None
         self.topology: TopologySet | None = None
+        self.roles: RolesConfig | None = None
         self.write({})
         self.reload = Reload(self.config(), self.config, DaemonConfig.core_limits, self.take)
 
@@ -29,8 +31,8 @@ class Daemon:
     def write(self, content: dict[str, object]) -> None:
         self.file.write_text(json.dumps(content))
 
-    def take(self, limits: Limits, topology: TopologySet) -> None:
-        self.limits, self.topology = limits, topology
+    def take(self, limits: Limits, topology: TopologySet, roles: RolesConfig) -> None:
+        self.limits, self.topology, self.roles = limits, topology, roles
 
     def said(self) -> str:
         with capture_logs() as lines:
@@ -63,10 +65,11 @@ def test_one_that_cannot_be_used_changes_nothing_and_says_so(
 
 def test_what_is_decided_by_counts_and_the_rest_needs_a_restart(daemon: Daemon) -> None:
     changed = {"scheduling": {"spare_nodes": 1}, "limits": {"unreachable_after": "6s", "evidence": "2s"}}
-    daemon.write({**changed, "plugins": ["fifo", "none"]})
+    daemon.write({**changed, "roles": {"viewer": ["ann"]}, "plugins": ["fifo", "none"]})
     for _ in range(2):
         assert "plugins, limits.unreachable_after" in daemon.said()
         assert daemon.limits == replace(Limits(), spare_nodes=1, evidence_s=2.0)
+        assert daemon.roles == RolesConfig(viewer=["ann"])
     daemon.write({})
     assert daemon.said().endswith("again nothing")
     assert daemon.limits == Limits()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dlroverd.model.hang import SURE, HangKind, Phase
-from dlroverd.model.hang_verdict import judge
+from dlroverd.model.hang import SURE, HangKind, HangVerdict, Phase
+from dlroverd.model.hang_verdict import Circumstances, judge
 from dlroverd.model.ids import RankKey
 from dlroverd.model.stacks import Frame, ProcessStack, RankStack, ThreadStack
 
@@ -48,6 +48,10 @@ def rank(
     return RankStack(key=RankKey(1, "trainer", 0, 1, number), node=f"n{number // 2 + 1}", processes=tuple(processes))
 
 
+def judged(stacks: list[RankStack], quiet_s: float, idle: dict[int, bool] | None = None, ranks: int = 0) -> HangVerdict:
+    return judge(stacks, Circumstances(quiet_s=quiet_s, budgets=BUDGETS, idle=idle or {}, ranks=ranks or len(stacks)))
+
+
 OTHERS = [rank(0), rank(1), rank(3)]
 
 
@@ -68,7 +72,7 @@ OTHERS = [rank(0), rank(1), rank(3)]
     ],
 )
 def test_the_rank_that_the_others_wait_for_is_named(victim: RankStack, kind: HangKind, text: str) -> None:
-    verdict = judge([*OTHERS, victim], 20.0, BUDGETS)
+    verdict = judged([*OTHERS, victim], 20.0)
     assert verdict.hung
     assert [key.rank for key in verdict.ranks] == [2]
     assert (verdict.kind, verdict.node) == (kind, "n2")
@@ -92,56 +96,109 @@ def test_the_rank_that_the_others_wait_for_is_named(victim: RankStack, kind: Han
     ],
 )
 def test_a_rank_that_works_hangs_nobody(victim: RankStack, phase: str) -> None:
-    verdict = judge([*OTHERS, victim], 20.0, BUDGETS)
+    verdict = judged([*OTHERS, victim], 20.0)
     assert (verdict.hung, verdict.phase, verdict.ranks) == (False, phase, ())
     assert verdict.sentence.startswith("rank 2 on n2 ")
 
 
 def test_what_stands_still_in_a_save_for_longer_than_saves_may_take_hangs() -> None:
-    verdict = judge([*OTHERS, rank(2, SAVE, wchan="nfs_wait")], 61.0, BUDGETS)
+    verdict = judged([*OTHERS, rank(2, SAVE, wchan="nfs_wait")], 61.0)
     assert (verdict.hung, verdict.kind) == (True, HangKind.IO)
 
 
 def test_if_all_wait_at_one_place_no_rank_is_accused() -> None:
-    verdict = judge([*OTHERS, rank(2)], 20.0, BUDGETS)
+    verdict = judged([*OTHERS, rank(2)], 20.0)
     assert (verdict.hung, verdict.kind, verdict.ranks) == (True, HangKind.NETWORK, ())
     assert verdict.confidence < SURE
 
 
 def test_of_two_ranks_that_wait_for_each_other_neither_is_surely_the_one() -> None:
-    verdict = judge([rank(0), rank(1, BARRIER)], 20.0, BUDGETS)
+    verdict = judged([rank(0), rank(1, BARRIER)], 20.0)
     assert verdict.hung
     assert verdict.confidence < SURE
 
 
 def test_a_rank_of_which_nothing_is_known_is_named_with_less_confidence() -> None:
     silent = RankStack(key=RankKey(1, "trainer", 0, 1, 2), node="n2", problem="node n2 is not connected")
-    verdict = judge([*OTHERS, silent], 20.0, BUDGETS)
+    verdict = judged([*OTHERS, silent], 20.0)
     assert (verdict.kind, verdict.absent, verdict.confidence) == (HangKind.ABSENT, (2,), 0.6)
     assert "node n2 is not connected" in verdict.sentence
 
 
 def test_nothing_is_concluded_where_most_ranks_could_not_be_looked_at() -> None:
     late = [RankStack(key=RankKey(1, "trainer", 0, 1, number), node="n1", problem="late") for number in (0, 1, 3)]
-    verdict = judge([*late, rank(2, SPIN, "R")], 20.0, BUDGETS)
+    verdict = judged([*late, rank(2, SPIN, "R")], 20.0)
     assert (verdict.hung, verdict.absent) == (False, (0, 1, 3))
     assert verdict.sentence == "only 1 of 4 ranks could be looked at"
 
 
 def test_a_rank_that_ended_meanwhile_is_no_hang() -> None:
-    verdict = judge([*OTHERS, rank(2, (), state="", problem="it has ended")], 20.0, BUDGETS)
+    verdict = judged([*OTHERS, rank(2, (), state="", problem="it has ended")], 20.0)
     assert (verdict.hung, verdict.sentence) == (False, "a rank has ended meanwhile")
 
 
 def test_a_gang_in_which_all_work_does_not_hang() -> None:
-    assert not judge([rank(number, SPIN, "R", moved=3) for number in range(4)], 20.0, BUDGETS).hung
+    assert not judged([rank(number, SPIN, "R", moved=3) for number in range(4)], 20.0).hung
 
 
 def test_a_gang_in_which_all_stand_still_hangs_and_no_rank_is_accused() -> None:
-    verdict = judge([rank(number, SPIN, wchan="rpc_wait_bit") for number in range(4)], 20.0, BUDGETS)
+    verdict = judged([rank(number, SPIN, wchan="rpc_wait_bit") for number in range(4)], 20.0)
     assert (verdict.hung, verdict.ranks) == (True, ())
 
 
 def test_a_rank_alone_hangs_by_itself() -> None:
-    verdict = judge([rank(0, SPIN, "R")], 20.0, BUDGETS)
+    verdict = judged([rank(0, SPIN, "R")], 20.0)
     assert (verdict.kind, verdict.confidence) == (HangKind.SPINNING, SURE)
+
+
+BLIND = [
+    RankStack(key=RankKey(1, "trainer", 0, 1, number), node="n1", problem="the agent may not look into it")
+    for number in range(4)
+]
+
+
+def test_without_stacks_an_idle_device_among_busy_ones_is_the_second_sign() -> None:
+    idle = {0: False, 1: False, 2: True, 3: False}
+    verdict = judged(BLIND, 61.0, idle)
+    assert (verdict.hung, [key.rank for key in verdict.ranks], verdict.absent) == (True, [2], (0, 1, 2, 3))
+    assert verdict.sentence == "rank 2 on n1 has left its device idle for 61 s, while those of the 3 others are busy"
+    assert verdict.confidence < SURE
+
+
+def test_without_stacks_idle_devices_accuse_nobody_if_all_are() -> None:
+    verdict = judged(BLIND, 61.0, dict.fromkeys(range(4), True))
+    assert (verdict.hung, verdict.ranks) == (True, ())
+    assert "the devices of all 4 ranks have been idle for 61 s" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("quiet_s", "idle"),
+    [
+        (59.0, dict.fromkeys(range(4), True)),  # it may save
+        (61.0, dict.fromkeys(range(3), True)),  # of one nothing is known
+        (61.0, dict.fromkeys(range(4), False)),
+        (61.0, {0: True, 1: True, 2: False, 3: False}),
+        (61.0, {}),
+    ],
+)
+def test_without_stacks_nothing_else_is_a_second_sign(quiet_s: float, idle: dict[int, bool]) -> None:
+    verdict = judged(BLIND, quiet_s, idle)
+    assert (verdict.hung, verdict.sentence) == (False, "no rank could be looked at")
+
+
+def test_a_rank_that_stands_still_while_its_device_is_busy_waits_for_that_and_is_not_accused() -> None:
+    still = rank(2, SPIN, wchan="hrtimer_nanosleep")
+    assert [key.rank for key in judged([*OTHERS, still], 20.0, {2: True}).ranks] == [2]
+    verdict = judged(
+        [rank(0, SPIN), rank(1, SPIN), rank(3, SPIN, state="T"), still], 20.0, {0: False, 1: False, 2: False}
+    )
+    assert [key.rank for key in verdict.ranks] == [3]
+    assert "3 of 4 ranks wait for it" in verdict.sentence
+
+
+def test_of_a_world_of_which_some_were_looked_at_that_is_said() -> None:
+    verdict = judged([*OTHERS, rank(2)], 20.0, ranks=10_000)
+    assert (verdict.hung, verdict.ranks) == (True, ())
+    assert "for one that was not looked at or for the network" in verdict.sentence
+    assert verdict.sentence.endswith("(4 of 10000 ranks were looked at)")
+    assert judged([*OTHERS, rank(2, SPIN, "R")], 20.0, ranks=10_000).confidence >= SURE

@@ -208,6 +208,8 @@ class OtherType:
     uid: int
     gid: str
     name: str
+    home: str = ""
+    groups: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +217,8 @@ class OtherDefault:
     uid: int
     gid: int = 100
     name: str = ""
+    home: str = ""
+    groups: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +229,10 @@ class Text:
 @pytest.mark.parametrize(
     ("cls", "sentence"),
     [
-        (OtherFields, r"OtherFields and its message differ in \['gid', 'job', 'name', 'uid', 'wrong'\]"),
+        (
+            OtherFields,
+            r"OtherFields and its message differ in \['gid', 'groups', 'home', 'job', 'name', 'uid', 'wrong'\]",
+        ),
         (OtherType, "OtherType.gid does not match its message: it is of another type"),
         (OtherDefault, "OtherDefault.gid does not match its message: `optional` is for"),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
+from dlroverd.core.turn import Done
 from dlroverd.model import input as inp
 from dlroverd.model.hang import OFF, GangPhase, HangKind, HangVerdict, Phase, Suspicion
 from dlroverd.model.ids import GangKey
@@ -15,10 +16,13 @@ from dlroverd.model.job import GangState, JobState, PhaseBudget, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts, NodeState
 from dlroverd.model.world import Progress
+from dlroverd.runtime.clock import Clock
+from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.hangs import HangWatch
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.stacks import StackRequests
+from dlroverd.runtime.telemetry import TelemetryStore
 from tests.unit.core.desk import spec
 
 KEY = GangKey(1, "trainer", 0)
@@ -29,8 +33,8 @@ FOUND = HangVerdict(hung=True, kind=HangKind.SPINNING, sentence="", confidence=0
 class World:
     """Job 1, which runs on n1; a test says when its steps are seen."""
 
-    def __init__(self) -> None:
-        self.state, self.inbox, self.now = State("log"), Inbox(), 100.0
+    def __init__(self, beat_s: float = 1.0) -> None:
+        self.state, self.inbox, self.now, self.beat_s = State("log"), Inbox(), 100.0, beat_s
         self.loop = asyncio.Runner()
         self.loop.run(self._begin())
         self.step = 0
@@ -38,7 +42,15 @@ class World:
     async def _begin(self) -> None:
         sessions = Sessions(self.state, self.inbox, 5.0)
         stacks = StackRequests(self.state, sessions, answer_s=0.01)
-        self.watch = HangWatch(self.state, self.inbox, stacks, Limits(), lambda: self.now)
+        self.watch = HangWatch(
+            state=self.state,
+            inbox=self.inbox,
+            stacks=stacks,
+            signs=HangSigns(self.state, TelemetryStore(2**20), Clock(100.0)),
+            limits=Limits(),
+            beat_s=self.beat_s,
+            clock=lambda: self.now,
+        )
         job = JobRecord(
             id=1,
             spec=spec(),
@@ -65,11 +77,11 @@ class World:
         """Have the gang be otherwise."""
         self.state.put(self.state.gangs, KEY, replace(self.state.gangs[KEY], **fields))  # type: ignore[arg-type] # fields of GangRecord
 
-    def train(self, steps: int, seconds: float = 1.0) -> None:
-        """Make steps."""
-        for _ in range(steps):
+    def train(self, messages: int, seconds: float = 1.0, steps: int = 1) -> None:
+        """Make steps, so many told in each message."""
+        for _ in range(messages):
             self.now += seconds
-            self.step += 1
+            self.step += steps
             self.watch.stepped(Progress(round=KEY.at(2), step=self.step, at=self.now))
 
     def wait(self, seconds: float) -> list[inp.Input]:
@@ -98,11 +110,11 @@ def world() -> Iterator[World]:
 
 def test_a_gang_that_makes_no_step_for_longer_than_its_budget_is_suspected(world: World) -> None:
     world.train(20)
-    assert not world.wait(14.0)
+    assert not world.wait(9.0)
     (stalled,) = world.wait(2.0)
     assert isinstance(stalled, inp.GangStalled)
     assert (stalled.round, stalled.step, stalled.phase) == (KEY.at(2), 20, "step")
-    assert (stalled.quiet_s, stalled.budget_s) == (16.0, 15.0)
+    assert (stalled.quiet_s, stalled.budget_s) == (11.0, 10.0)
 
 
 def test_slow_steps_are_given_their_time(world: World) -> None:
@@ -110,6 +122,14 @@ def test_slow_steps_are_given_their_time(world: World) -> None:
     assert world.budget(Phase.STEP) == 40.0
     assert not world.wait(39.0)
     assert world.wait(2.0)
+
+
+@pytest.mark.parametrize(("seconds", "budget_s"), [(5.0, 15.0), (10.0, 15.0), (30.0, 80.0)])
+def test_of_a_large_fleet_it_is_counted_off_how_late_steps_are_told(seconds: float, budget_s: float) -> None:
+    large = World(beat_s=5.0)
+    large.train(20, seconds=seconds, steps=25)
+    assert large.budget(Phase.STEP) == budget_s
+    large.loop.close()
 
 
 def test_before_the_first_step_it_has_the_time_of_a_first_step(world: World) -> None:
@@ -125,8 +145,8 @@ def test_what_its_ranks_say_that_they_are_at_has_a_budget_of_its_own(world: Worl
     world.watch.entered("n1", GangPhase(round=KEY.at(2), phase="checkpoint", since=1.0))
     assert not world.wait(1799.0)
     world.watch.entered("n1", GangPhase(round=KEY.at(2), phase="step", since=1.0))
-    assert not world.wait(10.0)
-    assert world.wait(10.0)
+    assert not world.wait(9.0)
+    assert world.wait(2.0)
 
 
 def test_a_job_file_says_it_otherwise(world: World) -> None:
@@ -149,8 +169,8 @@ def test_no_step_is_missed_while_a_node_is_silent(world: World, state: NodeState
     world.state.put(world.state.nodes, "n1", replace(known, state=state))
     assert not world.wait(600.0)
     world.state.put(world.state.nodes, "n1", known)
-    assert not world.wait(10.0)
-    assert world.wait(10.0)
+    assert not world.wait(9.0)
+    assert world.wait(2.0)
 
 
 def test_a_new_round_begins_anew_and_the_old_one_says_nothing_more(world: World) -> None:
@@ -165,9 +185,9 @@ def test_a_new_round_begins_anew_and_the_old_one_says_nothing_more(world: World)
 
 def test_a_rank_that_counts_backwards_works(world: World) -> None:
     world.train(250)
-    assert not world.wait(14.0)
+    assert not world.wait(9.0)
     world.watch.stepped(Progress(round=KEY.at(2), step=250, at=1.0, moved_at=5.0))
-    assert not world.wait(14.0)
+    assert not world.wait(9.0)
     world.watch.stepped(Progress(round=KEY.at(2), step=3, at=1.0, moved_at=5.0))
     assert world.wait(2.0)
 
@@ -175,7 +195,7 @@ def test_a_rank_that_counts_backwards_works(world: World) -> None:
 def test_the_stacks_of_a_suspect_are_asked_for_and_judged(world: World) -> None:
     world.train(20)
     world.wait(0.0)
-    world.change(suspicion=Suspicion(since=world.state.m.now, step=20, phase="step", quiet_s=16.0, budget_s=15.0))
+    world.change(suspicion=Suspicion(since=world.state.m.now, step=20, phase="step", quiet_s=11.0, budget_s=10.0))
 
     async def judged() -> list[inp.Input]:
         world.watch.look()
@@ -187,9 +207,25 @@ def test_the_stacks_of_a_suspect_are_asked_for_and_judged(world: World) -> None:
     assert found.verdict.sentence == "no rank could be looked at"
 
 
+def test_stacks_are_asked_for_once_the_suspicion_is_a_fact_and_not_before(world: World) -> None:
+    world.train(20)
+    world.now += 11.0
+
+    async def judged() -> inp.Input:
+        world.watch.look()
+        (stalled,) = await world.inbox.take(0.0)
+        assert not await world.inbox.take(0.1)
+        world.change(suspicion=Suspicion(since=0.0, step=20, phase="step", quiet_s=11.0, budget_s=10.0))
+        stalled.done(Done())
+        (found,) = await world.inbox.take(20.0)
+        return found.input
+
+    assert isinstance(world.loop.run(judged()), inp.HangFound)
+
+
 def test_a_suspect_that_goes_on_is_none_any_more(world: World) -> None:
     world.train(250)
-    suspicion = Suspicion(since=world.state.m.now, step=250, phase="step", quiet_s=16.0, budget_s=15.0)
+    suspicion = Suspicion(since=world.state.m.now, step=250, phase="step", quiet_s=11.0, budget_s=10.0)
     world.change(suspicion=suspicion)
     world.now += 60.0
     world.train(1, seconds=0.0)
@@ -199,11 +235,11 @@ def test_a_suspect_that_goes_on_is_none_any_more(world: World) -> None:
 
 def test_a_hang_is_not_learnt_from(world: World) -> None:
     world.train(10)
-    suspicion = Suspicion(since=world.state.m.now, step=10, phase="step", quiet_s=16.0, budget_s=15.0, verdict=FOUND)
+    suspicion = Suspicion(since=world.state.m.now, step=10, phase="step", quiet_s=11.0, budget_s=10.0, verdict=FOUND)
     world.change(suspicion=suspicion)
     world.now += 600.0
     world.train(1)
-    assert world.budget(Phase.STEP) == 15.0
+    assert world.budget(Phase.STEP) == 10.0
 
 
 def test_how_long_a_phase_takes_is_learnt_from_its_beginning_to_its_end(world: World) -> None:
@@ -215,7 +251,7 @@ def test_how_long_a_phase_takes_is_learnt_from_its_beginning_to_its_end(world: W
         world.watch.entered("n1", GangPhase(round=KEY.at(2), phase="step", since=1.0))
         world.train(1)
     assert world.budget(Phase.EVALUATE) == 400.0
-    assert world.budget(Phase.STEP) == 15.0
+    assert world.budget(Phase.STEP) == 10.0
 
 
 def test_what_the_stacks_of_a_suspect_show_has_its_own_time(world: World) -> None:
@@ -224,7 +260,7 @@ def test_what_the_stacks_of_a_suspect_show_has_its_own_time(world: World) -> Non
     known.shown, known.dismissed = "checkpoint", True
     assert not world.wait(600.0)
     world.train(1)
-    assert world.budget(Phase.STEP) == 15.0
+    assert world.budget(Phase.STEP) == 10.0
 
 
 def test_how_long_a_first_step_takes_is_learnt_over_rounds(world: World) -> None:

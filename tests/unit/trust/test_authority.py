@@ -38,6 +38,30 @@ def test_files_that_are_no_authority_are_refused(tmp_path: Path, authority: Auth
         Authority.load(tmp_path / "ca.pem", tmp_path / "ca.key")
 
 
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        (None, "ca.pem cannot be read: No such file or directory. Put the file there for this user (uid "),
+        (b"", "ca.pem holds no certificate in PEM form: put one there."),
+        (b"-----BEGIN CERTIFICATE-----\nMIIB", "ca.pem holds no certificate in PEM form: put one there."),
+    ],
+    ids=["none", "empty", "half"],
+)
+def test_an_authority_that_cannot_be_read_is_named(
+    tmp_path: Path, authority: Authority, held: bytes | None, sentence: str
+) -> None:
+    """By who issues with it, and by whoever has nothing else of it: an agent, a login host, a client."""
+    authority.certify_daemon(files(tmp_path), ["10.0.0.1"])
+    ca = tmp_path / "ca.pem"
+    ca.unlink()
+    if held is not None:
+        ca.write_bytes(held)
+    for look in (lambda: Authority.load(ca, tmp_path / "ca.key"), lambda: check(files(tmp_path), "dlroverd")):
+        with pytest.raises(CertificateError) as told:
+            look()
+        assert sentence in str(told.value)
+
+
 def files(root: Path) -> TlsFiles:
     return TlsFiles(ca=str(root / "ca.pem"), certificate=str(root / "daemon.pem"), key=str(root / "daemon.key"))
 

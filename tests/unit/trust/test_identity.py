@@ -28,6 +28,15 @@ def test_root_and_the_daemon_s_own_user_administer() -> None:
     assert identities().caller(os.geteuid(), os.getegid()).role is Role.ADMIN
 
 
+def test_a_token_that_says_what_its_holder_was_is_good_no_more_once_roles_were_read_again() -> None:
+    known = identities(operator=["nobody"])
+    old = known.give(known.caller(NOBODY.pw_uid, NOBODY.pw_gid))
+    known.judge_by(RolesConfig(others="viewer").of)
+    with pytest.raises(CallError, match="call again"):
+        known.read(old)
+    assert known.caller(NOBODY.pw_uid, NOBODY.pw_gid).role is Role.VIEWER
+
+
 def test_a_user_without_a_name_is_its_number() -> None:
     assert identities().caller(987654, 987654).name == "987654"
 

@@ -1,1 +1,1 @@
-"""The node checks that ship with dlroverd. They use the public interface alone, as anyone's do."""
+"""The node checks that ship with dlroverd. They use the public interface, as anyone's do, and `dlroverd.probes`."""

@@ -4,23 +4,21 @@ from pathlib import Path
 
 from dlroverd.model.node import DeviceState
 from dlroverd.plugin_api import CheckContext, CheckVerdict
+from dlroverd.probes import nvidia
 from dlroverd_agent.checkups.builtin.look import bad, ok, unknown
-
-_NVIDIA, _COMPUTES = "0x10de", ("0x0300", "0x0302")
-_PCI = Path("/sys/bus/pci/devices")
 
 
 def devices(context: CheckContext) -> CheckVerdict:
     """See that no device is lost or somebody else's, and that the driver has all that the bus has."""
-    return of_host(context, _PCI)
+    return of_host(context, Path("/"))
 
 
-def of_host(context: CheckContext, pci: Path) -> CheckVerdict:
+def of_host(context: CheckContext, root: Path) -> CheckVerdict:
     """Look at the devices that the agent knows, and at those on the bus."""
     lost = [each for each in context.devices if each.state is DeviceState.LOST]
     if lost:
         return bad(f"device {lost[0].uuid} is lost: {lost[0].detail}; reset it or reboot the host")
-    here, there = len(context.devices), _on_bus(pci)
+    here, there = len(context.devices), nvidia.on_bus(root)
     if there and not here:
         return unknown(f"the PCI bus has {there} NVIDIA devices, and the agent knows none: is their driver loaded?")
     if there > here:
@@ -32,14 +30,3 @@ def of_host(context: CheckContext, pci: Path) -> CheckVerdict:
     if busy:
         return unknown(f"device {busy[0].uuid} is in use: {busy[0].detail}")
     return ok(f"{here} devices, none lost, none in strange hands" if here else "it has no accelerators")
-
-
-def _on_bus(pci: Path) -> int:
-    count = 0
-    for device in pci.glob("*"):
-        try:
-            vendor, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
-        except OSError:
-            continue
-        count += vendor == _NVIDIA and kind.startswith(_COMPUTES)
-    return count

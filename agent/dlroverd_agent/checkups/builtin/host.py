@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from dlroverd.plugin_api import CheckContext, CheckVerdict, Figure
-from dlroverd_agent.checkups.builtin.look import bad, ok, unknown
+from dlroverd_agent.checkups.builtin.look import bad, lack, ok, unknown
 
 _MIB, _GIB = 1024**2, 1024**3
 _LEAST_ROOM, _LEAST_INODES = 64 * _MIB, 1000
@@ -24,30 +24,33 @@ def disk(context: CheckContext) -> CheckVerdict:
     """See that what ranks say can be written, and brought to the disk."""
     where = context.state_dir
     found = os.statvfs(where)
-    left = found.f_bavail * found.f_frsize
-    if left < _LEAST_ROOM:
-        return bad(f"only {left // _MIB} MiB are left for {where}, where ranks' output goes: make room")
-    if found.f_files and found.f_favail < _LEAST_INODES:
-        return bad(f"only {found.f_favail} inodes are left for {where}: delete files there")
+    if short := lack(where, found, _LEAST_ROOM, _LEAST_INODES):
+        return bad(short)
     try:
         with tempfile.TemporaryFile(dir=where) as file:
             file.write(b"\0" * 4096)
             os.fsync(file.fileno())
     except OSError as error:
         return bad(f"{where} cannot be written to ({error.strerror}): see the kernel's log, and mount it anew")
+    left = found.f_bavail * found.f_frsize
     return ok(f"{left / _GIB:.1f} GiB are left for {where}", Figure(name="disk_free_bytes", value=left))
 
 
 def memory(context: CheckContext) -> CheckVerdict:
     """See that there is memory for ranks; as much in all as like nodes have."""
     found = psutil.virtual_memory()
-    total = Figure(name="memory_total_bytes", value=found.total, worse="less")
-    if found.available < _LEAST_MEMORY:
-        sentence = f"only {found.available // _MIB} MiB of memory are free"
-        if context.busy:
+    return of_memory(found.total, found.available, busy=context.busy)
+
+
+def of_memory(total: int, available: int, *, busy: bool) -> CheckVerdict:
+    """Look at how much memory there is and how much of it is free, in bytes."""
+    figure = Figure(name="memory_total_bytes", value=total, worse="less")
+    if available < _LEAST_MEMORY:
+        sentence = f"only {available // _MIB} MiB of memory are free"
+        if busy:
             return unknown(f"{sentence}, while a job runs here")
-        return bad(f"{sentence}, though no job runs here: see what takes it", total)
-    return ok(f"{found.available / _GIB:.1f} of {found.total / _GIB:.1f} GiB of memory are free", total)
+        return bad(f"{sentence}, though no job runs here: see what takes it", figure)
+    return ok(f"{available / _GIB:.1f} of {total / _GIB:.1f} GiB of memory are free", figure)
 
 
 def clock(context: CheckContext) -> CheckVerdict:
@@ -64,10 +67,14 @@ def clock(context: CheckContext) -> CheckVerdict:
 def limits(_: CheckContext) -> CheckVerdict:
     """See that processes may open files enough, and lock memory where RDMA needs that."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    locked = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    return bounds(files, resource.getrlimit(resource.RLIMIT_MEMLOCK)[1], _RDMA)
+
+
+def bounds(files: int, locked: int, rdma: Path) -> CheckVerdict:
+    """Look at how many files a process may open, and how much it may lock; `rdma` has an entry for each RDMA device."""
     if files != resource.RLIM_INFINITY and files < _LEAST_FILES:
         return bad(f"a process may open {files} files: set LimitNOFILE of dlroverd-agent to {_LEAST_FILES} or more")
-    if locked != resource.RLIM_INFINITY and _has(_RDMA):
+    if locked != resource.RLIM_INFINITY and _has(rdma):
         return bad(
             f"a process may lock {locked // 1024} KiB of memory, and RDMA needs to lock all it sends: set "
             "LimitMEMLOCK=infinity for dlroverd-agent"

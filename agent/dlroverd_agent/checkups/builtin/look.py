@@ -1,5 +1,6 @@
 """What an instant check of ours is made of: a name, and a function that looks."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,3 +37,13 @@ def bad(sentence: str, *figures: Figure) -> CheckVerdict:
 def unknown(sentence: str) -> CheckVerdict:
     """It cannot be told."""
     return CheckVerdict(state=CheckState.UNKNOWN, sentence=sentence)
+
+
+def lack(where: str, found: os.statvfs_result, least_bytes: int, least_inodes: int) -> str:
+    """Say what a file system is short of, and what to do; "" if of nothing."""
+    left = found.f_bavail * found.f_frsize
+    if left < least_bytes:
+        return f"only {left // 1024**2} MiB are left for {where}: make room"
+    if found.f_files and found.f_favail < least_inodes:
+        return f"only {found.f_favail} inodes are left for {where}: delete files there"
+    return ""

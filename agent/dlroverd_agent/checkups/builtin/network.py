@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from collections.abc import Callable
 
 import psutil
 
@@ -11,16 +12,20 @@ from dlroverd_agent.checkups.builtin.look import bad, ok
 
 def names(_: CheckContext) -> CheckVerdict:
     """See that `localhost` is this host: torch's stores and many scripts take that for granted."""
+    return of_names(socket.gethostname(), _addresses)
+
+
+def of_names(own: str, addresses: Callable[[str], set[str]]) -> CheckVerdict:
+    """Look at what `localhost` and a host's own name stand for; `addresses` raises OSError for what is not found."""
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo("localhost", None)}
+        found = addresses("localhost")
     except OSError as error:
         return bad(f"the name localhost cannot be looked up ({error.strerror}): put it into /etc/hosts")
     strange = [each for each in sorted(found) if not ipaddress.ip_address(each.partition("%")[0]).is_loopback]
     if strange:
         return bad(f"the name localhost is {strange[0]}, another host: correct /etc/hosts")
-    own = socket.gethostname()
     try:
-        socket.getaddrinfo(own, None)
+        addresses(own)
     except OSError:
         return ok(
             f"localhost is found; {own}, its own name, is not (gloo asks for it unless GLOO_SOCKET_IFNAME is set)"
@@ -36,11 +41,20 @@ def interface(context: CheckContext) -> CheckVerdict:
     if not name:
         return bad(f"no interface has {context.address}, by which other nodes reach this one: see `ip address`")
     stats = psutil.net_if_stats()[name]
-    if not stats.isup:
-        return bad(f"interface {name}, with {context.address}, is down: see its cable and `ip link`")
-    figures = [Figure(name="interface_speed_mbit", value=stats.speed, worse="less")] if stats.speed else []
-    speed = f" at {stats.speed} Mbit/s" if stats.speed else ""
-    return ok(f"{context.address} is on interface {name}, which is up{speed}", *figures)
+    return of_interface(name, context.address, up=stats.isup, mbit=stats.speed)
+
+
+def of_interface(name: str, address: str, *, up: bool, mbit: int) -> CheckVerdict:
+    """Look at the interface that has an address; `mbit` is its speed, 0 if that is not known."""
+    if not up:
+        return bad(f"interface {name}, with {address}, is down: see its cable and `ip link`")
+    figures = [Figure(name="interface_speed_mbit", value=mbit, worse="less")] if mbit else []
+    speed = f" at {mbit} Mbit/s" if mbit else ""
+    return ok(f"{address} is on interface {name}, which is up{speed}", *figures)
+
+
+def _addresses(name: str) -> set[str]:
+    return {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
 
 
 def _interface_of(address: str) -> str:

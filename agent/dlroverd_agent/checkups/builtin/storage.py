@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dlroverd.plugin_api import CheckContext, CheckState, CheckVerdict
-from dlroverd_agent.checkups.builtin.look import bad, ok, unknown
+from dlroverd_agent.checkups.builtin.look import bad, lack, ok, unknown
 
 _MIB = 1024**2
 _FSTAB, _MOUNTED = Path("/etc/fstab"), Path("/proc/self/mounts")
@@ -20,9 +20,13 @@ _LOOK = "import os, sys; os.statvfs(sys.argv[1])"
 
 def mounts(_: CheckContext) -> CheckVerdict:
     """See that all of /etc/fstab is mounted, writable where it says so, and that network file systems answer."""
-    mounted = {where: (kind, options) for where, kind, options in _table(_MOUNTED)}
-    wanted = list(_table(_FSTAB))
-    for where, kind, options in wanted:
+    return of_tables(_FSTAB, _MOUNTED, answers)
+
+
+def of_tables(fstab: Path, mounts: Path, answers: Callable[[str], bool]) -> CheckVerdict:
+    """Hold what is mounted against what is to be; `answers` says whether a network file system does."""
+    mounted = {where: (kind, options) for where, kind, options in _table(mounts)}
+    for where, kind, options in _table(fstab):
         if kind in _NOT_MOUNTED or {"noauto", "nofail"} & options or not where.startswith("/"):
             continue
         if where not in mounted:
@@ -31,7 +35,7 @@ def mounts(_: CheckContext) -> CheckVerdict:
             return bad(
                 f"{where} is mounted for reading only, against /etc/fstab: see the kernel's log, and mount it anew"
             )
-    silent = [where for where, (kind, _) in mounted.items() if kind.startswith(_NETWORK) and not _answers(where)]
+    silent = [where for where, (kind, _) in mounted.items() if kind.startswith(_NETWORK) and not answers(where)]
     if silent:
         return unknown(f"the file system at {silent[0]} does not answer within {_ANSWERS_S:g} s: see its server")
     return ok(f"{len(mounted)} file systems are mounted, with all that /etc/fstab names")
@@ -48,11 +52,11 @@ def _table(path: Path) -> Iterator[tuple[str, str, set[str]]]:
             yield words[1].replace("\\040", " "), words[2], set(words[3].split(","))
 
 
-def _answers(where: str) -> bool:
+def answers(where: str, look: str = _LOOK, within_s: float = _ANSWERS_S) -> bool:
     """Ask in a process of its own, which is left to the kernel if it is stuck there."""
-    child = subprocess.Popen([sys.executable, "-I", "-S", "-c", _LOOK, where], stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-I", "-S", "-c", look, where], stderr=subprocess.DEVNULL)
     try:
-        child.wait(_ANSWERS_S)
+        child.wait(within_s)
     except subprocess.TimeoutExpired:
         child.kill()
         return False
@@ -70,12 +74,9 @@ def paths(context: CheckContext) -> CheckVerdict:
             found = os.statvfs(where)
         except OSError as error:
             return _of_job(f"{where} cannot be looked at ({error.strerror}): make it, or use another folder")
-        left = found.f_bavail * found.f_frsize
-        if left < _LEAST_ROOM:
-            return _of_job(f"only {left // _MIB} MiB are left for {where}: make room")
-        if found.f_files and found.f_favail < _LEAST_INODES:
-            return _of_job(f"only {found.f_favail} inodes are left for {where}: delete files there")
-        figures.append(f"{left / 1024**3:.1f} GiB in {where}")
+        if short := lack(where, found, _LEAST_ROOM, _LEAST_INODES):
+            return _of_job(short)
+        figures.append(f"{found.f_bavail * found.f_frsize / 1024**3:.1f} GiB in {where}")
     return ok(f"there is room: {', '.join(figures)}")
 
 
