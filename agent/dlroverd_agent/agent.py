@@ -90,7 +90,7 @@ class Agent:
         self._progress = ProgressWatch(self._launcher.files, self._link.send)
         self._outputs = OutputWatch(self._ranks_dir, self._launcher.files, config.log_limit)
         self._logs = RankLogs(config.node, self._launcher.files, self._ended)
-        self._stacks = StackCollector(config.node, self._pids)
+        self._stacks = StackCollector(config.node, self._pids, self._launcher.files)
         self._drills = Drills(self._launcher, state_dir, self._running, self._link.reconnect)
         self._notices = Notices(self._launcher)
         self._peers = Peers(config, self._core, self._feed, self._vaults.shortage)

@@ -1,7 +1,8 @@
 """The process that looks at ranks, since a look may never return: a rank that is stuck in the kernel, a broken disk.
 
-`python -m dlroverd_agent.stacks.child AGENT_PID` reads one line on its standard input, the pids of ranks by name and
-how to look, and writes a line for each rank as soon as it is done; all JSON. It ends then: each request has its own.
+`python -m dlroverd_agent.stacks.child AGENT_PID` reads one line on its standard input: the pids of ranks by name, with
+the files to which they write their stacks, and how to look. It writes a line for each rank as soon as it is done; all
+JSON. It ends then: each request has its own.
 """
 
 import json
@@ -21,14 +22,14 @@ _MOST_AT_ONCE = 8
 _MOST_CHILDREN = 4
 
 
-def looked_at(pid: int, looks: int, apart_s: float) -> list[ProcessStack]:
+def looked_at(pid: int, file: str, looks: int, apart_s: float) -> list[ProcessStack]:
     """Look at a rank's main process so many times, the last time with native frames, and once at its children."""
     pid, seen, began = python_in(pid), [], time.monotonic()
     for number in range(looks):
         # From beginning to beginning: on a busy host a look may take as long as it is apart from the next.
         time.sleep(max(0.0, began + number * apart_s - time.monotonic()))
-        seen.append(look(pid, native=number == looks - 1))
-    forked = [compared(each, [look(each, native=False)]) for each in children(pid, _MOST_CHILDREN)]
+        seen.append(look(pid, file, native=number == looks - 1))
+    forked = [compared(each, [look(each, "", native=False)]) for each in children(pid, _MOST_CHILDREN)]
     return [compared(pid, seen), *forked]
 
 
@@ -38,14 +39,14 @@ def main(agent_pid: int) -> None:
     question = json.loads(sys.stdin.readline())
     telling = Lock()
 
-    def tell(name: str, pid: int) -> None:
-        found = [asdict(each) for each in looked_at(pid, question["looks"], question["apart_s"])]
+    def tell(name: str, pid: int, file: str) -> None:
+        found = [asdict(each) for each in looked_at(pid, file, question["looks"], question["apart_s"])]
         with telling:
             sys.stdout.write(json.dumps([name, found]) + "\n")
             sys.stdout.flush()
 
     with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-        for done in [pool.submit(tell, name, pid) for name, pid in question["ranks"].items()]:
+        for done in [pool.submit(tell, name, *of) for name, of in question["ranks"].items()]:
             done.result()
 
 

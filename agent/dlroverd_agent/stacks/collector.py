@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from dlroverd.model.ids import RankKey
 from dlroverd.model.stacks import ProcessStack, RankStack
 from dlroverd.protocol.messages import StackRequest, Stacks
+from dlroverd_agent.launchers.files import RankFiles
 
 # Beyond the looks themselves: Python's start, and py-spy reading a large library on a busy host.
 MARGIN_S = 14.0
@@ -23,12 +24,19 @@ _LINE = TypeAdapter(tuple[str, tuple[ProcessStack, ...]])
 
 
 class StackCollector:
-    """Looks at the ranks of one node. `pids` gives the main processes of those that run."""
+    """Looks at the ranks of one node. `pids` gives the main processes of those that run, `files` their files."""
 
-    def __init__(self, node: str, pids: Callable[[], Mapping[RankKey, int]], margin_s: float = MARGIN_S) -> None:
+    def __init__(
+        self,
+        node: str,
+        pids: Callable[[], Mapping[RankKey, int]],
+        files: Callable[[RankKey], RankFiles],
+        margin_s: float = MARGIN_S,
+    ) -> None:
         """Nothing runs before the first request."""
         self._node = node
         self._pids = pids
+        self._files = files
         self._margin_s = margin_s
         self._one = asyncio.Lock()  # a rank is looked at by one at a time
 
@@ -38,7 +46,7 @@ class StackCollector:
         apart_s = min(max(0.0, request.apart_s), _MOST_APART_S)
         async with self._one:
             known = self._pids()
-            pids = {key.unit: known[key] for key in request.ranks if key in known}
+            pids = {key.unit: (known[key], str(self._files(key).stacks)) for key in request.ranks if key in known}
             late_s = looks * apart_s + self._margin_s
             found: dict[str, tuple[ProcessStack, ...]] = {}
             problem = (
@@ -68,7 +76,11 @@ class StackCollector:
         )
 
     async def _ask(
-        self, pids: Mapping[str, int], looks: int, apart_s: float, found: dict[str, tuple[ProcessStack, ...]]
+        self,
+        pids: Mapping[str, tuple[int, str]],
+        looks: int,
+        apart_s: float,
+        found: dict[str, tuple[ProcessStack, ...]],
     ) -> None:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "dlroverd_agent.stacks.child", str(os.getpid())),

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dlroverd.model.stacks import Frame, ProcessStack, ThreadStack
+from dlroverd_agent.stacks.asked import ask
+from dlroverd_agent.stacks.frames import MOST_FRAMES, frame, text
 
 DUMP_S = 6.0
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MOST_THREADS, _MOST_FRAMES, _MOST_TEXT = 8, 64, 160
+_MOST_THREADS = 8
 # py-spy would wait for these to stop, which they do not: they are read as they are.
 _STILL = frozenset("TtDXZ")
 _NOT_PYTHON = "it is no Python program, or one that py-spy does not know"
@@ -33,8 +35,11 @@ class Look:
     cpu_s: dict[int, float] = field(default_factory=dict)
 
 
-def look(pid: int, *, native: bool) -> Look:
-    """Look at a process; `native` asks for the frames of libraries too, which takes about a second."""
+def look(pid: int, file: str, *, native: bool) -> Look:
+    """Look at a process; `native` asks for the frames of libraries too, which takes about a second.
+
+    `file` is where it writes its stack itself, if asked to; "" if nowhere.
+    """
     try:
         state, cpu_s = _kernel(pid)
     except OSError:
@@ -42,6 +47,8 @@ def look(pid: int, *, native: bool) -> Look:
     threads, problem = _dump(pid, state, native=native)
     if problem and not os.path.exists(f"/proc/{pid}"):
         problem = "it ended while it was looked at"
+    elif problem and file and state not in _STILL and (threads := ask(pid, file)):
+        problem = ""
     return Look(time.monotonic(), state, _wchan(pid), problem, threads, cpu_s)
 
 
@@ -171,23 +178,14 @@ def _threads(pid: int, dumped: list[dict[str, Any]]) -> tuple[ThreadStack, ...]:
 def _thread(said: dict[str, Any]) -> ThreadStack:
     return ThreadStack(
         tid=int(said["os_thread_id"] or 0),
-        name=_text(str(said["thread_name"] or ""))[:_MOST_TEXT],
-        frames=tuple(_frame(each) for each in said["frames"][:_MOST_FRAMES]),
+        name=text(str(said["thread_name"] or "")),
+        frames=tuple(_frame(each) for each in said["frames"][:MOST_FRAMES]),
     )
 
 
 def _frame(said: dict[str, Any]) -> Frame:
-    return Frame(
-        function=_text(str(said["name"]))[:_MOST_TEXT],
-        file=_text(str(said["short_filename"] or said["filename"]))[-_MOST_TEXT:],
-        line=int(said["line"] or 0),
-        native=said["module"] is not None,
-    )
-
-
-def _text(name: str) -> str:
-    """Give a name that a user chose as it may be shown on a terminal."""
-    return name if name.isprintable() else "".join(char if char.isprintable() else "?" for char in name)
+    file = str(said["short_filename"] or said["filename"])
+    return frame(str(said["name"]), file, int(said["line"] or 0), native=said["module"] is not None)
 
 
 def _said(stderr: bytes) -> str:

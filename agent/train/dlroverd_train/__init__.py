@@ -4,6 +4,7 @@ Imports nothing of dlroverd and nothing outside the standard library, so that it
 environment from Python 3.9 on. Nothing here may raise, block or cost the training a noticeable moment.
 """
 
+from . import _stacks
 from ._notice import Notice, notice
 from ._phase import phase
 from ._progress import checkpointed, progress
@@ -11,3 +12,5 @@ from ._saves import should_checkpoint
 
 __version__ = "0.2.0"
 __all__ = ["Notice", "checkpointed", "notice", "phase", "progress", "should_checkpoint"]
+
+_stacks.offer()

@@ -1,14 +1,18 @@
 """Stacks of real processes: one that sleeps, one that works, one that is stopped, one that ends meanwhile."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.stacks.collector import StackCollector
 from dlroverd_agent.stacks.look import Look, compared, look, python_in
 
@@ -26,9 +30,13 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        until(lambda: look(process.pid, native=False), lambda seen: seen.state == "S" and len(_frames(seen)) == 2)
+        until(lambda: look(process.pid, "", native=False), lambda seen: seen.state == "S" and len(_frames(seen)) == 2)
         yield process
         process.kill()
+
+
+def files(key: RankKey) -> RankFiles:
+    return RankFiles(Path("/nowhere") / key.unit)
 
 
 def _frames(seen: Look) -> list[str]:
@@ -36,7 +44,7 @@ def _frames(seen: Look) -> list[str]:
 
 
 def test_a_process_that_sleeps_is_seen_to_stand_still(sleeper: "subprocess.Popen[bytes]") -> None:
-    seen = compared(sleeper.pid, [look(sleeper.pid, native=False), look(sleeper.pid, native=True)])
+    seen = compared(sleeper.pid, [look(sleeper.pid, "", native=False), look(sleeper.pid, "", native=True)])
     assert (seen.state, seen.problem, seen.looks) == ("S", "", 2)
     assert [frame.function for frame in seen.threads[0].frames if not frame.native] == ["nap", "<module>"]
     assert seen.threads[0].moved == 0
@@ -45,7 +53,7 @@ def test_a_process_that_sleeps_is_seen_to_stand_still(sleeper: "subprocess.Popen
 
 def test_a_process_that_is_stopped_is_read_as_it_is(sleeper: "subprocess.Popen[bytes]") -> None:
     sleeper.send_signal(signal.SIGSTOP)
-    seen = until(lambda: look(sleeper.pid, native=True), lambda each: each.state == "T")
+    seen = until(lambda: look(sleeper.pid, "", native=True), lambda each: each.state == "T")
     assert _frames(seen) == ["nap", "<module>"]
 
 
@@ -54,7 +62,7 @@ def test_names_that_a_user_chose_hold_nothing_that_a_terminal_obeys() -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        seen = until(lambda: look(process.pid, native=False), lambda each: bool(each.threads))
+        seen = until(lambda: look(process.pid, "", native=False), lambda each: bool(each.threads))
         process.kill()
     assert seen.threads[0].frames[0].file == "a?[2Jb.py"
 
@@ -62,12 +70,46 @@ def test_names_that_a_user_chose_hold_nothing_that_a_terminal_obeys() -> None:
 def test_a_process_that_has_ended_is_a_sentence() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
-    assert compared(process.pid, [look(process.pid, native=True)]).problem == "it has ended"
+    assert compared(process.pid, [look(process.pid, "", native=True)]).problem == "it has ended"
+
+
+def test_a_process_that_dies_while_it_is_looked_at_is_a_sentence() -> None:
+    # Whether py-spy is done before the process is killed is for the scheduler to say.
+    seen = next((seen for _ in range(5) if (seen := killed_meanwhile()).problem), None)
+    assert seen is not None
+    assert seen.problem == "it ended while it was looked at"
+    assert compared(7, [seen]).problem == seen.problem
+
+
+def killed_meanwhile() -> Look:
+    """Look at a process that is killed once py-spy has begun."""
+    with (
+        subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        looking = pool.submit(look, process.pid, "", native=True)
+        while not (py_spy_runs() or looking.done()):
+            pass  # at once: it is done in a tenth of a second
+        process.kill()
+        process.wait()
+        return looking.result()
+
+
+def py_spy_runs() -> bool:
+    """Whether one of this process's threads has started py-spy."""
+    for file in Path("/proc/self/task").glob("*/children"):
+        for child in file.read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text(encoding="utf-8") == "py-spy\n":
+                    return True
+    return False
 
 
 def test_a_program_that_is_not_python_is_a_sentence() -> None:
     with subprocess.Popen([shutil.which("sleep") or "sleep", "1000"]) as process:
-        seen = look(process.pid, native=False)
+        seen = look(process.pid, "", native=False)
         process.kill()
     assert seen.problem
     assert seen.state
@@ -97,7 +139,7 @@ def test_an_agent_answers_for_each_rank_that_it_is_asked_about(sleeper: "subproc
     gone, unknown = RankKey(1, "trainer", 0, 1, 1), RankKey(1, "trainer", 0, 1, 2)
     ended = subprocess.Popen(["true"])
     ended.wait()
-    collector = StackCollector("n1", lambda: {KEY: sleeper.pid, gone: ended.pid}, margin_s=60.0)
+    collector = StackCollector("n1", lambda: {KEY: sleeper.pid, gone: ended.pid}, files, margin_s=60.0)
     request = StackRequest(id="a", ranks=(KEY, gone, unknown), looks=2, apart_s=0.1)
     first, second, third = asyncio.run(collector.take(request)).ranks
     assert first.main is not None
@@ -107,7 +149,7 @@ def test_an_agent_answers_for_each_rank_that_it_is_asked_about(sleeper: "subproc
 
 
 def test_a_look_that_does_not_end_in_time_is_a_sentence(sleeper: "subprocess.Popen[bytes]") -> None:
-    collector = StackCollector("n1", lambda: {KEY: sleeper.pid}, margin_s=0.0)
+    collector = StackCollector("n1", lambda: {KEY: sleeper.pid}, files, margin_s=0.0)
     request = StackRequest(id="a", ranks=(KEY,), looks=1, apart_s=0.0)
     (seen,) = asyncio.run(collector.take(request)).ranks
     assert seen.problem.startswith("it was not looked at within 0 s")

@@ -91,7 +91,7 @@ def test_what_makes_no_sense_asks_for_nothing(tmp_path: Path, content: str) -> N
 def test_outside_dlroverd_nothing_is_asked_for(tmp_path: Path) -> None:
     script = "del os.environ['DLROVERD_SAVES_FILE'], os.environ['DLROVERD_PROGRESS_FILE']\nprint(true(1, 2))"
     assert says(tmp_path, script) == ["[]"]
-    assert list(tmp_path.iterdir()) == []
+    assert [each.name for each in tmp_path.iterdir()] == ["stacks"], "made at the import, which was inside"
 
 
 def test_the_file_is_what_the_agent_writes() -> None:
