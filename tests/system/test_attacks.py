@@ -1,15 +1,15 @@
 """Floods and forgeries by strangers and by ranks: honest calls are answered meanwhile, and honest jobs go on.
 
 The others are where what they attack is tested:
-no certificate, a foreign one, another node's name     test_tls.py
-tokens that expired, were spent, or are another's      test_join.py
-a host that was shut out, on what it has open          test_join.py
-a replayed request                                     unit/core/test_submit.py, test_join.py (a host that asks twice)
-another's job, a viewer that submits                   test_roles.py, test_login.py, unit/api/test_permissions.py
-another user's files, memory and sockets               fleet/test_isolation.py
-links and FIFOs where files should be                  unit/agent: test_logs.py, test_evidence.py, test_event_reader.py
-a sealed arena                                         checkpoint/test_vault.py
-messages too long, cut short, or nonsense              test_daemon_refusals.py, properties/test_decoders.py (atheris too)
+no certificate, a foreign one, another node's name  test_tls.py
+tokens that expired, were spent, or are another's  test_join.py
+a host that was shut out, on what it has open      test_join.py
+a replayed request                                 unit/core/test_submit.py, test_join.py (a host that asks twice)
+another's job, a viewer that submits               test_roles.py, test_login.py, unit/api/test_permissions.py
+another user's files, memory and sockets           fleet/test_isolation.py
+links and FIFOs where files should be              unit/agent: test_logs.py, test_evidence.py, test_event_reader.py
+a sealed arena                                     checkpoint/test_vault.py
+messages too long, cut short, or nonsense          test_daemon_refusals.py, properties/test_decoders.py (atheris too)
 """
 
 import contextlib
