@@ -7,8 +7,9 @@ step times do differ, and serve when no rank tells its work.
 A rank is slow if it is beyond the others by a robust score, the modified z-score of B. Iglewicz and D. Hoaglin, "How
 to Detect and Handle Outliers" (1993): the distance to the median over 1.4826 times the median absolute deviation. They
 take 3.5 for one look at one sample; here it is 4.5, since many ranks are looked at many times. Up to half of the ranks
-may be slow without hiding each other, as they would in mean and standard deviation. It must also matter, as a share of
-the step, and last, in each of its last readings.
+may be slow without hiding each other, as they would in mean and standard deviation. What is compared is how far each
+reading is from what the ranks had at the same time, so that what all of them have, as a longer batch or a busy host,
+is no scatter. It must also matter, as a share of the step, and last: in all but one of its last readings.
 """
 
 import math
@@ -22,9 +23,8 @@ from dlroverd.plugin_api import Action, Conclusion, DiagnosisRule, Finding, Reme
 DLROVERD_API = 1
 
 _SCORE, _MAD = 4.5, 1.4826
-# So many readings in a row, each by so much of what names one; and so many ranks: of two, nobody knows which is slow.
-_LASTING, _LEAST_RANKS = 5, 3
-_EACH = 0.75
+# Of so many readings in a row all but this many; and so many ranks: of two, nobody knows which is slow.
+_LASTING, _STRAY, _LEAST_RANKS = 5, 1, 3
 # Less than a tenth of a step is not worth a word; one that was named is let go at half of what names one.
 _MATTERS, _LET_GO = 0.1, 0.5
 # Ranks that are alike to a hair would have no scatter, and every one a score.
@@ -85,16 +85,18 @@ def _findings(view: WorldView, metric: str, told: _Told) -> tuple[Finding, ...]:
     step_s = _middle(
         reading.value for rank in view.ranks if (reading := rank.readings.get(STEP)) is not None and reading.value > 0
     )
-    newest = {rank: statistics.median(values) for rank, (_, values) in told.items()}
-    middle = statistics.median(newest.values())
-    scatter = max(_MAD * statistics.median(abs(each - middle) for each in newest.values()), _LEAST_SCATTER * middle)
+    middle = statistics.median(statistics.median(values) for _, values in told.values())
+    usual = [statistics.median(at_once) for at_once in zip(*(values for _, values in told.values()), strict=True)]
+    beyond = {rank: [a - b for a, b in zip(values, usual, strict=True)] for rank, (_, values) in told.items()}
+    newest = {rank: statistics.median(each) for rank, each in beyond.items()}
+    scatter = max(_MAD * statistics.median(abs(each) for each in newest.values()), _LEAST_SCATTER * middle)
     line = max(_SCORE * scatter, _MATTERS * (step_s or middle))
     before = {each.rank if each.rank >= 0 else each.node: each for each in view.standing}
     slow = {}
-    for rank, (known, values) in told.items():
+    for rank, (known, _) in told.items():
         was = before.get(rank) or before.get(known.node)
         least = line * (_LET_GO if was is not None else 1.0)
-        if middle > 0.0 and newest[rank] - middle > least and min(values) - middle > _EACH * least:
+        if middle > 0.0 and sorted(beyond[rank])[_STRAY] > least:
             slow[rank] = was
     if len(slow) * 2 > len(told):
         return ()  # then it is not known who is slow
@@ -105,7 +107,7 @@ def _findings(view: WorldView, metric: str, told: _Told) -> tuple[Finding, ...]:
     for node, ranks in groups.items():
         together = len(ranks) > 1 and all(rank in slow for rank in ranks)
         for whom in [ranks] if together else [[rank] for rank in ranks if rank in slow]:
-            took = statistics.median(newest[rank] for rank in whom)
+            took = middle + statistics.median(newest[rank] for rank in whom)
             found.append(_finding(view, metric, node, whom, slow[whom[0]], took, middle))
     return tuple(found)
 
@@ -124,6 +126,9 @@ def _finding(  # noqa: PLR0917 - one thing, told by all that is known of it
         said += f", so each step takes {took - middle:.2g} s longer"
     else:
         said = f"{who} takes {took:.3g} s for a step, the others {middle:.3g} s"
+    seen = signs(view, node, frozenset(ranks))
+    if seen:
+        said += f"; seen with it: {', '.join(each.name for each in seen)}"
     evidence = [] if past is None else [f"before, it took {past:.3g} s itself"]
     return Finding(
         kind=kind,
@@ -132,7 +137,7 @@ def _finding(  # noqa: PLR0917 - one thing, told by all that is known of it
         rank=ranks[0] if len(ranks) == 1 else -1,
         node=node,
         since=was.since if was is not None else view.now,
-        evidence=(*evidence, *signs(view, node, frozenset(ranks))),
+        evidence=(*evidence, *(each.said for each in seen)),
     )
 
 

@@ -13,32 +13,54 @@ class _Sign:
     """A metric that is worse by at least `least`, in its unit, and by `share` of the others' median."""
 
     metric: str
+    name: str
     words: str
     least: float
     worse: int = 1
     share: float = 0.2
 
 
-_OF_RANK = (_Sign("rank_cpu_wait_ratio", "it waits for a CPU", 0.05),)
+_OF_RANK = (_Sign("rank_cpu_wait_ratio", "waiting for a CPU", "it waits for a CPU", 0.05),)
 _OF_DEVICE = (
-    _Sign("device_clock_hertz", "its device runs at", 1e6, worse=-1, share=0.05),
-    _Sign("device_memory_clock_hertz", "its device's memory runs at", 1e6, worse=-1, share=0.05),
-    _Sign("device_temperature_celsius", "its device has", 8.0, share=0.1),
-    _Sign("device_faults", "its device is in states of fault", 1.0),
-    _Sign("device_pcie_lanes", "the bus of its device has lanes", 1.0, worse=-1),
-    _Sign("device_pcie_generation", "the bus of its device runs by generation", 1.0, worse=-1),
+    _Sign("device_clock_hertz", "the clock of its device", "its device runs at", 1e6, worse=-1, share=0.05),
+    _Sign(
+        "device_memory_clock_hertz",
+        "the clock of its device's memory",
+        "its device's memory runs at",
+        1e6,
+        worse=-1,
+        share=0.05,
+    ),
+    _Sign("device_temperature_celsius", "the temperature of its device", "its device has", 8.0, share=0.1),
+    _Sign("device_faults", "faults of its device", "its device is in states of fault", 1.0),
+    _Sign("device_pcie_lanes", "the lanes of its device's bus", "the bus of its device has lanes", 1.0, worse=-1),
+    _Sign(
+        "device_pcie_generation",
+        "the generation of its device's bus",
+        "the bus of its device runs by generation",
+        1.0,
+        worse=-1,
+    ),
 )
 _OF_HOST = (
-    _Sign("host_cpu_steal_ratio", "other guests of its machine take CPU time", 0.02),
-    _Sign("host_cpu_ratio", "the CPUs of its host are busy", 0.2),
-    _Sign("host_network_errors_per_second", "its host has network errors", 0.1),
-    _Sign("host_infiniband_errors_per_second", "its host has errors of InfiniBand", 0.1),
-    _Sign("host_swap_used_bytes", "its host swaps", 64 * 2.0**20),
+    _Sign("host_cpu_steal_ratio", "CPU time taken by other guests", "other guests of its machine take CPU time", 0.02),
+    _Sign("host_cpu_ratio", "a busy host", "the CPUs of its host are busy", 0.2),
+    _Sign("host_network_errors_per_second", "network errors", "its host has network errors", 0.1),
+    _Sign("host_infiniband_errors_per_second", "InfiniBand errors", "its host has errors of InfiniBand", 0.1),
+    _Sign("host_swap_used_bytes", "swapping", "its host swaps", 64 * 2.0**20),
 )
 _MOST = 8
 
 
-def signs(view: WorldView, node: str, ranks: frozenset[int]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is worse, and by how much."""
+
+    name: str
+    said: str
+
+
+def signs(view: WorldView, node: str, ranks: frozenset[int]) -> tuple[Seen, ...]:
     """Say in which readings some ranks of a node differ from those of others; of hosts, if there are several."""
     slow = [rank for rank in view.ranks if rank.rank in ranks]
     others = [rank for rank in view.ranks if rank.rank not in ranks]
@@ -56,14 +78,15 @@ def signs(view: WorldView, node: str, ranks: frozenset[int]) -> tuple[str, ...]:
 _Readings = Mapping[str, Reading]
 
 
-def _differ(wanted: tuple[_Sign, ...], these: list[_Readings], others: list[_Readings]) -> Iterator[str]:
+def _differ(wanted: tuple[_Sign, ...], these: list[_Readings], others: list[_Readings]) -> Iterator[Seen]:
     for sign in wanted:
         mine, theirs = _middle(sign.metric, these), _middle(sign.metric, others)
         if mine is None or theirs is None:
             continue
         worse = (mine - theirs) * sign.worse
         if worse >= sign.least and worse >= sign.share * abs(theirs):
-            yield f"{sign.words}: {_shown(sign.metric, mine)}, the others {_shown(sign.metric, theirs)}"
+            said = f"{sign.words}: {_shown(sign.metric, mine)}, the others {_shown(sign.metric, theirs)}"
+            yield Seen(sign.name, said)
 
 
 def _middle(metric: str, of: list[_Readings]) -> float | None:

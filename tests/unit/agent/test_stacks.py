@@ -1,12 +1,14 @@
 """Stacks of real processes: one that sleeps, one that works, one that is stopped, one that ends meanwhile."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,40 @@ def test_a_process_that_has_ended_is_a_sentence() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert compared(process.pid, [look(process.pid, "", native=True)]).problem == "it has ended"
+
+
+def test_a_process_that_dies_while_it_is_looked_at_is_a_sentence() -> None:
+    # Whether py-spy is done before the process is killed is for the scheduler to say.
+    seen = next((seen for _ in range(5) if (seen := killed_meanwhile()).problem), None)
+    assert seen is not None
+    assert seen.problem == "it ended while it was looked at"
+    assert compared(7, [seen]).problem == seen.problem
+
+
+def killed_meanwhile() -> Look:
+    """Look at a process that is killed once py-spy has begun."""
+    with (
+        subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        looking = pool.submit(look, process.pid, "", native=True)
+        while not (py_spy_runs() or looking.done()):
+            pass  # at once: it is done in a tenth of a second
+        process.kill()
+        process.wait()
+        return looking.result()
+
+
+def py_spy_runs() -> bool:
+    """Whether one of this process's threads has started py-spy."""
+    for file in Path("/proc/self/task").glob("*/children"):
+        for child in file.read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text(encoding="utf-8") == "py-spy\n":
+                    return True
+    return False
 
 
 def test_a_program_that_is_not_python_is_a_sentence() -> None:
