@@ -207,6 +207,30 @@ def test_the_stacks_of_a_suspect_are_asked_for_and_judged(world: World) -> None:
     assert found.verdict.sentence == "no rank could be looked at"
 
 
+def test_of_ten_thousand_ranks_no_more_are_asked_at_once_than_the_daemon_can_take(world: World) -> None:
+    known = world.state.nodes["n1"]
+    for number in range(1, 1251):
+        world.state.put(world.state.nodes, f"n{number}", replace(known, id=f"n{number}"))
+    ranks = [
+        RankRecord(key=KEY.at(2).rank(n), local_rank=n % 8, node=f"n{n // 8 + 1}", state=RankState.RUNNING)
+        for n in range(10_000)
+    ]
+    world.change(nodes=tuple(f"n{number}" for number in range(1, 1251)), world_size=10_000)
+    world.state.put_world(KEY, list(world.state.world(world.state.gangs[KEY])), ranks)
+    world.train(20)
+    world.wait(0.0)
+    world.change(suspicion=Suspicion(since=0.0, step=20, phase="step", quiet_s=11.0, budget_s=10.0))
+
+    async def judged() -> list[inp.Input]:
+        world.watch.look()
+        return [entry.input for entry in await world.inbox.take(20.0)]
+
+    (found,) = world.loop.run(judged())
+    assert isinstance(found, inp.HangFound)
+    assert len(found.verdict.absent) == 512
+    assert found.verdict.sentence == "no rank could be looked at (512 of 10000 ranks were looked at)"
+
+
 def test_stacks_are_asked_for_once_the_suspicion_is_a_fact_and_not_before(world: World) -> None:
     world.train(20)
     world.now += 11.0
