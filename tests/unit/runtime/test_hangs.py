@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.records import GangRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done
 from dlroverd.model import input as inp
 from dlroverd.model.hang import OFF, GangPhase, HangKind, HangVerdict, Phase, Suspicion
 from dlroverd.model.ids import GangKey
-from dlroverd.model.job import GangState, JobState, PhaseBudget, RankState
+from dlroverd.model.job import GangState, PhaseBudget, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts, NodeState
 from dlroverd.model.world import Progress
@@ -23,7 +23,7 @@ from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import TelemetryStore
-from tests.unit.core.desk import spec
+from tests.unit.core.desk import running_job
 
 KEY = GangKey(1, "trainer", 0)
 FACTS = NodeFacts(hostname="n1", address="n1", cpus=1, memory_bytes=1, slots=1)
@@ -51,17 +51,7 @@ class World:
             beat_s=self.beat_s,
             clock=lambda: self.now,
         )
-        job = JobRecord(
-            id=1,
-            spec=spec(),
-            state=JobState.RUNNING,
-            reason="",
-            since=0.0,
-            submitted_at=0.0,
-            queued_at=0.0,
-            deadline=0.0,
-        )
-        self.state.put(self.state.jobs, 1, job)
+        self.state.put(self.state.jobs, 1, running_job())
         node = NodeRecord(
             id="n1", state=NodeState.READY, reason="", since=0.0, deadline=0.0, boot_id="b", facts=FACTS, log_id="log"
         )
