@@ -135,6 +135,18 @@ def test_what_moves_between_looks_is_counted_from_the_outermost_call_on() -> Non
     assert compared(7, [at("a", "main"), Look(3.0, problem="it has ended")]).problem == "it has ended"
 
 
+def test_looks_of_two_kinds_are_not_compared() -> None:
+    def by(name: str, *, asked: bool) -> Look:
+        threads = (ThreadStack(tid=7, frames=(Frame(function=name, file="x.py", line=1),)),)
+        return Look(1.0, state="S", threads=threads, asked=asked)
+
+    late = Look(2.0, state="S", problem="py-spy was not done within 6 s")
+    for looks in ([by("f", asked=True), by("A.f", asked=False)], [by("A.f", asked=False), late]):
+        seen = compared(7, looks)
+        assert (seen.looks, seen.threads[0].moved, seen.threads[0].frames[0].function) == (1, 0, "A.f")
+    assert compared(7, [by("f", asked=True), by("f", asked=True)]).looks == 2
+
+
 def test_an_agent_answers_for_each_rank_that_it_is_asked_about(sleeper: "subprocess.Popen[bytes]") -> None:
     gone, unknown = RankKey(1, "trainer", 0, 1, 1), RankKey(1, "trainer", 0, 1, 2)
     ended = subprocess.Popen(["true"])
