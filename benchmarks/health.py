@@ -5,7 +5,8 @@ daemon. A trial draws a victim at random and seeds one fault; what the daemon's 
 that end when told are seeded into a job that is only observed, so that one job serves for many trials; the missed
 collective, which breaks its group for good, and all pauses into jobs that would be restarted (`act`). Latency runs from
 the order to the rank, to the verdict. A pause is as long as `--pause` times the least budget of a step, so that each
-would be a hang by the clock alone. Faults that slow a rank down belong to the stragglers.
+would be a hang by the clock alone. `hog`, a rank that a busy CPU slows down, is `benchmarks/stragglers.py`, in a job of
+its own afterwards. A slow link slows all ranks alike, so no rank is to be named: the checks of nodes in pairs find it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from figures import Figure, show
+from stragglers import in_jobs
 
 from dlroverd.client import Client
 from dlroverd.config.durations import parse_duration
@@ -38,6 +40,8 @@ PAUSES = (
     *("save", "save_told", "evaluate", "evaluate_told", "evaluate_all", "compile", "compile_all", "idle_told"),
     "first_step",
 )
+HOG = "hog"
+KINDS = (*HANGS, *PAUSES, HOG)
 TEXTS = {
     "stop": "stopped by SIGSTOP",
     "spin": "spins in user code",
@@ -49,6 +53,8 @@ TEXTS = {
 RANKS, STEP_S = 4, 0.2
 # A target of issue 7: named within 30 s, or five times the 99th percentile of a step.
 LIMIT_S, RIGHT, PATIENCE_S = 30.0, 0.95, 90.0
+# Nine kinds of these are more than the hundred that the issue asks for.
+MOST_PAUSES = 12
 system.DEADLINE_S = 180.0
 
 
@@ -292,23 +298,30 @@ def main() -> None:
     """Print the table, or one figure a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=20, help="of each kind of fault")
-    parser.add_argument("--pauses", type=int, default=12, help="of each kind of pause")
+    parser.add_argument("--pauses", type=int, help="of each kind of pause; as many as trials, and 12 at the most")
     parser.add_argument("--lanes", type=int, default=2, help="jobs at once")
     parser.add_argument("--floor", default="10s", help="the least budget of a step (hangs.step_floor)")
     parser.add_argument("--pause", type=float, default=2.0, help="how long a pause is, in least budgets")
-    parser.add_argument("--kinds", default=",".join((*HANGS, *PAUSES)), help="which of them")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which of them")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    random.seed(options.seed)
+    seed = random.randrange(2**32) if options.seed is None else options.seed
+    random.seed(seed)
+    print(f"# seed {seed}", file=sys.stderr)
+    if options.pauses is None:
+        options.pauses = min(options.trials, MOST_PAUSES)
     kinds = options.kinds.split(",")
-    if unknown := set(kinds) - {*HANGS, *PAUSES}:
-        parser.error(f"there is no kind {', '.join(sorted(unknown))}; use {', '.join((*HANGS, *PAUSES))}")
-    outcomes = run(options, [each for each in HANGS if each in kinds], [each for each in PAUSES if each in kinds])
+    if unknown := set(kinds) - {*KINDS}:
+        parser.error(f"there is no kind {', '.join(sorted(unknown))}; use {', '.join(KINDS)}")
+    hangs, pauses = ([each for each in of if each in kinds] for of in (HANGS, PAUSES))
+    outcomes = run(options, hangs, pauses) if hangs or pauses else {}
     for line in table(outcomes):
         print(line, file=sys.stderr, flush=True)
     for figure in figures(outcomes):
         show(figure, as_json=options.json)
+    if HOG in kinds:
+        in_jobs([HOG], options.trials, seed, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -203,9 +203,10 @@ class Client:
         request = pb.JobStacksRequest(job=job, role=role, gang=gang, ranks=ranks)
         return [from_proto(stack, RankStack) for stack in self._stream(self._stub.JobStacks, request)]
 
-    def nodes(self, *, with_absent: bool = False) -> list[NodeView]:
-        """List all nodes, by id; `with_absent`: also those that the topology names and no agent has spoken for."""
-        return self._all(self._stub.ListNodes, pb.ListNodesRequest(with_absent=with_absent), NodeView)
+    def nodes(self, *, with_absent: bool = False, survey_s: float = 0.0) -> list[NodeView]:
+        """List all nodes, by id; `with_absent`: those of the topology alone too; `survey_s`: first look what runs."""
+        request = pb.ListNodesRequest(with_absent=with_absent, survey_s=survey_s)
+        return self._all(self._stub.ListNodes, request, NodeView)
 
     def adopt(self, node: str) -> None:
         """Have the daemon take in a node that follows another log, with what it runs."""

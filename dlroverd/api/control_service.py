@@ -29,6 +29,7 @@ from dlroverd.runtime.outputs import Wanted
 from dlroverd.runtime.runtime import Runtime
 
 _REQUEST_ID_LENGTH = 128
+_LONGEST_SURVEY_S = 60.0
 _MOST_TO_REDACT = 1 << 20
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -187,10 +188,13 @@ class ControlService(ControlServiceServicer):
 
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> AsyncIterator[pb.NodeView]:
         """See the proto."""
+        late: frozenset[str] = frozenset()
+        if request.survey_s > 0:
+            late = await self._runtime.audits.survey(min(request.survey_s, _LONGEST_SURVEY_S))
         for view in await self._runtime.loop.look(
             lambda state: node_views(state, self._runtime.sessions, with_absent=request.with_absent)
         ):
-            yield to_proto(view, pb.NodeView)
+            yield to_proto(replace(view, unsurveyed=view.id in late), pb.NodeView)
 
     async def AdoptNode(self, request: pb.AdoptNodeRequest, context: Context) -> pb.AdoptNodeReply:
         """See the proto."""

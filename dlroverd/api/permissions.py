@@ -30,7 +30,7 @@ _CONTROL: Final = {
     "GetJob": Rule(V, own=V, private="with_spec"),  # a spec has the environment in it
     "WatchJob": Rule(V),
     "ListCheckpoints": Rule(V),
-    "ListNodes": Rule(V),
+    "ListNodes": Rule(V, private="survey_s"),  # which has every host do something
     "GetNode": Rule(V),
     "ListEvents": Rule(V),
     "ListPlugins": Rule(V),

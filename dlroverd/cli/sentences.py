@@ -77,7 +77,7 @@ def about(job: "JobView") -> Iterator[str]:
         yield from cadences(job)
     for role in job.roles:
         for gang in role.gangs:
-            if gang.network and len({rank.node for rank in gang.ranks}) > 1:
+            if gang.network:
                 yield f"Network of {role.name} gang {gang.gang}: {gang.network}."
     if said := goodput(job):
         yield said

@@ -69,8 +69,11 @@ _Parts = tuple[tuple[HangGroup, ...], tuple[int, ...]]
 
 
 def _with_device(stack: RankStack, did: Doing, idle: Mapping[int, bool]) -> Doing:
-    """Take a rank that stands still while its device is busy for one that waits for that, as in a collective of it."""
-    if did.kind is not HangKind.IDLE or idle.get(stack.key.rank) is not False:
+    """Add what its device did. A rank that stands still while that is busy waits for it, as in a collective of it."""
+    rests = idle.get(stack.key.rank)
+    if rests and did.kind not in (HangKind.ABSENT, HangKind.COLLECTIVE, HangKind.WORKING):
+        return replace(did, text=f"{did.text}, its device idle")
+    if did.kind is not HangKind.IDLE or rests is not False:
         return did
     return replace(did, kind=HangKind.COLLECTIVE, text=f"waits for its device, which is busy ({did.text})")
 

@@ -235,7 +235,8 @@ class NodeView:
     """One node. `orphans` are ranks it runs that this daemon's log does not know.
 
     `notes` are sentences about devices that cannot be granted. `progress` says how far it is on its way to be empty,
-    "" if nobody wants it so; `doubt` how likely it is bad, 0 to 1.
+    "" if nobody wants it so; `doubt` how likely it is bad, 0 to 1. `unsurveyed`: its agent was to look what really runs
+    there, and has not in the time that was given.
     """
 
     id: str
@@ -254,6 +255,7 @@ class NodeView:
     progress: str = ""
     doubt: float = 0.0
     labels: dict[str, str] = field(default_factory=dict)
+    unsurveyed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

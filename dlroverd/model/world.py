@@ -217,7 +217,8 @@ class Observed:
     which should be there and is not can be told from one that is still on its way. `checks` are those of the worlds
     that this node holds part of, `suspects` those of the newest desired state, `devices` all that are known here;
     `differences` are the newest that the agent found; `staged` are saves that wait for a verdict, or for it to be
-    carried out; `signals` are the newest of this boot; `checkups` are those that are asked for and made.
+    carried out; `signals` are the newest of this boot; `checkups` are those that are asked for and made. `surveyed` is
+    the newest audit of the session since which the agent looked what really runs on its host.
     """
 
     version: int
@@ -230,6 +231,7 @@ class Observed:
     staged: tuple[StagedCheckpoint, ...] = ()
     checkups: tuple[CheckupSeen, ...] = ()
     signals: tuple[Signal, ...] = ()
+    surveyed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

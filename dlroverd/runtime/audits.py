@@ -40,6 +40,21 @@ class Audits:
             if not nodes:
                 await asyncio.sleep(min(_MOMENT_S, self._interval_s))
 
+    async def survey(self, within_s: float) -> frozenset[str]:
+        """Audit all connected nodes now, and have them look what really runs; gives those that have not in time."""
+        looks = {asyncio.create_task(self._surveyed(node), name=node) for node in self._sessions.nodes()}
+        done, late = await asyncio.wait(looks, timeout=within_s) if looks else (looks, looks)
+        for look in late:
+            look.cancel()
+        for look in done:
+            look.result()
+        return frozenset(look.get_name() for look in late)
+
+    async def _surveyed(self, node: str) -> None:
+        await self._audit(node)
+        if (session := self._sessions.live(node)) is not None:
+            await session.surveyed()
+
     async def _audit(self, node: str) -> None:
         """Send what the log says, which has the agent tell all that it sees; note it if it was told something else."""
         try:

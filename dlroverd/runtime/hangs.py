@@ -32,9 +32,9 @@ from dlroverd.runtime.stacks import StackRequests
 LOOK_S = 0.5
 # A beat may be left out, never two in a row (ARCHITECTURE, "Pace"): so late is a step seen, and a third is for delay.
 _LATE_BEATS, _LEAST_BEATS = 2, 3
-# A suspicion that turned out to be none is looked into again after as long once more; one that could not be judged, as
-# ranks could not be looked at, after half as long. So the log gets few of them, however long it takes.
-_SOON = 0.5
+# A suspicion that turned out to be none is looked into again after half as long once more: so a look at a bad moment (a
+# rank that was late for the collective, a host too busy to read stacks) costs seconds, and the log gets few of them.
+_AGAIN = 0.5
 
 
 @dataclass(slots=True)
@@ -219,7 +219,7 @@ class HangWatch:
         if not verdict.hung:
             world.dismissed, world.shown = True, verdict.phase
             now = self._clock()
-            world.next_at = now + (now - world.at) * (_SOON if verdict.absent else 1.0)
+            world.next_at = now + (now - world.at) * _AGAIN
         self._inbox.offer(Entry(inp.HangFound(round=gang.key.at(gang.round), verdict=verdict)))
 
     def _circumstances(self, key: GangKey, world: _World, signs: Signs, ranks: int) -> Circumstances:

@@ -123,7 +123,7 @@ class Runtime:
             turned=turned,
             meters=self.meters,
         )
-        self._audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
+        self.audits = Audits(self.loop, self.sessions, self.inbox, settings.limits.audit_interval_s)
         self._questions = Questions(self.state, self.inbox, host, settings.scheduler, settings.limits)
         views = WorldViews(self.state, self.telemetry, self.sessions.steps)
         self._diagnoses = Diagnoses(
@@ -148,7 +148,7 @@ class Runtime:
                 group.create_task(work, name=name)
                 for name, work in (
                     ("watch", self.sessions.watch()),
-                    ("audits", self._audits.run()),
+                    ("audits", self.audits.run()),
                     ("diagnoses", self._diagnoses.run()),
                     ("hangs", self.hangs.run()),
                     ("reserve", self.loop.keep_reserve()),

@@ -62,7 +62,8 @@ class Session:
         self.report: Entry | None = None
         self._desired: Desired | None = None
         self.told: Desired | None = None
-        self._audit = 0
+        self._audit = self._surveyed = 0
+        self._looked = asyncio.Event()
         self._beats_behind = 0
         self._repeats = 0
         self._acked = -1
@@ -97,6 +98,19 @@ class Session:
         self._audit += 1
         newer = self.told is not None and self.told.position > wanted.position
         self.send(self.told if newer and self.told is not None else wanted)
+
+    async def surveyed(self) -> None:
+        """Wait until the agent has looked what really runs since the audit before, and that is in the state."""
+        number = self._audit
+        while self._surveyed < number:
+            await self._looked.wait()
+
+    def note_survey(self, audit: int) -> None:
+        """Take that the agent has looked since that audit."""
+        if audit > self._surveyed:
+            self._surveyed = audit
+            self._looked.set()
+            self._looked = asyncio.Event()
 
     def beat(self, beat: Beat) -> bool:
         """Answer, if it is asked to; notice that the agent has not got what it was sent, and send it again.
@@ -340,6 +354,7 @@ class Sessions:
             # The version is read now: the entry may hold a newer report than the one it was made for.
             if isinstance(result, Done) and isinstance(entry.input, inp.NodeReport):
                 session.acknowledge_at_leisure(entry.input.observed.version)
+                session.note_survey(entry.input.observed.surveyed)
 
         entry = session.report = Entry(item, settle)
         self._inbox.put(entry)

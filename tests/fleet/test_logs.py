@@ -1,6 +1,8 @@
 """Output of ranks on hosts that die, are cut off and come back."""
 
 import re
+import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,14 @@ from tests.fleet.harness import CTL, CTL_PROGRAM, Fleet
 from tests.system.fleet import SCRIPTS, gang, until
 
 STEPS = str(SCRIPTS / "steps.py")
+# Hosts of this bed share a kernel that is not theirs: of a window, their journal has this line.
+SEGFAULT = "python[7]: segfault at 0 ip 00007f3d0e5e1a2c sp 00007ffd5d0 error 4 in libc.so.6"
+JOURNALCTL = f"""#!/bin/sh
+case "$*" in
+*--until=*) echo '{{"__REALTIME_TIMESTAMP": "'$(date +%s%6N)'", "PRIORITY": "6", "MESSAGE": "{SEGFAULT}"}}' ;;
+*) exec /usr/bin/journalctl "$@" ;;
+esac
+"""
 LIMITS = {"unreachable_after": "1s", "lost_by_peers": "2s", "lost_after": "3s", "unreachable_limit": "5s"}
 
 
@@ -97,3 +107,23 @@ def test_a_follower_goes_on_when_a_host_that_was_cut_off_is_back(fleet: Fleet, j
     fleet.client.cancel(job)
     said += follower.stdout.readlines()
     assert in_order("".join(line for line in said if not line.startswith("dlroverctl: "))) >= before + 200
+
+
+def test_what_the_kernel_said_around_a_crash_is_in_why_and_in_the_bundle(
+    fleet: Fleet, job: int, tmp_path: Path
+) -> None:
+    (rank,) = (rank for rank in gang(fleet.client.job(job)).ranks if rank.rank == 1)
+    stand_in = fleet.root(rank.node) / "usr/local/bin/journalctl"
+    stand_in.write_text(JOURNALCTL)
+    stand_in.chmod(0o755)
+    try:
+        fleet.exec(rank.node, "kill", "-SEGV", str(rank.pid))
+        fleet.until_job(job, lambda view: bool(view.incidents) and bool(view.incidents[0].action))
+        assert SEGFAULT in fleet.ctl("job", "why", str(job))
+        bundle = fleet.shared / "bundle.tar.gz"
+        fleet.ctl("job", "bundle", str(job), "-o", str(bundle))
+    finally:
+        stand_in.unlink()
+    with tarfile.open(bundle) as tar:
+        tar.extractall(tmp_path, filter="data")
+    assert SEGFAULT in (tmp_path / f"dlroverd-job-{job}/kernel/incident-1-{rank.node}.txt").read_text()

@@ -213,6 +213,25 @@ def test_a_driver_that_never_answers_costs_one_process_and_no_rank(gpus: Gpus, t
     asyncio.run(run())
 
 
+def test_a_driver_that_vanishes_is_a_sentence_and_its_devices_come_back_with_it(gpus: Gpus, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with watched(tmp_path) as watch:
+            with structlog.testing.capture_logs() as logs:
+                gpus.unload()
+                watch.monitor.look_soon()
+                unusable = await watch.until(bool)
+            assert [each.state for each in unusable] == [DeviceState.BUSY] * 8
+            assert "Driver Not Loaded" in unusable[0].detail
+            assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+                "no accelerator is granted until their driver answers; what runs goes on"
+            ]
+            gpus.set()
+            watch.monitor.look_soon()
+            assert await watch.until(lambda unusable: not unusable) == []
+
+    asyncio.run(run())
+
+
 def children() -> list[int]:
     """Plugin processes of this one."""
     found = []

@@ -106,6 +106,27 @@ def test_a_process_of_a_round_that_is_over_is_ended_and_one_of_an_unknown_job_is
     assert pids(here.client.job(job)) == running
 
 
+def test_a_check_of_the_state_has_hosts_look_at_once(tmp_path: Path) -> None:
+    here = Fleet(tmp_path, agent={"survey_interval": "1h", "launcher": "process"})
+    here.start(1, 1)
+    try:
+        assert "no differences" in here.ctl("state", "check").stderr
+        with planted(here, RankKey(99, "trainer", 0, 1, 0)):
+            seen = json.loads(here.ctl("state", "check", "-o", "json", code=1).stdout)["differences"]
+            assert [(each["where"], each["kind"]) for each in seen if not each["mended"]] == [("node n1", "orphan")]
+            assert [each["kind"] for each in seen] == ["orphan", "stray"]
+        here.ctl("state", "check")
+        frozen = here.agents["n1"].process
+        assert frozen is not None
+        os.kill(frozen.pid, signal.SIGSTOP)
+        seen = json.loads(here.ctl("state", "check", "-o", "json", code=1).stdout)["differences"]
+        os.kill(frozen.pid, signal.SIGCONT)
+        assert {each["kind"] for each in seen if not each["mended"]} <= {"unreachable", "not surveyed"}
+        assert [each for each in seen if not each["mended"]]
+    finally:
+        here.close()
+
+
 def test_what_is_left_of_a_rank_that_counts_as_gone_is_killed(here: Fleet) -> None:
     job = here.submit("--nproc-per-node", "2", STEPS)
     here.until_stepping(job)

@@ -99,7 +99,6 @@ class AgentCore:
         self._connected = False
         self._found = Findings()
         self._comparison = Comparison()
-        self._audit = 0  # the newest one answered in this session
         self._leases = Leases()
         self._past: dict[GangKey, int] = {}  # fences of gangs that this node has no part in any more
         self._connected_at = 0.0  # when it last was
@@ -115,6 +114,7 @@ class AgentCore:
             position=self.followed.position,
             ranks=tuple([rank.seen for rank in self._ranks.values()]),
             differences=self._comparison.found,
+            surveyed=self._comparison.surveyed,
         )
 
     def seen(self, key: RankKey) -> RankObservation | None:
@@ -159,7 +159,8 @@ class AgentCore:
                 self._recover(item.ranks)
                 actions += notices.again(self.followed.held, self._alive())
             case Connected():
-                self._connected, self._acked, self._audit = True, 0, 0
+                self._connected, self._acked = True, 0
+                self._comparison.new_session()
                 self._sent_version, self._sent_at = item.version, now
                 self._renew(item.asked_at, now, actions)
             case Disconnected():
@@ -220,12 +221,12 @@ class AgentCore:
             self._start(now, actions)
 
     def _compare(self, item: Surveyed | SurveyFailed, actions: list[Action]) -> None:
-        before = self._comparison.found
+        before = self._comparison.told
         recorded = {key: rank.seen for key, rank in self._ranks.items() if not rank.stray}
         for seen in self._comparison.take(item, recorded, self._over, actions):
             self._list(_Rank(seen, started=True, stray=True))
             self.version += 1
-        self.version += self._comparison.found != before
+        self.version += self._comparison.told != before
         if isinstance(item, Surveyed) and item.file:
             actions.append(SaveFollowed(self.followed))
 
@@ -261,8 +262,7 @@ class AgentCore:
         self._list_assigned()
         self._start(now, actions)
         self._rebooting.boot = desired.reboot
-        self.version += desired.audit != self._audit  # all that is seen is told again
-        self._audit = desired.audit
+        self.version += self._comparison.audited(desired.audit, actions)  # all that is seen is told again
         if adopting:
             self._connected = False  # until the new hello: the daemon believes no report before it
             actions.append(Reconnect())

@@ -21,6 +21,7 @@ class Comparison:
     """The differences of this life of the agent. `found` are the newest, oldest first.
 
     A stray, a rank that runs and is not recorded, is listed until it has ended: to end it may be the daemon's affair.
+    `surveyed` is the newest audit of this session since which a survey has ended, and left no doubt.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,24 @@ class Comparison:
         self._told: _Doubts = {}
         self._strays: set[RankKey] = set()
         self._failure = ""
+        self._audit = self.surveyed = 0
+
+    @property
+    def told(self) -> tuple[tuple[Difference, ...], int]:
+        """What the daemon is told of surveys."""
+        return self.found, self.surveyed
+
+    def new_session(self) -> None:
+        """Begin with no audit: each session counts its own."""
+        self._audit = self.surveyed = 0
+
+    def audited(self, number: int, actions: list[Action]) -> bool:
+        """Take the number of the newest audit; whether that is another one, for which a survey begins soon."""
+        if number == self._audit:
+            return False
+        self._audit = number
+        actions.append(SurveyAgain())
+        return True
 
     def take(
         self,
@@ -42,7 +61,7 @@ class Comparison:
         if isinstance(item, SurveyFailed):
             if item.why != self._failure:  # once, however many in a row fail so
                 self._note(DifferenceKind.SURVEY_FAILED, item.why, "", item.at)
-            self._failure = item.why
+            self._failure, self.surveyed = item.why, self._audit
             return []
         self._failure = ""
         if item.file:
@@ -51,6 +70,8 @@ class Comparison:
         sure = {each: was for each, was in doubts.items() if each in self._doubts and self._doubts[each] == was}
         if doubts.keys() - sure.keys():
             actions.append(SurveyAgain())
+        else:
+            self.surveyed = self._audit
         for (key, kind), was in sorted(sure.items(), key=lambda each: each[0]):
             if kind is DifferenceKind.VANISHED:
                 actions.append(FindEnd(key))

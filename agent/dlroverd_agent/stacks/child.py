@@ -14,7 +14,7 @@ from threading import Lock
 
 from dlroverd.model.stacks import ProcessStack
 from dlroverd.plugin_host.confine import confine
-from dlroverd_agent.stacks.look import children, compared, look, python_in
+from dlroverd_agent.stacks.look import Look, children, compared, look, python_in
 
 # py-spy reads the symbols of torch's libraries; how much that takes has been below 1 GiB.
 _MEMORY_BYTES = 16 * 1024**3
@@ -24,11 +24,14 @@ _MOST_CHILDREN = 4
 
 def looked_at(pid: int, file: str, looks: int, apart_s: float) -> list[ProcessStack]:
     """Look at a rank's main process so many times, the last time with native frames, and once at its children."""
-    pid, seen, began = python_in(pid), [], time.monotonic()
+    seen: list[Look] = []
+    pid, began = python_in(pid), time.monotonic()
     for number in range(looks):
         # From beginning to beginning: on a busy host a look may take as long as it is apart from the next.
         time.sleep(max(0.0, began + number * apart_s - time.monotonic()))
-        seen.append(look(pid, file, native=number == looks - 1))
+        # py-spy may be late for once; what it read before says more than what the rank would write.
+        blind = not any(each.threads and not each.asked for each in seen)
+        seen.append(look(pid, file if blind else "", native=number == looks - 1))
     forked = [compared(each, [look(each, "", native=False)]) for each in children(pid, _MOST_CHILDREN)]
     return [compared(pid, seen), *forked]
 

@@ -25,7 +25,10 @@ _NOT_PYTHON = "it is no Python program, or one that py-spy does not know"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen of one process at one moment; `cpu_s` of each of its threads."""
+    """What was seen of one process at one moment; `cpu_s` of each of its threads.
+
+    `asked`: it wrote its stack itself, which names calls otherwise than py-spy does.
+    """
 
     at: float
     state: str = ""
@@ -33,6 +36,7 @@ class Look:
     problem: str = ""
     threads: tuple[ThreadStack, ...] = ()
     cpu_s: dict[int, float] = field(default_factory=dict)
+    asked: bool = False
 
 
 def look(pid: int, file: str, *, native: bool) -> Look:
@@ -48,15 +52,15 @@ def look(pid: int, file: str, *, native: bool) -> Look:
     if problem and not os.path.exists(f"/proc/{pid}"):
         problem = "it ended while it was looked at"
     elif problem and file and state not in _STILL and (threads := ask(pid, file)):
-        problem = ""
+        return Look(time.monotonic(), state, _wchan(pid), "", threads, cpu_s, asked=True)
     return Look(time.monotonic(), state, _wchan(pid), problem, threads, cpu_s)
 
 
 def compared(pid: int, looks: Sequence[Look]) -> ProcessStack:
     """Make one of several looks: the last one, and how far each of its threads moved since the first."""
     last = looks[-1]
-    told = next((each for each in reversed(looks) if each.threads), last)
-    threads = tuple(_with_moves(thread, looks) for thread in told.threads)
+    read = [each for each in looks if each.threads and not each.asked] or [each for each in looks if each.threads]
+    threads = tuple(_with_moves(thread, read) for thread in read[-1].threads) if read else ()
     states = {each.state for each in looks}
     return ProcessStack(
         pid=pid,
@@ -64,7 +68,7 @@ def compared(pid: int, looks: Sequence[Look]) -> ProcessStack:
         state=last.state if len(states) == 1 or last.state in ("T", "t", "Z", "X", "") else "S",
         wchan=last.wchan,
         problem=last.problem if last.problem and (not threads or not last.state) else "",
-        looks=sum(bool(each.threads) for each in looks),
+        looks=len(read),
         threads=threads,
     )
 

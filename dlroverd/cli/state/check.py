@@ -10,12 +10,15 @@ import click
 from dlroverd.cli import options, output
 from dlroverd.cli.endings import Exit
 from dlroverd.cli.output import Column, clock
+from dlroverd.protocol.errors import CallError, Reason
 
 if TYPE_CHECKING:
     from dlroverd.client import Client
     from dlroverd.model.view import NodeDetail, NodeView
 
 _HEARD = ("ready",)
+# A second survey, 2 s after the first, makes a difference sure; and a call of the client's has a limit.
+_SURVEY_S = 7.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ _COLUMNS: tuple[Column[Row], ...] = (
 def command(since: float | None, output_: str, address: str | None) -> None:
     """Hold what should run against what is recorded and what nodes say that they run; exit code 1 if it differs now.
 
-    Agents survey their hosts and the daemon audits its nodes all the time (docs/self-repair.md): this shows what that
-    found and what of it is so still, nodes whose ranks are not known, and ranks and jobs that no one answers for.
+    Every connected node is audited and looks once more what really runs on it; up to 7 s are given for that. They do
+    so at intervals by themselves (docs/self-repair.md): this shows what that found since and what of it is so still,
+    nodes whose ranks are not known, and ranks and jobs that no one answers for. Who may only look sees what was found
+    by then.
     """
     after = time.time() - 3600.0 if since is None else since
     with options.connect(address) as client:
@@ -57,7 +62,7 @@ def command(since: float | None, output_: str, address: str | None) -> None:
 
 
 def _rows(client: "Client") -> Iterator[Row]:
-    for node in client.nodes():
+    for node in _looked_at(client):
         yield from _of_node(node)
         yield from _found(client.node(node.id))
     for job in client.jobs():
@@ -65,7 +70,22 @@ def _rows(client: "Client") -> Iterator[Row]:
             yield Row(f"job {job.id}", "unconfirmed", job.reason, "", job.submitted_at)
 
 
+def _looked_at(client: "Client") -> "list[NodeView]":
+    try:
+        return client.nodes(survey_s=_SURVEY_S)
+    except CallError as error:
+        if error.reason is not Reason.FORBIDDEN:
+            raise
+        output.notice("the nodes did not look anew what runs there: that is for operators; see `survey_interval`")
+        return client.nodes()
+
+
 def _of_node(node: "NodeView") -> Iterator[Row]:
+    if node.unsurveyed:
+        what = (
+            f"its agent did not look within {_SURVEY_S:g} s what runs there: see that it is well, and of this release"
+        )
+        yield Row(f"node {node.id}", "not surveyed", what, "", time.time())
     if node.state not in _HEARD:
         yield Row(f"node {node.id}", node.state, f"what runs there is not known: {node.reason}", "", node.since)
     for rank in node.orphans:

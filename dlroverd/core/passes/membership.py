@@ -111,7 +111,7 @@ def form(turn: Turn, key: GangKey, grants: Sequence[NodeGrant], reason: str, aft
             reason=reason,
             deadline=deadline,
             checking=checking,
-            network=gang.network if proven and not checking else "",
+            network=gang.network if proven and not checking and len(nodes) > 1 else "",
         )
     )
     checkups.give_way(turn, nodes, key.job)

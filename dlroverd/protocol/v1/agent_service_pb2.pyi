@@ -153,7 +153,7 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., protocol_version: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., facts: _Optional[_Union[_common_pb2.NodeFacts, _Mapping]] = ..., boot_id: _Optional[str] = ..., log_id: _Optional[str] = ..., position: _Optional[int] = ..., observed: _Optional[_Union[Observed, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Observed(_message.Message):
-    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals", "checkups")
+    __slots__ = ("version", "position", "ranks", "checks", "suspects", "devices", "differences", "staged", "signals", "checkups", "surveyed")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,7 @@ class Observed(_message.Message):
     STAGED_FIELD_NUMBER: _ClassVar[int]
     SIGNALS_FIELD_NUMBER: _ClassVar[int]
     CHECKUPS_FIELD_NUMBER: _ClassVar[int]
+    SURVEYED_FIELD_NUMBER: _ClassVar[int]
     version: int
     position: int
     ranks: _containers.RepeatedCompositeFieldContainer[RankObservation]
@@ -174,7 +175,8 @@ class Observed(_message.Message):
     staged: _containers.RepeatedCompositeFieldContainer[StagedCheckpoint]
     signals: _containers.RepeatedCompositeFieldContainer[Signal]
     checkups: _containers.RepeatedCompositeFieldContainer[CheckupSeen]
-    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., checkups: _Optional[_Iterable[_Union[CheckupSeen, _Mapping]]] = ...) -> None: ...
+    surveyed: int
+    def __init__(self, version: _Optional[int] = ..., position: _Optional[int] = ..., ranks: _Optional[_Iterable[_Union[RankObservation, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[NodeCheck, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectSeen, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceObservation, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[_common_pb2.Difference, _Mapping]]] = ..., staged: _Optional[_Iterable[_Union[StagedCheckpoint, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., checkups: _Optional[_Iterable[_Union[CheckupSeen, _Mapping]]] = ..., surveyed: _Optional[int] = ...) -> None: ...
 
 class CheckupSeen(_message.Message):
     __slots__ = ("id", "results")

@@ -306,10 +306,12 @@ class RedactReply(_message.Message):
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
-    __slots__ = ("with_absent",)
+    __slots__ = ("with_absent", "survey_s")
     WITH_ABSENT_FIELD_NUMBER: _ClassVar[int]
+    SURVEY_S_FIELD_NUMBER: _ClassVar[int]
     with_absent: bool
-    def __init__(self, with_absent: _Optional[bool] = ...) -> None: ...
+    survey_s: float
+    def __init__(self, with_absent: _Optional[bool] = ..., survey_s: _Optional[float] = ...) -> None: ...
 
 class AdoptNodeRequest(_message.Message):
     __slots__ = ("request_id", "node")
@@ -908,7 +910,7 @@ class DiagnosisView(_message.Message):
     def __init__(self, rule: _Optional[str] = ..., role: _Optional[str] = ..., gang: _Optional[int] = ..., round: _Optional[int] = ..., kind: _Optional[str] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., stage: _Optional[str] = ..., made_at: _Optional[float] = ..., since: _Optional[float] = ..., rank: _Optional[int] = ..., node: _Optional[str] = ..., device: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ..., acted: _Optional[bool] = ..., held_back: _Optional[str] = ...) -> None: ...
 
 class NodeView(_message.Message):
-    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes", "holds", "progress", "doubt", "labels")
+    __slots__ = ("id", "state", "reason", "since", "address", "slots", "free", "devices", "agent_version", "jobs", "orphans", "notes", "holds", "progress", "doubt", "labels", "unsurveyed")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -932,6 +934,7 @@ class NodeView(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     DOUBT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    UNSURVEYED_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     reason: str
@@ -948,7 +951,8 @@ class NodeView(_message.Message):
     progress: str
     doubt: float
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldView, _Mapping]]] = ..., progress: _Optional[str] = ..., doubt: _Optional[float] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    unsurveyed: bool
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[float] = ..., address: _Optional[str] = ..., slots: _Optional[int] = ..., free: _Optional[int] = ..., devices: _Optional[int] = ..., agent_version: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ..., orphans: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[HoldView, _Mapping]]] = ..., progress: _Optional[str] = ..., doubt: _Optional[float] = ..., labels: _Optional[_Mapping[str, str]] = ..., unsurveyed: _Optional[bool] = ...) -> None: ...
 
 class HoldView(_message.Message):
     __slots__ = ("owner", "kind", "reason", "since", "mode", "deadline", "request")

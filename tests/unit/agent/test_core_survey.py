@@ -120,9 +120,21 @@ def test_surveys_that_fail_alike_are_one_difference() -> None:
 def test_an_audit_has_all_told_again_and_only_once() -> None:
     node = running()
     audited = replace(desired(10, run=1), audit=1)
-    assert node.take(audited) == ["Observed @10"]
+    assert node.take(audited) == ["SurveyAgain()", "Observed @10"]
     assert node.take(audited) == []
-    assert node.take(replace(audited, audit=2)) == ["Observed @10"]
+    assert node.take(replace(audited, audit=2)) == ["SurveyAgain()", "Observed @10"]
+
+
+def test_a_survey_that_an_audit_began_is_told_of_when_it_leaves_no_doubt() -> None:
+    node = running()
+    node.take(replace(desired(10, run=1), audit=3))
+    assert survey(node, BOTH - {key(1, 0)}) == ["SurveyAgain()"]
+    assert node.core.observed().surveyed == 0
+    assert node.did(Surveyed(alive=BOTH, at=AT)) == ["Observed @10"]
+    assert node.core.observed().surveyed == 3
+    node.take(replace(desired(10, run=1), audit=4))
+    node.did(SurveyFailed(why="systemd does not answer", at=AT))
+    assert node.core.observed().surveyed == 4, "that is a difference, and no longer wait brings more"
 
 
 @given(

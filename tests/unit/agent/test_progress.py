@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from dlroverd_agent.launchers.files import RankFiles
 from dlroverd_agent.progress import (
     PAGE_BYTES,
@@ -247,6 +248,33 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
             assert await watch.last_step(WORLD.rank(0), PATTERNS) == 4
             second.output.write_bytes(b"step 5\nstep 6\nstep 7")
             assert await watch.last_step(WORLD.rank(1), PATTERNS) == 7
+        looking.cancel()
+
+    asyncio.run(scene())
+
+
+def test_a_rank_that_counts_backwards_is_at_work_and_a_sentence_once(tmp_path: Path) -> None:
+    async def scene() -> None:
+        told: asyncio.Queue[Any] = asyncio.Queue()
+        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
+        watch.beat_s = 0.05
+        looking = asyncio.create_task(watch.run())
+        watch.watch(WORLD.rank(0), PATTERNS, Held())
+        output = rank_files(tmp_path, WORLD.rank(0)).output
+        async with asyncio.timeout(20):
+            output.write_bytes(b"step 9\n")
+            first = await told.get()
+            with structlog.testing.capture_logs() as logs:
+                moved_at = first.moved_at
+                for back in (b"step 2\n", b"step 1\n"):
+                    with output.open("ab") as file:
+                        file.write(back)
+                    later = await told.get()
+                    assert later.step == 9
+                    assert later.moved_at > moved_at
+                    moved_at = later.moved_at
+        (complaint,) = logs
+        assert complaint["event"].startswith(f"{WORLD.rank(0)} told of step 2 after step 9: ")
         looking.cancel()
 
     asyncio.run(scene())

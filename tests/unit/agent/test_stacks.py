@@ -1,12 +1,14 @@
 """Stacks of real processes: one that sleeps, one that works, one that is stopped, one that ends meanwhile."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,40 @@ def test_a_process_that_has_ended_is_a_sentence() -> None:
     assert compared(process.pid, [look(process.pid, "", native=True)]).problem == "it has ended"
 
 
+def test_a_process_that_dies_while_it_is_looked_at_is_a_sentence() -> None:
+    # Whether py-spy is done before the process is killed is for the scheduler to say.
+    seen = next((seen for _ in range(5) if (seen := killed_meanwhile()).problem), None)
+    assert seen is not None
+    assert seen.problem == "it ended while it was looked at"
+    assert compared(7, [seen]).problem == seen.problem
+
+
+def killed_meanwhile() -> Look:
+    """Look at a process that is killed once py-spy has begun."""
+    with (
+        subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        looking = pool.submit(look, process.pid, "", native=True)
+        while not (py_spy_runs() or looking.done()):
+            pass  # at once: it is done in a tenth of a second
+        process.kill()
+        process.wait()
+        return looking.result()
+
+
+def py_spy_runs() -> bool:
+    """Whether one of this process's threads has started py-spy."""
+    for file in Path("/proc/self/task").glob("*/children"):
+        for child in file.read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text(encoding="utf-8") == "py-spy\n":
+                    return True
+    return False
+
+
 def test_a_program_that_is_not_python_is_a_sentence() -> None:
     with subprocess.Popen([shutil.which("sleep") or "sleep", "1000"]) as process:
         seen = look(process.pid, "", native=False)
@@ -97,6 +133,18 @@ def test_what_moves_between_looks_is_counted_from_the_outermost_call_on() -> Non
     seen = compared(7, [at("a", "main"), at("c", "b", "main")])
     assert (seen.threads[0].moved, seen.threads[0].cpu_ratio, seen.state) == (2, 1.0, "R")
     assert compared(7, [at("a", "main"), Look(3.0, problem="it has ended")]).problem == "it has ended"
+
+
+def test_looks_of_two_kinds_are_not_compared() -> None:
+    def by(name: str, *, asked: bool) -> Look:
+        threads = (ThreadStack(tid=7, frames=(Frame(function=name, file="x.py", line=1),)),)
+        return Look(1.0, state="S", threads=threads, asked=asked)
+
+    late = Look(2.0, state="S", problem="py-spy was not done within 6 s")
+    for looks in ([by("f", asked=True), by("A.f", asked=False)], [by("A.f", asked=False), late]):
+        seen = compared(7, looks)
+        assert (seen.looks, seen.threads[0].moved, seen.threads[0].frames[0].function) == (1, 0, "A.f")
+    assert compared(7, [by("f", asked=True), by("f", asked=True)]).looks == 2
 
 
 def test_an_agent_answers_for_each_rank_that_it_is_asked_about(sleeper: "subprocess.Popen[bytes]") -> None:

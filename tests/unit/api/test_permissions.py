@@ -43,7 +43,7 @@ def who(role: Role) -> Caller:
 
 
 def may(role: Role, method: str, owner: int | None) -> bool:
-    request = SimpleNamespace(job=1 if owner else 0, with_spec=False, node="")
+    request = SimpleNamespace(job=1 if owner else 0, with_spec=False, node="", survey_s=0.0)
     try:
         permissions.check(who(role), method, request, owner)
     except CallError as error:
@@ -99,6 +99,13 @@ def test_a_refusal_says_what_is_needed_and_whom_to_ask(role: Role, method: str, 
 
 def test_of_a_job_that_is_not_there_a_user_hears_that_it_is_not() -> None:
     permissions.check(who(Role.USER), "/dlroverd.protocol.v1.ControlService/CancelJob", SimpleNamespace(job=7), None)
+
+
+def test_to_have_all_nodes_look_around_is_for_operators() -> None:
+    method, wanted = "/dlroverd.protocol.v1.ControlService/ListNodes", SimpleNamespace(survey_s=5.0)
+    permissions.check(who(Role.OPERATOR), method, wanted, None)
+    with pytest.raises(CallError, match="ann is a user, and this needs the role operator"):
+        permissions.check(who(Role.USER), method, wanted, None)
 
 
 def test_a_drill_of_a_node_is_no_matter_of_one_job() -> None:

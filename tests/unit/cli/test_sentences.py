@@ -85,8 +85,7 @@ def test_a_running_job_says_why_and_by_which_way_its_nodes_meet() -> None:
     apart = dataclasses.replace(WORLD, ranks=ranks, network=said)
     job = dataclasses.replace(JOB, state="running", roles=(RoleView(name="trainer", gangs=(apart,)),))
     assert list(sentences.about(job))[1:] == ["Every rank ended with 0.", f"Network of trainer gang 0: {said}."]
-    together = dataclasses.replace(WORLD, network=said)
-    assert list(sentences.about(dataclasses.replace(JOB, roles=(RoleView(name="trainer", gangs=(together,)),)))) == [
+    assert list(sentences.about(dataclasses.replace(JOB, roles=(RoleView(name="trainer", gangs=(WORLD,)),)))) == [
         sentences.head(JOB)
     ]
 

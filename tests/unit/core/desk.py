@@ -2,6 +2,7 @@
 
 from dlroverd.core.handle import Decision, handle
 from dlroverd.core.passes import preempt, requests
+from dlroverd.core.records import JobRecord
 from dlroverd.core.state import State
 from dlroverd.model import input as inp
 from dlroverd.model.fault import ExitInfo
@@ -18,6 +19,20 @@ def spec(user: str = "ann", priority: int = 0, project: str = "", **role: object
     trainer = RoleSpec(argv=("/bin/true",), cwd="/", **role)  # type: ignore[arg-type] # fields of RoleSpec
     owner = User(uid=1000, gid=1000, name=user)
     return JobSpec(name="job", user=owner, project=project, priority=priority, roles=(trainer,))
+
+
+def running_job() -> JobRecord:
+    """Give job 1 as it is while it trains."""
+    return JobRecord(
+        id=1,
+        spec=spec(),
+        state=JobState.RUNNING,
+        reason="",
+        since=0.0,
+        submitted_at=0.0,
+        queued_at=0.0,
+        deadline=0.0,
+    )
 
 
 class Desk:

@@ -209,14 +209,36 @@ def test_several_nodes_without_tls_are_checked_and_what_is_not_is_said() -> None
     assert gang.network.endswith("on n1, n2")
 
 
+def test_of_a_world_that_goes_on_with_one_node_no_network_is_said() -> None:
+    desk = Checked(BRAKES_OFF)
+    for node in ("n1", "n2"):
+        desk.node(node, peer_port=1, addresses=(node,))
+    job = desk.submit(replace(spec(nodes_min=1, nodes_max=2), replace_wait_s=0.0))
+    desk.place(job, "n1", "n2")
+    clear(desk, job)
+    desk.run(job)
+    (gang,) = desk.state.gangs_of(job)
+    assert gang.network == "n1 of node n1 is reached from all 2 nodes"
+    desk.turn(inp.NodeSilent(node="n2"), inp.ConfirmDown(node="n2", actor="ann"))
+    desk.report(job, RankState.GONE, None)
+    desk.settle()
+    (gang,) = desk.state.gangs_of(job)
+    assert (gang.round, gang.nodes, gang.network) == (2, ("n1",), "")
+
+
 def test_a_node_whose_agent_makes_no_checks_is_named() -> None:
     desk = Checked(BRAKES_OFF)
     desk.fleet("n1")
-    desk.node("n2", keeps_leases=True)
+    desk.node("n2", keeps_leases=True, slots=2)
     job = desk.submit(replace(spec(nodes_min=2, nodes_max=2), check="instant"))
     desk.place(job, "n1", "n2")
-    clear(desk, job)
+    alone = desk.submit(replace(spec(nodes_min=1, nodes_max=1), check="instant"))
+    desk.place(alone, "n2")
+    for each in (job, alone):
+        clear(desk, each)
     desk.tell("n1", result())
+    (of_one,) = desk.state.gangs_of(alone)
+    assert of_one.network.startswith("no node checks were made on n2")
     (gang,) = desk.state.gangs_of(job)
     assert "; no node checks were made on n2: `checks` of the agent's configuration is empty" in gang.network
 

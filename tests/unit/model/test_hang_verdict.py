@@ -188,7 +188,9 @@ def test_without_stacks_nothing_else_is_a_second_sign(quiet_s: float, idle: dict
 
 def test_a_rank_that_stands_still_while_its_device_is_busy_waits_for_that_and_is_not_accused() -> None:
     still = rank(2, SPIN, wchan="hrtimer_nanosleep")
-    assert [key.rank for key in judged([*OTHERS, still], 20.0, {2: True}).ranks] == [2]
+    found = judged([*OTHERS, still], 20.0, {0: True, 2: True})
+    assert [key.rank for key in found.ranks] == [2]
+    assert "in spin (train.py:9), its device idle, and 3 of 4" in found.sentence
     verdict = judged(
         [rank(0, SPIN), rank(1, SPIN), rank(3, SPIN, state="T"), still], 20.0, {0: False, 1: False, 2: False}
     )

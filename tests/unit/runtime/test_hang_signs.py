@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from dlroverd.core.records import GangRecord, GrantRecord, JobRecord, RankRecord
+from dlroverd.core.records import GangRecord, GrantRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.model.hang_sample import Signs
 from dlroverd.model.ids import GangKey
-from dlroverd.model.job import GangState, JobState, RankState
+from dlroverd.model.job import GangState, RankState
 from dlroverd.runtime.clock import Clock
 from dlroverd.runtime.hang_signs import HangSigns
 from dlroverd.runtime.telemetry import TelemetryStore
-from tests.unit.core.desk import spec
+from tests.unit.core.desk import running_job
 
 KEY, BEGAN, QUIET_S, APART_S = GangKey(1, "trainer", 0), 6000.0, 120.0, 15.0
 DEVICES = ("GPU-a", "GPU-b")
@@ -25,17 +25,7 @@ def signs(busy: Sequence[float], devices: tuple[str, ...] = DEVICES) -> Signs:
     gang = GangRecord(
         key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0, nodes=("n1",), world_size=2
     )
-    job = JobRecord(
-        id=1,
-        spec=spec(),
-        state=JobState.RUNNING,
-        reason="",
-        since=0.0,
-        submitted_at=0.0,
-        queued_at=0.0,
-        deadline=0.0,
-    )
-    state.put(state.jobs, 1, job)
+    state.put(state.jobs, 1, running_job())
     state.put(state.gangs, KEY, gang)
     ranks = [RankRecord(key=KEY.at(2).rank(n), local_rank=n, node="n1", state=RankState.RUNNING) for n in range(2)]
     state.put_world(KEY, [], ranks)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from dlroverd.core.records import GangRecord, JobRecord, NodeRecord, RankRecord
+from dlroverd.core.records import GangRecord, NodeRecord, RankRecord
 from dlroverd.core.state import State
 from dlroverd.core.turn import Done
 from dlroverd.model import input as inp
 from dlroverd.model.hang import OFF, GangPhase, HangKind, HangVerdict, Phase, Suspicion
 from dlroverd.model.ids import GangKey
-from dlroverd.model.job import GangState, JobState, PhaseBudget, RankState
+from dlroverd.model.job import GangState, PhaseBudget, RankState
 from dlroverd.model.limits import Limits
 from dlroverd.model.node import NodeFacts, NodeState
 from dlroverd.model.world import Progress
@@ -23,7 +23,7 @@ from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.sessions import Sessions
 from dlroverd.runtime.stacks import StackRequests
 from dlroverd.runtime.telemetry import TelemetryStore
-from tests.unit.core.desk import spec
+from tests.unit.core.desk import running_job
 
 KEY = GangKey(1, "trainer", 0)
 FACTS = NodeFacts(hostname="n1", address="n1", cpus=1, memory_bytes=1, slots=1)
@@ -51,17 +51,7 @@ class World:
             beat_s=self.beat_s,
             clock=lambda: self.now,
         )
-        job = JobRecord(
-            id=1,
-            spec=spec(),
-            state=JobState.RUNNING,
-            reason="",
-            since=0.0,
-            submitted_at=0.0,
-            queued_at=0.0,
-            deadline=0.0,
-        )
-        self.state.put(self.state.jobs, 1, job)
+        self.state.put(self.state.jobs, 1, running_job())
         node = NodeRecord(
             id="n1", state=NodeState.READY, reason="", since=0.0, deadline=0.0, boot_id="b", facts=FACTS, log_id="log"
         )
@@ -205,6 +195,30 @@ def test_the_stacks_of_a_suspect_are_asked_for_and_judged(world: World) -> None:
     assert isinstance(found, inp.HangFound)
     assert (found.verdict.hung, found.verdict.absent) == (False, (0,))
     assert found.verdict.sentence == "no rank could be looked at"
+
+
+def test_of_ten_thousand_ranks_no_more_are_asked_at_once_than_the_daemon_can_take(world: World) -> None:
+    known = world.state.nodes["n1"]
+    for number in range(1, 1251):
+        world.state.put(world.state.nodes, f"n{number}", replace(known, id=f"n{number}"))
+    ranks = [
+        RankRecord(key=KEY.at(2).rank(n), local_rank=n % 8, node=f"n{n // 8 + 1}", state=RankState.RUNNING)
+        for n in range(10_000)
+    ]
+    world.change(nodes=tuple(f"n{number}" for number in range(1, 1251)), world_size=10_000)
+    world.state.put_world(KEY, list(world.state.world(world.state.gangs[KEY])), ranks)
+    world.train(20)
+    world.wait(0.0)
+    world.change(suspicion=Suspicion(since=0.0, step=20, phase="step", quiet_s=11.0, budget_s=10.0))
+
+    async def judged() -> list[inp.Input]:
+        world.watch.look()
+        return [entry.input for entry in await world.inbox.take(20.0)]
+
+    (found,) = world.loop.run(judged())
+    assert isinstance(found, inp.HangFound)
+    assert len(found.verdict.absent) == 512
+    assert found.verdict.sentence == "no rank could be looked at (512 of 10000 ranks were looked at)"
 
 
 def test_stacks_are_asked_for_once_the_suspicion_is_a_fact_and_not_before(world: World) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dlroverd.core.records import GangRecord, JobRecord
+from dlroverd.core.records import GangRecord
 from dlroverd.core.state import State
 from dlroverd.model.cadence import Cadence
 from dlroverd.model.ids import GangKey
@@ -16,7 +16,7 @@ from dlroverd.model.plan import Plan, PlanKind
 from dlroverd.model.world import Progress
 from dlroverd.runtime.inbox import Inbox
 from dlroverd.runtime.steps import Steps
-from tests.unit.core.desk import spec
+from tests.unit.core.desk import running_job
 
 KEY = GangKey(1, "trainer", 0)
 STOP = Plan(kind=PlanKind.SUSPEND, reason="", asked_at=0.0, by=9.0, grace_s=1.0, to=JobState.SUSPENDED)
@@ -29,17 +29,7 @@ class World:
         self.state, self.inbox, self.now = State("log"), Inbox(), 5.0
         self.steps = Steps(self.state, self.inbox, lambda: self.now)
         self.loop = asyncio.Runner()
-        job = JobRecord(
-            id=1,
-            spec=spec(),
-            state=JobState.RUNNING,
-            reason="",
-            since=0.0,
-            submitted_at=0.0,
-            queued_at=0.0,
-            deadline=0.0,
-        )
-        self.state.put(self.state.jobs, 1, job)
+        self.state.put(self.state.jobs, 1, running_job())
         gang = GangRecord(key=KEY, state=GangState.RUNNING, reason="", since=0.0, round=2, step=0, nodes=("n1", "n2"))
         self.state.put(self.state.gangs, KEY, gang)
 
