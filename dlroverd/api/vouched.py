@@ -14,6 +14,7 @@ from dlroverd.model.roles import Caller, Role
 from dlroverd.model.trust import CertificateKind, holder
 from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.vouching import METADATA_KEY, vouched
+from dlroverd.runtime.live_calls import LiveCall
 from dlroverd.runtime.runtime import Runtime
 from dlroverd.trust.identity import Identities
 
@@ -36,10 +37,12 @@ class NetworkCallers(LocalCallers):
 
     def _single(self, behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
         let_in = super()._single(behaviour, method)
+        if method.startswith(_TO_JOIN):  # which sees for itself whom it renews
+            return let_in
 
         @functools.wraps(behaviour)
         async def call(request: Any, context: Context) -> Any:
-            with self._while_it_counts(method, context):
+            with self._while_it_counts(context):
                 return await let_in(request, context)
 
         return call
@@ -51,23 +54,22 @@ class NetworkCallers(LocalCallers):
 
         @functools.wraps(behaviour)
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            with self._while_it_counts(method, context):
+            with self._while_it_counts(context) as (live, seen):
                 async for reply in let_in(request, context):
-                    yield reply
+                    with live.sending():
+                        yield reply
+                    standing.check(self._runtime.state, seen)
 
         return call
 
     @contextmanager
-    def _while_it_counts(self, method: str, context: Context) -> Iterator[None]:
+    def _while_it_counts(self, context: Context) -> Iterator[tuple[LiveCall, standing.Shown]]:
         """Serve a call for as long as its caller's certificate counts; its end comes as a cancellation."""
-        if method.startswith(_TO_JOIN):  # which sees for itself whom it renews
-            yield
-            return
         seen = standing.shown(context)
-        with self._runtime.live_calls.serving(holder(seen.kind, seen.name)):
+        with self._runtime.live_calls.serving(holder(seen.kind, seen.name)) as live:
             standing.check(self._runtime.state, seen)
             try:
-                yield
+                yield live, seen
             except asyncio.CancelledError:
                 standing.check(self._runtime.state, seen)
                 raise
