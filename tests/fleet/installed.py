@@ -18,9 +18,9 @@ PYTHON = Path("/usr/bin/python3").resolve()
 class Installed(Fleet):
     """A daemon's host, a login host and nodes, with nothing of this checkout on them but the packages in `shared`."""
 
-    def boot_bare(self, nodes: int) -> None:
+    def boot_bare(self, nodes: int, daemons: int) -> None:
         """Boot the hosts."""
-        self.up(1, "ctl", [str(self.shared)])
+        self.up(daemons, "ctl", [str(self.shared)])
         self.up(1, "login", [str(self.shared)])
         self.nodes = self.up(nodes, "node", [str(self.shared)])
 
@@ -34,10 +34,11 @@ class Installed(Fleet):
         for deb in made.glob("*.deb"):
             deb.rename(self.shared / deb.name)
 
-    def walk(self, section: str, *, only: str = "", but: str = "\n", node: str = "node1") -> str:
+    def walk(self, section: str, *, only: str = "", but: str = "\n", node: str = "node1", ctl: str = CTL) -> str:
         """Type the commands of a section of the handbook, where it says so; gives what they wrote.
 
-        `only` those with that word in them, none with that of `but`; what it types on node1 is typed on `node`.
+        `only` those with that word in them, none with that of `but`; what it types on node1 is typed on `node`, and
+        what on ctl1 on `ctl`.
         """
         text = (ROOT / "docs/handbook.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
         commands = [
@@ -46,15 +47,16 @@ class Installed(Fleet):
             if only in command and but not in command
         ]
         assert commands
-        return "".join(self.type(node if host == "node1" else host, command) for host, command in commands)
+        places = {"node1": node, CTL: ctl}
+        return "".join(self.type(places.get(host, host), command) for host, command in commands)
 
     def type(self, host: str, command: str) -> str:
         """Type a command on a host, where the packages are; gives all that it writes."""
         return self.exec(host, "sh", "-ec", f"cd {self.shared}; {{ {command}; }} 2>&1")
 
-    def call(self) -> None:
+    def call(self, ctl: str = CTL) -> None:
         """Connect to the daemon, which runs by now."""
-        self.client = Client(f"unix://{self.root(CTL)}/run/dlroverd/dlroverd.sock", timeout_s=DEADLINE_S)
+        self.client = Client(f"unix://{self.root(ctl)}/run/dlroverd/dlroverd.sock", timeout_s=DEADLINE_S)
 
     def of_us(self, host: str) -> list[tuple[str, ...]]:
         """Give the command lines of all processes of a host that are ours or of a job."""
@@ -66,7 +68,7 @@ class Installed(Fleet):
 
 
 @contextmanager
-def installed(nodes: int) -> Iterator[Installed]:
+def installed(nodes: int, daemons: int = 1) -> Iterator[Installed]:
     """Build the packages and boot hosts for them."""
     with TemporaryDirectory(prefix="packages-", dir="/var/tmp") as folder:
         shared = Path(folder) / "shared"
@@ -75,7 +77,7 @@ def installed(nodes: int) -> Iterator[Installed]:
         fleet = Installed(Path(f"/run/{Path(folder).name}"), shared)
         fleet.pack("1")
         try:
-            fleet.boot_bare(nodes)
+            fleet.boot_bare(nodes, daemons)
             yield fleet
         finally:
             fleet.close()

@@ -4,6 +4,7 @@ Every command is typed as docs/handbook.md has it.
 """
 
 import json
+import shutil
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ from tests.fleet.harness import AGENT, CTL, DAEMON, SCRIPTS
 from tests.fleet.installed import PYTHON, Installed, installed
 from tests.system.fleet import gang, until
 
-NODE, LOGIN = "node1", "login1"
+NODE, LOGIN, SPARE = "node1", "login1", "ctl2"
 ETC = "/etc/dlroverd"
 AS_NOBODY = ("runuser", "-u", "nobody", "--", "dlroverctl")
 UNITS = ((CTL, DAEMON), (NODE, AGENT))
@@ -23,7 +24,7 @@ UNITS = ((CTL, DAEMON), (NODE, AGENT))
 def test_from_packages_to_a_fleet_and_back() -> None:
     if why := missing():
         pytest.skip(why)
-    with installed(1) as hosts:
+    with installed(1, daemons=2) as hosts:
         hosts.walk("Install", only="dpkg")
         assert [hosts.of_us(host) for host in (CTL, NODE)] == [[], []]
         see_the_setup(hosts)
@@ -33,7 +34,10 @@ def test_from_packages_to_a_fleet_and_back() -> None:
         assert NODE in hosts.walk("Install", only="node list")
         see_the_doctor(hosts)
         see_the_login_host(hosts)
-        see_the_upgrade(hosts, running_job(hosts))
+        job = running_job(hosts)
+        see_the_upgrade(hosts, job)
+        see_the_daemon_s_host_lost(hosts, job)
+        see_a_node_shut_out(hosts)
         see_the_removal(hosts)
 
 
@@ -64,6 +68,10 @@ def see_the_login_host(hosts: Installed) -> None:
     assert "nobody" in hosts.exec(LOGIN, *AS_NOBODY, *words)
     hosts.exec(LOGIN, *AS_NOBODY, "node", "cordon", NODE, "--reason", "because", code=1)
     hosts.exec(LOGIN, "dlroverctl", "node", "list", code=1)
+    said = json.loads(hosts.exec(LOGIN, "dlroverctl", "doctor", "-o", "json", code=None))
+    verdicts = {each["check"]: each["verdict"] for each in said["findings"]}
+    passed = ("configuration", "certificate", "daemon", "clock skew")
+    assert {name: verdicts[name] for name in passed} == dict.fromkeys(passed, "pass")
 
 
 def running_job(hosts: Installed) -> int:
@@ -88,6 +96,29 @@ def see_the_upgrade(hosts: Installed, job: int) -> None:
     step = gang(hosts.client.job(job)).step
     view = hosts.until_job(job, lambda view: gang(view).step >= step + 20)
     assert (hosts.ranks(job), view.restarts, view.incidents) == (ranks, 0, ())
+
+
+def see_the_daemon_s_host_lost(hosts: Installed, job: int) -> None:
+    """Lose the daemon's host after a backup: another one goes on with the fleet, and the job's ranks never know."""
+    ranks = hosts.ranks(job)
+    hosts.walk("Backup")
+    (backup,) = (hosts.root(CTL) / "srv/backups").iterdir()
+    shutil.copy(backup, hosts.shared)
+    hosts.exec(CTL, "systemctl", "disable", "--now", DAEMON)
+    hosts.walk("The daemon's host is lost", but="list")
+    hosts.call(SPARE)
+    hosts.until_ready()
+    assert "no differences" in hosts.walk("The daemon's host is lost", only="list")
+    assert NODE in hosts.exec(LOGIN, *AS_NOBODY, "node", "list")
+    assert hosts.client.job(job).state == "running"
+    assert hosts.ranks(job) == ranks
+
+
+def see_a_node_shut_out(hosts: Installed) -> None:
+    """Shut a host out whose ranks run: it is gone from the fleet, and says why."""
+    hosts.walk("A host is not to be trusted any more", but="drain", ctl=SPARE)
+    until(lambda: hosts.client.nodes()[0].state, ("unreachable", "lost").__contains__)
+    until(partial(hosts.journal, NODE, AGENT, "-o", "cat"), lambda said: "were revoked by root (stolen)" in said)
 
 
 def see_the_removal(hosts: Installed) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import socket
 import sys
@@ -92,7 +93,8 @@ def spec(name: str = "job", *, ranks: int = 2, nodes: int = 1, max_restarts: int
         nodes_min=nodes,
         nodes_max=nodes,
     )
-    return JobSpec(name=name, user=User(uid=os.geteuid(), gid=0, name="me"), roles=(role,), max_restarts=max_restarts)
+    user = User(uid=os.geteuid(), gid=os.getegid(), name=pwd.getpwuid(os.geteuid()).pw_name)
+    return JobSpec(name=name, user=user, roles=(role,), max_restarts=max_restarts)
 
 
 async def until(client: Client, job: int, met: Callable[[JobView], bool]) -> JobView:

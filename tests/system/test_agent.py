@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -267,7 +268,7 @@ def key(rank: int, round_: int = 1) -> RankKey:
 def desired(position: int, *, script: str = TRAINS, run: int = 0, stop: int = 0, log_id: str = "log-a") -> Desired:
     spec = JobSpec(
         name="digits",
-        user=User(uid=os.getuid(), gid=os.getgid(), name="ann"),
+        user=User(uid=os.getuid(), gid=os.getgid(), name=pwd.getpwuid(os.getuid()).pw_name),
         roles=(RoleSpec(argv=(sys.executable, "-c", script), cwd="/", nproc_per_node=2),),
     )
     assignment = Assignment(

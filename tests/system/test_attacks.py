@@ -1,7 +1,15 @@
 """Floods and forgeries by strangers and by ranks: honest calls are answered meanwhile, and honest jobs go on.
 
-What one stranger may say at a time is in test_daemon_refusals.py and test_tls.py, who may call at all in tests/system/
-test_roles.py and test_join.py, and what ranks may leave behind in the unit tests of the agent's readers.
+The others are where what they attack is tested:
+no certificate, a foreign one, another node's name  test_tls.py
+tokens that expired, were spent, or are another's  test_join.py
+a host that was shut out, on what it has open      test_join.py
+a replayed request                                 unit/core/test_submit.py, test_join.py (a host that asks twice)
+another's job, a viewer that submits               test_roles.py, test_login.py, unit/api/test_permissions.py
+another user's files, memory and sockets           fleet/test_isolation.py
+links and FIFOs where files should be              unit/agent: test_logs.py, test_evidence.py, test_event_reader.py
+a sealed arena                                     checkpoint/test_vault.py
+messages too long, cut short, or nonsense          test_daemon_refusals.py, properties/test_decoders.py (atheris too)
 """
 
 import contextlib

@@ -23,6 +23,7 @@ from dlroverd.protocol import channel
 from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles, connect
 from dlroverd.protocol.errors import CallError, Reason, from_rpc
 from dlroverd.protocol.v1 import agent_service_pb2 as agent_pb
+from dlroverd.protocol.v1 import common_pb2
 from dlroverd.protocol.v1 import control_service_pb2 as control_pb
 from dlroverd.protocol.v1.agent_service_pb2_grpc import AgentServiceStub
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
@@ -403,6 +404,17 @@ def test_a_node_cannot_say_events_as_another(site: Site) -> None:
             await call.write(batch)
             with pytest.raises(grpc.aio.AioRpcError, match="calls itself node n2 and its certificate names n1"):
                 await call.read()
+
+    run(test())
+
+
+def test_a_node_cannot_give_out_stacks_as_another_s(site: Site) -> None:
+    async def test() -> None:
+        tls = site.authority.issue("n1")
+        rank = common_pb2.RankStack(node="n2", key=common_pb2.RankKey(job=1, role="trainer", round=1))
+        async with site.daemon(), connect(site.address, tls, DAEMON_NAME) as wire:
+            with pytest.raises(grpc.aio.AioRpcError, match="calls itself node n2 and its certificate names n1"):
+                await AgentServiceStub(wire).PushStacks(agent_pb.Stacks(id="x", ranks=[rank]))
 
     run(test())
 

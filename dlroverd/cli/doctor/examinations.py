@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dlroverd.cli.doctor import kernel, network, training
 from dlroverd.cli.doctor.finding import Finding, Host, bad, ok
-from dlroverd.config import agent, daemon
+from dlroverd.config import agent, daemon, login
 from dlroverd.config.document import ConfigError
 
 EXAMINATIONS: tuple[Callable[[Host], Iterator[Finding]], ...] = (
@@ -25,7 +25,7 @@ EXAMINATIONS: tuple[Callable[[Host], Iterator[Finding]], ...] = (
 
 def examine(python: str = "") -> Iterator[Finding]:
     """Examine this host by what is configured on it."""
-    of_daemon = of_agent = None
+    of_daemon = of_agent = of_login = None
     try:
         if Path(daemon.DEFAULT_PATH).exists():
             of_daemon = daemon.load_daemon_config()
@@ -33,10 +33,13 @@ def examine(python: str = "") -> Iterator[Finding]:
         if Path(agent.DEFAULT_PATH).exists():
             of_agent = agent.load_agent_config()
             yield ok("configuration", f"{agent.DEFAULT_PATH} is right")
+        if Path(login.DEFAULT_PATH).exists():
+            of_login = login.load_login_config()
+            yield ok("configuration", f"{login.DEFAULT_PATH} is right")
     except ConfigError as error:
         yield bad(
             "configuration", str(error).replace("\n", "; "), "correct the file; `dlroverctl config check` reads it"
         )
-    host = Host(daemon=of_daemon, agent=of_agent, python=python)
+    host = Host(daemon=of_daemon, agent=of_agent, login=of_login, python=python)
     for examination in EXAMINATIONS:
         yield from examination(host)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlroverd.config.agent import AgentConfig
 from dlroverd.config.daemon import DaemonConfig
+from dlroverd.config.login import LoginConfig
 
 _COMMAND_S = 60.0
 
@@ -31,11 +32,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The host, and what it is configured to be: a daemon's, an agent's, both, or neither."""
+    """The host, and what it is configured to be: a daemon's, an agent's, a login host, or none of these."""
 
     root: Path = Path("/")
     daemon: DaemonConfig | None = None
     agent: AgentConfig | None = None
+    login: LoginConfig | None = None
     python: str = ""
 
     def read(self, path: str) -> str:

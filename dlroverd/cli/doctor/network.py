@@ -22,7 +22,7 @@ LEAST_BYTES_PER_S = 10e6
 def names(host: Host) -> Iterator[Finding]:
     """This host's own name, and the daemon's, stand for addresses that others reach."""
     own = socket.gethostname()
-    wanted = [f"tcp://{own}:{PEER_PORT}", *(each for each in (host.agent.daemon if host.agent else ()) if is_tcp(each))]
+    wanted = [f"tcp://{own}:{PEER_PORT}", *(address for address, _ in _called(host))]
     for address in wanted:
         name, port = host_port(address)
         try:
@@ -88,7 +88,7 @@ def certificates(host: Host) -> Iterator[Finding]:
     for tls, name in _with_tls(host):
         yield _certificate(tls, name)
     if not _with_tls(host):
-        yield skipped("certificate", "neither daemon nor agent with `tls` is configured here")
+        yield skipped("certificate", "no daemon, agent or login service with `tls` is configured here")
 
 
 def _certificate(tls: TlsFiles, name: str) -> Finding:
@@ -113,11 +113,10 @@ def _certificate(tls: TlsFiles, name: str) -> Finding:
 
 def daemon(host: Host) -> Iterator[Finding]:
     """The daemon answers, soon and with the same time."""
-    tls = host.agent.tls.files() if host.agent and host.agent.tls else None
-    if host.agent is None or tls is None:
-        yield skipped("daemon", "no agent that calls one over the network is configured here")
-        return
-    for address in filter(is_tcp, host.agent.daemon):
+    called = [(address, tls) for address, tls in _called(host) if tls is not None]
+    if not called:
+        yield skipped("daemon", "no agent or login service that calls one over the network is configured here")
+    for address, tls in called:
         try:
             seen = asyncio.run(measure(address, tls))
         except (AddressError, CallError) as error:
@@ -145,6 +144,17 @@ def _distance(address: str, seen: Measured) -> Iterator[Finding]:
         yield ok("clock skew", skew)
 
 
+def _called(host: Host) -> list[tuple[str, TlsFiles | None]]:
+    """Give the addresses at which this host calls a daemon over the network, and by which certificate."""
+    found: list[tuple[str, TlsFiles | None]] = []
+    if host.agent:
+        tls = host.agent.tls.files() if host.agent.tls else None
+        found += [(address, tls) for address in host.agent.daemon if is_tcp(address)]
+    if host.login:
+        found.append((host.login.daemon, host.login.tls.files()))
+    return found
+
+
 def _with_tls(host: Host) -> list[tuple[TlsFiles, str]]:
     """Give the certificate files that are configured here, each with the name they are for."""
     found = []
@@ -152,4 +162,6 @@ def _with_tls(host: Host) -> list[tuple[TlsFiles, str]]:
         found.append((host.daemon.tls.files(), DAEMON_NAME))
     if host.agent and host.agent.tls:
         found.append((host.agent.tls.files(), host.agent.node))
+    if host.login:
+        found.append((host.login.tls.files(), host.login.name))
     return found

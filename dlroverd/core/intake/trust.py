@@ -66,8 +66,9 @@ def enrol(turn: Turn, item: inp.Enrol) -> Outcome:
     if not again and token.kind is CertificateKind.NODE and _is_there(turn.state, name):
         return Refused(
             "name_taken",
-            f"Node {item.name} is connected, so another host has that name: give this one its own (--node), or run "
-            f"`dlroverctl node revoke {item.name}` if this host takes its place.",
+            f"Node {item.name} is connected, or has only just stopped: if that is another host, give this one a name "
+            "of its own (--node); if this one takes its place, ask again once that is away, or run "
+            f"`dlroverctl node revoke {item.name}`.",
         )
     stranger = known is None and name not in turn.state.nodes
     valid_after = known.valid_after if again and known is not None else 0.0 if stranger else turn.now

@@ -12,6 +12,7 @@ from dlroverd.cli.app import root
 from dlroverd.cli.doctor import kernel, network, training
 from dlroverd.cli.doctor.finding import Finding, Host, Verdict
 from dlroverd.config.agent import AgentConfig
+from dlroverd.config.login import LoginConfig
 from dlroverd.config.tls import TlsConfig
 from dlroverd.testing.certificates import Authority
 
@@ -102,6 +103,8 @@ def test_certificates_that_are_ours_others_or_old(tmp_path: Path) -> None:
         files = authority.issue(name)
         tls = TlsConfig(ca=files.ca, certificate=files.certificate, key=files.key)
         (finding,) = network.certificates(Host(agent=AgentConfig(node="n1", tls=tls)))
+        login = LoginConfig(name="n1", daemon="tcp://127.0.0.1:7700", tls=tls)
+        assert list(network.certificates(Host(login=login))) == [finding]
         return finding
 
     assert "for" in examined("n1").found

@@ -75,7 +75,7 @@ def test_nobody_takes_the_name_of_a_node_that_is_there(office: Office) -> None:
     office.join("n1")
     office.node("n1")
     assert sentence(office.join("n1", key="another")).startswith(
-        "Node n1 is connected, so another host has that name: give this one its own (--node), or run"
+        "Node n1 is connected, or has only just stopped: if that is another host, give this one a name"
     )
     assert office.join("n1") == Done()
 
