@@ -20,7 +20,7 @@ from dlroverd.client import Client
 from dlroverd.protocol.channel import TlsFiles
 from dlroverd.testing.certificates import Authority
 from tests.fleet.bed import Bed, Process
-from tests.system.fleet import DEADLINE_S, ROOT, Waiting, gang
+from tests.system.fleet import DEADLINE_S, ROOT, Waiting, gang, usable
 
 CTL = "ctl1"
 DAEMON, AGENT = "dlroverd.service", "dlroverd-agent.service"
@@ -58,7 +58,7 @@ class Fleet(Bed, Waiting):
             self.configure(node, {"daemon": [f"tcp://{CTL}:{PORT}"], "tls": _tls_section(), **agent})
             self._enable(node, AGENT)
         self.client = self._dial()
-        self.until_ready()
+        self.until_nodes(lambda views: [view.id for view in views if usable(view)] == sorted(self.nodes))
 
     def configure(self, host: str, config: Mapping[str, Any]) -> None:
         """Write the whole configuration of a host's daemon or agent; restart its unit to have it read."""

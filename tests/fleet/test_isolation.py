@@ -105,6 +105,9 @@ def test_one_user_comes_by_nothing_of_another(fleet: Fleet) -> None:
     assert CANARY not in shown + cores + fleet.ctl("event", "list", "-o", "json")
     assert (held, kept) == (["/home/ann/token"], [])
     assert not [each for each in fleet.processes(node) if CANARY in " ".join(each.argv)]
+    fleet.exec(node, "sh", "-ec", f"kill -ABRT {rank.pid}; kill -CONT {rank.pid}")  # her own trace stopped it
+    fleet.until_job(job, lambda view: gang(view).round == 2 and gang(view).step >= 1)
+    assert fleet.exec(node, "find", "/", "-xdev", "-name", f"*{CANARY}*") == "", "nor is a core dump named after it"
     fleet.client.cancel(job)
     assert fleet.until_over(job).state == "cancelled"
 
@@ -130,6 +133,23 @@ def test_a_secret_of_another_is_not_read_for_whom_it_is_not(fleet: Fleet) -> Non
     (rank,) = gang(fleet.client.job(job)).ranks
     (process,) = [each for each in fleet.processes(node) if each.pid == rank.pid]
     assert {"TOKEN": "hers"}.items() <= process.environ.items()
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        (replace(ANN, name="bob"), "user bob has uid 4002 there, and 4001 where the job was submitted"),
+        (replace(ANN, name="eve"), "uid 4001 is user ann there, and user eve where the job was submitted"),
+        (replace(ANN, home="/data/ann"), "user ann has the home /home/ann there, and /data/ann where"),
+        (replace(ANN, groups=(4001, 4002)), "user ann is not in group bob (gid 4002) there"),
+    ],
+    ids=["uid", "name", "home", "groups"],
+)
+def test_nothing_is_run_on_a_node_where_its_user_is_not_the_same(fleet: Fleet, user: User, why: str) -> None:
+    """Though a world on one node is not checked before it starts."""
+    over = fleet.until_over(fleet.client.submit(replace(spec(user), max_restarts=0)))
+    assert over.state == "failed"
+    assert why in over.reason
 
 
 def test_an_encrypted_credential_is_decrypted_for_its_user(fleet: Fleet) -> None:

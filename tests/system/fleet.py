@@ -134,7 +134,7 @@ class Fleet(Waiting):
         self.daemon.start()
         for _ in range(nodes):
             self.add_node(slots)
-        self.until_nodes(lambda views: len(views) == nodes and all(view.state == "ready" for view in views))
+        self.until_nodes(lambda views: len(views) == nodes and all(usable(view) for view in views))
 
     def add_node(self, slots: int) -> str:
         """Start one more agent, and give its node's name."""
@@ -214,6 +214,11 @@ def dlroverctl(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]
         timeout=DEADLINE_S * 2,
         check=False,
     )
+
+
+def usable(view: NodeView) -> bool:
+    """Whether a node is ready and nobody holds it: new ones of a larger fleet are held until they have been checked."""
+    return view.state == "ready" and not view.holds
 
 
 def until(look: Callable[[], T], met: Callable[[T], bool]) -> T:
