@@ -150,6 +150,8 @@ def test_a_spare_says_its_events_where_its_round_does(tmp_path: Path) -> None:
     env = {"DLROVERD_RANK_PATH": "steps imports", "DLROVERD_EVENTS_FILE": str(said)}
     run_both(tmp_path, (sys.executable, PORTRAIT, "raise"), tmp_path, **env)
     assert said.read_text().count("trainer.exception") == 2
+    # And each offers its stack in the file of its round.
+    assert [each.read_text().count("dlroverd-stacks") for each in tmp_path.rglob("stacks")] == [1, 1]
 
 
 def test_an_elastic_script_of_torch_is_the_same_and_quick(tmp_path: Path) -> None:

@@ -178,9 +178,11 @@ class _Spare:
         for entry in environment:
             name, _, value = entry.partition("=")
             os.environ[name] = value
-        for module in ("_dlroverd_rank.events", "dlroverd_train.events"):
-            if module in sys.modules:  # it looked for its file when it was imported
-                sys.modules[module].to_file(os.environ.get("DLROVERD_EVENTS_FILE", ""))
+        for package in ("_dlroverd_rank", "dlroverd_train"):  # they looked for their files when they were imported
+            if f"{package}.events" in sys.modules:
+                sys.modules[f"{package}.events"].to_file(os.environ.get("DLROVERD_EVENTS_FILE", ""))
+            if f"{package}._stacks" in sys.modules:
+                sys.modules[f"{package}._stacks"].offer()
         names.to(imports)
         for descriptor in {self.agent, self.failure}:
             os.close(descriptor)
