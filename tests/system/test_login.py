@@ -17,6 +17,7 @@ import pytest
 from dlroverd.client import Client
 from dlroverd.model.trust import CertificateKind
 from dlroverd.protocol.channel import DAEMON_NAME, TlsFiles, connect
+from dlroverd.protocol.errors import CallError, Reason
 from dlroverd.protocol.v1 import control_service_pb2
 from dlroverd.protocol.v1.control_service_pb2_grpc import ControlServiceStub
 from dlroverd.protocol.vouching import Vouched, vouch
@@ -128,9 +129,10 @@ def test_the_daemon_is_away_and_back(site: Site) -> None:
     async def test() -> None:
         async with site.daemon() as daemon, site.service():
             await daemon.stop()
-            (away,) = await site.asked(ANN, "jobs")
-            assert away["reason"] == "unavailable"
-            assert f"The fleet's daemon at {site.address} does not answer this login host" in away["sentence"]
+            with Client(site.login, timeout_s=BRIEF_S) as client, pytest.raises(CallError) as away:
+                await asyncio.to_thread(client.jobs)
+            assert away.value.reason is Reason.UNAVAILABLE
+            assert f"The fleet's daemon at {site.address} does not answer this login host" in away.value.sentence
             await daemon.start()
             assert await site.asked(ANN, "jobs") == [{"answer": []}]
 
