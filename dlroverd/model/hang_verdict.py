@@ -135,8 +135,8 @@ def _all_wait(waiting: list[_Seen], ranks: int, parts: _Parts) -> HangVerdict:
     if not odd:
         text = (
             f"all {total} ranks wait at the same place ({usual}): none of them is missing, so see the network between "
+            "their hosts, and their devices"
         )
-        text += "their hosts, and their devices"
         if total < ranks:
             text = f"{total} ranks wait at the same place ({usual}), for one that was not looked at or for the network"
         return HangVerdict(
