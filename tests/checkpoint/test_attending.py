@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import pwd
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -222,3 +224,25 @@ def test_a_load_tells_what_it_passed_over(nursery: Nursery, vault_of: Callable[.
     (sentence,) = ended["b"].pop("passed_over")
     assert sentence.startswith(f"step 2 of {path}/step-2: ")
     assert ended["b"] == {"step": 1, "source": f"{path}/step-1", "attempts": 2, "persisting": False}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder another's")
+def test_what_stands_where_a_vaults_socket_should_be_is_not_spoken_to(tmp_path: Path) -> None:
+    """A job's user puts there what it likes: a link to a socket of root's, which would take our word for root's."""
+    folder, roots = tmp_path / "7", tmp_path / "roots"
+    folder.mkdir()
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(folder, nobody, -1)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(roots))
+        listener.listen()
+        (folder / "socket").symlink_to(roots)
+        with pytest.raises(VaultGoneError, match=f"it is served by uid 0, and its folder is uid {nobody}'s"):
+            asyncio.run(Attendant(str(folder / "socket")).call({"op": "idle"}))
+        asked, _ = listener.accept()
+        assert asked.recv(1) == b""
+        asked.close()
+    (folder / "socket").unlink()
+    os.mkfifo(folder / "socket")
+    with pytest.raises(VaultGoneError, match="no vault speaks at"):
+        asyncio.run(Attendant(str(folder / "socket")).call({"op": "idle"}))

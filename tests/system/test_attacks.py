@@ -8,6 +8,7 @@ a replayed request                                 unit/core/test_submit.py, tes
 another's job, a viewer that submits               test_roles.py, test_login.py, unit/api/test_permissions.py
 another user's files, memory and sockets           fleet/test_isolation.py
 links and FIFOs where files should be              unit/agent: test_logs.py, test_evidence.py, test_event_reader.py
+the same where a socket should be                  checkpoint/test_attending.py (others are in folders of the agent's)
 a sealed arena                                     checkpoint/test_vault.py
 messages too long, cut short, or nonsense          test_daemon_refusals.py, properties/test_decoders.py (atheris too)
 """

@@ -1,11 +1,15 @@
 """The agent's end of a vault's socket.
 
-A vault runs as its job's user, who may put anything behind that socket: an answer is awaited for a bounded time, is of
-bounded size, and is read by whoever asked as a stranger's word.
+A vault runs as its job's user, who may put anything behind that socket, or a link to another's in its place: who
+listens must be the one whose folder it is in; an answer is awaited for a bounded time, is of bounded size, and is read
+by whoever asked as a stranger's word.
 """
 
 import asyncio
 import contextlib
+import os
+import socket
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +17,7 @@ from dlroverd_train.vault import frames
 from dlroverd_train.vault.server import VERSION
 
 ANSWER_S = 10.0
+_PEER = struct.Struct("iII")
 
 
 class VaultGoneError(Exception):
@@ -69,8 +74,9 @@ class Attendant:
         with frames.short_name(self.path) as name:
             self._streams = await asyncio.open_unix_connection(name)
         try:
+            _need_owner(self.path, self._streams[1].get_extra_info("socket"))
             await self._exchange({"op": "attend", "version": VERSION})
-        except VaultRefusedError:
+        except (VaultRefusedError, PermissionError):
             await self.close()
             raise
 
@@ -83,3 +89,16 @@ class Attendant:
         if "refused" in answer:
             raise VaultRefusedError(str(answer["refused"]))
         return answer
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Give the pid and the uid of who listens at the other end."""
+    pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return pid, uid
+
+
+def _need_owner(path: str, connection: socket.socket) -> None:
+    """Raise PermissionError unless who listens is the user for whom the agent made the folder."""
+    owner, (_, uid) = os.lstat(os.path.dirname(path)).st_uid, peer(connection)
+    if uid != owner:
+        raise PermissionError(f"it is served by uid {uid}, and its folder is uid {owner}'s")

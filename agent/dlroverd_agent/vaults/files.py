@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import struct
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ from dlroverd_train.vault import frames
 
 from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.launchers.shim import replace_file
+from dlroverd_agent.vaults.attendant import peer
 
 _PROGRAM = str(Path(dlroverd_train.__file__).with_name("vault") / "__main__.py")
 _CONNECT_S = 1.0
-_PEER = struct.Struct("iII")
 
 
 class VaultError(Exception):
@@ -95,10 +94,10 @@ class VaultFiles:
             connection.settimeout(_CONNECT_S)
             with frames.short_name(os.fspath(self.socket)) as name:
                 connection.connect(name)
-            pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            pid, uid = peer(connection)
         if uid != order.uid:
             raise PermissionError(f"{self.socket} is served by uid {uid}, not {order.uid}")
-        return int(pid)
+        return pid
 
     def arguments(self, order: Order) -> list[str]:
         """Give the command that is the vault."""
