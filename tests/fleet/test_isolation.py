@@ -16,7 +16,12 @@ ANN = User(uid=4001, gid=4001, name="ann")
 BOB = User(uid=4002, gid=4002, name="bob")
 CANARY = "c4n4ry-5d20e19ab7"
 LOOK = ("grep", "-rlsF", CANARY, "/var/lib", "/var/log", "/run", "/etc", "/tmp", "/home")
-HERS = "import os, sys, time; print('step 1', len(os.environ['TOKEN']), flush=True); time.sleep(600)"
+HERS = """
+import os, resource, time
+resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print('step 1', len(os.environ['TOKEN']), flush=True)
+time.sleep(600)
+"""
 # Tries, as another user, to come by what is hers: each that succeeds is a line.
 TRIES = """
 import ctypes, os, socket, sys
@@ -107,7 +112,8 @@ def test_one_user_comes_by_nothing_of_another(fleet: Fleet) -> None:
     assert not [each for each in fleet.processes(node) if CANARY in " ".join(each.argv)]
     fleet.exec(node, "sh", "-ec", f"kill -ABRT {rank.pid}; kill -CONT {rank.pid}")  # her own trace stopped it
     fleet.until_job(job, lambda view: gang(view).round == 2 and gang(view).step >= 1)
-    assert fleet.exec(node, "find", "/", "-xdev", "-name", f"*{CANARY}*") == "", "nor is a core dump named after it"
+    assert fleet.exec(node, "sh", "-c", "ls /home/ann/core*").split(), "it is here that it would be named after it"
+    assert fleet.exec(node, "find", "/", "-xdev", "-name", f"*{CANARY}*") == ""
     fleet.client.cancel(job)
     assert fleet.until_over(job).state == "cancelled"
 
