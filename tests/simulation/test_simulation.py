@@ -9,7 +9,7 @@ from dlroverd.testing.simulator.checks import Violation
 from dlroverd.testing.simulator.simulation import Simulation
 from tests.simulation.planting import Bug, plant, simulate
 
-FRESH = 10
+FRESH = 6
 HOURS = 0.2
 
 BUGS = (

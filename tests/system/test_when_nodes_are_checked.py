@@ -47,7 +47,10 @@ def test_nodes_are_checked_as_they_join_before_a_job_after_its_failure_and_idle(
     daemon: dict[str, object] = {"automation": {"ready_share": 0.0}, "checks": {"interval": "2s"}}
     fleet = Fleet(root, agent={"checks": ["instant_checks", "gate"]}, daemon=daemon)
     try:
-        fleet.start(2, 1)
+        fleet.daemon.start()
+        for _ in range(2):
+            fleet.add_node(1)
+        fleet.until_nodes(lambda views: [view.state for view in views] == ["ready", "ready"])
         wanted = ("--check", "instant", "--max-restarts", "0", "--nnodes", "2", "--no-python", "sleep", "600")
         job = int(fleet.ctl("submit", "--parsable", *wanted).stdout)
         waits = until(lambda: fleet.client.job(job), lambda view: "cordoned by dlroverd" in view.reason)
