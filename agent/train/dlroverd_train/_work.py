@@ -3,11 +3,12 @@ that wait for it, which all make a step in the same time.
 
 torch's flight recorder notes when each collective was begun. From the end of one step, told by `stepped`, to the last
 collective begun in the next one, a rank is at work of its own, as far as its collectives do not wait for each other:
-with DistributedDataParallel they do not. It is looked at seldom, so that it takes less than one part in 250 of
+with DistributedDataParallel they do not. It is looked at seldom, so that it takes less than one part in 500 of
 a CPU, and said as a gauge, `trainer.work`. On a device it is the time that the host takes to give it its work.
 
 A rank that becomes slow makes the steps of all ranks longer at once. So when steps are no more what they were, a few
-of them are looked at one by one, ahead of time, and that time is made up for.
+of them are looked at one by one, ahead of time, and that time is made up for; but not steps that are shorter than a
+few looks, since in a job of those all ranks wait while one looks.
 
 Looks at torch only where the script has loaded it. Without the recorder nothing is said.
 """
@@ -22,12 +23,12 @@ from time import monotonic, thread_time, time
 from typing import Any
 
 _LOOK_S = 0.5
-_SHARE = 250
+_SHARE = 500
 _MOST_STEPS = 512
 # Steps have changed if two in a row are so much longer or shorter than the median of so many.
 _USUAL, _CHANGED = 13, 1.1
-# How many looks may be ahead of their time.
-_AHEAD = 4
+# How many looks may be ahead of their time, and how many of them a step must be worth.
+_AHEAD, _WORTH = 4, 2
 _Clock = Callable[[], float]
 _RECORDER = "torch._C._distributed_c10d"
 
@@ -41,6 +42,7 @@ class _Work:
         self._ends: deque[float] = deque(maxlen=_MOST_STEPS)
         self._took: deque[float] = deque(maxlen=_USUAL)
         self._looked = 0.0
+        self._cost = 0.0
         self._pause = 0.0
         self._next = 0.0
 
@@ -77,7 +79,8 @@ class _Work:
             from .events import gauge  # noqa: PLC0415 - it imports what imports this
 
             gauge("trainer.work", sum(took) / len(took))
-        self._pause = max(_LOOK_S, _SHARE * (self._used() - used))
+        self._cost = self._used() - used
+        self._pause = max(_LOOK_S, _SHARE * self._cost)
         self._next = max(self._next, began) + self._pause
 
     def _hurries(self, now: float) -> bool:
@@ -85,7 +88,8 @@ class _Work:
         if len(self._took) < _USUAL or now < self._looked + _LOOK_S or self._next > now + _AHEAD * self._pause:
             return False
         usual, newest = sorted(self._took)[_USUAL // 2], (self._took[-2], self._took[-1])
-        return min(newest) > _CHANGED * usual or max(newest) * _CHANGED < usual
+        changed = min(newest) > _CHANGED * usual or max(newest) * _CHANGED < usual
+        return changed and usual > _WORTH * self._cost
 
 
 def hands_on(trace: dict[str, Any], since: float) -> bool:

@@ -108,13 +108,13 @@ def file(tmp_path: Path) -> Iterator[Path]:
 def test_looks_take_little_of_the_ranks_time(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     rank = Played(monkeypatch, file, cost_s=0.02)
     rank.step(*(1.0, 1.0, 2.0) * 100)
-    assert len(rank.looks) * 0.02 <= (rank.now - 1000.0) / 250 + 5 * 0.02
+    assert len(rank.looks) * 0.02 <= (rank.now - 1000.0) / 500 + 5 * 0.02
 
 
 def test_steps_that_become_longer_are_looked_at_one_by_one_and_so_are_those_that_become_shorter(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
-    """With a look that costs 20 ms it is five seconds to the next one: a fifth of these steps would be seen."""
+    """With a look that costs 20 ms it is ten seconds to the next one: a tenth of these steps would be seen."""
     rank = Played(monkeypatch, file, cost_s=0.02)
     rank.step(*[1.0] * 40)
     before, calm = rank.steps, len(rank.looks)
@@ -127,6 +127,14 @@ def test_steps_that_become_longer_are_looked_at_one_by_one_and_so_are_those_that
     rank.step(*[1.0] * 5)
     assert {before + 2, before + 3, before + 4} <= set(rank.looks)
     assert rank.told()[-2:] == [1.0, 1.0]
+
+
+def test_steps_as_short_as_a_look_are_not_looked_at_ahead_of_time(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    rank = Played(monkeypatch, file, cost_s=0.02)
+    rank.step(*[0.004] * 2000)
+    looks = list(rank.looks)
+    rank.step(*[0.006] * 100)
+    assert rank.looks == looks
 
 
 def test_one_long_step_is_no_reason_to_look(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
