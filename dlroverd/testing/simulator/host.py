@@ -106,6 +106,7 @@ class Host:
         # What waits to be told, as in the real link: the newest only.
         self._news: list[RankObservation] = []
         self._report: Observed | None = None
+        self._acked = (0, 0)  # of which session, and the newest version
         self._devices: dict[str, DeviceObservation] = {}
         self._progress: dict[GangKey, Progress] = {}
         # The disk.
@@ -223,6 +224,7 @@ class Host:
     def acked(self, session: int, version: int) -> None:
         """The daemon has made durable what was seen."""
         if session == self.session:
+            self._acked = max(self._acked, (session, version))
             self._feed(core.Acked(version))
 
     def parted(self, session: int) -> None:
@@ -347,7 +349,17 @@ class Host:
         session = self.session
         if observed is not None and session:
             self._network.send(self.name, lambda: self.daemon.report(self.name, session, observed))
-            self._alive_after(core.ACK_LATE_S + 0.1, lambda: self._feed(core.Ticked()))
+            self._await_ack(session, observed.version)
+
+    def _await_ack(self, session: int, version: int) -> None:
+        """Have the agent look at the clock, as a real one does all the time, and again until it is heard."""
+
+        def look() -> None:
+            self._feed(core.Ticked())
+            if session == self.session and self._acked < (session, version):
+                self._await_ack(session, version)
+
+        self._alive_after(core.ACK_LATE_S + 0.1, look)
 
     def _saw(self, seen: RankObservation) -> None:
         self._news.append(seen)
