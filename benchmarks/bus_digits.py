@@ -4,7 +4,7 @@ On: every step, a gauge and the saves are said, the optimizer's steps are counte
 scrapes both endpoints, and a file sink takes all events. Off: none of it. Reading and scraping is done as shipped (each
 15 s, Prometheus' own default too), and once each second, 15 times as often, to see what it would take. As shipped it is
 taken twice: with a processor to spare, as hosts with devices have them, and with a rank on each of two, where all that
-anybody else does stops both.
+anybody else does stops both. Each rank has one thread, as torchrun gives them.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Cadence:
 
 
 CADENCES = (
-    Cadence(every_s=15, ranks=1, epochs=400, target=1.01),
+    Cadence(every_s=15, ranks=1, epochs=300, target=1.01),
     Cadence(every_s=15, ranks=2, epochs=200, target=1.01),
     Cadence(every_s=1, ranks=2, epochs=40, target=None),
 )
@@ -113,7 +113,8 @@ def trained(cadence: Cadence, *, on: bool) -> Run:
             words = ("--epochs", str(cadence.epochs), "--checkpoint-dir", str(folder / "saved"), "--save-every", "40")
             told = ("--progress", "auto") if on else ()
             job = fleet.submit(
-                "--nproc-per-node", str(cadence.ranks), *told, RANK, *words, *(("--events",) if on else ())
+                *("--nproc-per-node", str(cadence.ranks), "--env", "OMP_NUM_THREADS=1"),
+                *(*told, RANK, *words, *(("--events",) if on else ())),
             )
             cpu_share = share_until_over(fleet, job)
             output = fleet.ctl("job", "logs", str(job)).stdout
