@@ -16,6 +16,7 @@ from tests.system.fleet import gang, until
 
 NODE, LOGIN, SPARE = "node1", "login1", "ctl2"
 ETC = "/etc/dlroverd"
+STOLEN = "A host is not to be trusted any more"
 AS_NOBODY = ("runuser", "-u", "nobody", "--", "dlroverctl")
 UNITS = ((CTL, DAEMON), (NODE, AGENT))
 
@@ -34,6 +35,7 @@ def test_from_packages_to_a_fleet_and_back() -> None:
         assert NODE in hosts.walk("Install", only="node list")
         see_the_doctor(hosts)
         see_the_login_host(hosts)
+        see_a_drain(hosts)
         job = running_job(hosts)
         see_the_upgrade(hosts, job)
         see_the_daemon_s_host_lost(hosts, job)
@@ -72,6 +74,13 @@ def see_the_login_host(hosts: Installed) -> None:
     verdicts = {each["check"]: each["verdict"] for each in said["findings"]}
     passed = ("configuration", "certificate", "daemon", "clock skew")
     assert {name: verdicts[name] for name in passed} == dict.fromkeys(passed, "pass")
+
+
+def see_a_drain(hosts: Installed) -> None:
+    """Take a node out of use while nothing runs there, and put it back."""
+    hosts.walk(STOLEN, only="drain")
+    assert "stolen" in hosts.exec(CTL, "dlroverctl", "node", "why", NODE)
+    hosts.exec(CTL, "dlroverctl", "node", "uncordon", NODE)
 
 
 def running_job(hosts: Installed) -> int:
@@ -116,7 +125,10 @@ def see_the_daemon_s_host_lost(hosts: Installed, job: int) -> None:
 
 def see_a_node_shut_out(hosts: Installed) -> None:
     """Shut a host out whose ranks run: it is gone from the fleet, and says why."""
-    hosts.walk("A host is not to be trusted any more", but="drain", ctl=SPARE)
+    hosts.walk(STOLEN, but="drain", ctl=SPARE)
+    for token in json.loads(hosts.exec(SPARE, "dlroverctl", "token", "list", "-o", "json"))["tokens"]:
+        hosts.exec(SPARE, "dlroverctl", "token", "revoke", token["id"])
+    assert "revoked" in hosts.exec(SPARE, "dlroverctl", "token", "list")
     until(lambda: hosts.client.nodes()[0].state, ("unreachable", "lost").__contains__)
     until(partial(hosts.journal, NODE, AGENT, "-o", "cat"), lambda said: "were revoked by root (stolen)" in said)
 
