@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlroverd.cli import output, sentences
 from dlroverd.cli.archive import Archive
-from dlroverd.cli.hiding import Hiding, secret_of
+from dlroverd.cli.hiding import Hiding, secrets_here
 from dlroverd.cli.job import first_cause, why
 from dlroverd.model.view import LogChunk
 from dlroverd.protocol.errors import CallError, Reason
@@ -47,13 +47,11 @@ class Bundle:
 
     def _secrets(self) -> list[str]:
         """Read the job's secrets where this host has them, to hide what a script printed of them."""
-        found: dict[str, str] = {}
-        for secret in (each for role in (self._spec.roles if self._spec else ()) for each in role.secrets):
-            found[secret.name] = secret_of(secret.file) if secret.file else ""
+        found = secrets_here(each for role in (self._spec.roles if self._spec else ()) for each in role.secrets)
         self.missing += [
-            f"secret {name}: it cannot be read here, so it is not hidden where the script printed it; look through "
-            "output/, or write the bundle where it can be read"
-            for name, value in found.items()
+            f"secret {secret.name}: it cannot be read here, so it is not hidden where the script printed it; look "
+            "through output/, or write the bundle where it can be read"
+            for secret, value in found.items()
             if not value
         ]
         return list(found.values())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlroverd.client import Client
+    from dlroverd.model.job import Secret
 
 HIDDEN = "***"
 # Well below what the daemon takes at once, and what fits into a message when every letter has four bytes.
@@ -66,7 +67,12 @@ def hidden_values(before: Any, after: Any) -> Iterator[str]:
                 yield before[len(start) : len(before) - len(end)]
 
 
-def secret_of(path: str) -> str:
+def secrets_here(secrets: "Iterable[Secret]") -> "dict[Secret, str]":
+    """Read what this host has of secrets, "" where it has none; roles may give one name to several."""
+    return {each: _secret_of(each.file) if each.file else "" for each in secrets}
+
+
+def _secret_of(path: str) -> str:
     """Give the secret that a file holds, as a rank has it; "" if it cannot be read here."""
     if not os.path.isfile(path):  # a pipe would be waited for
         return ""

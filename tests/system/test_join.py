@@ -372,7 +372,7 @@ def test_certificates_renew_themselves_under_load_and_no_stream_ends(site: Site)
             for node, job in jobs.items():
                 over = await until(client, job, lambda view: view.state == "succeeded")
                 last = await told(client, job)
-                await asyncio.to_thread(fleet.until, partial(ticks, client, node), lambda seen: seen[-1:] == [last])  # noqa: B023
+                await asyncio.to_thread(fleet.until, partial(ticks, client, node), lambda seen: seen[-1:] == [last])  # noqa: B023 - called before the next turn
                 assert (over.restarts, ticks(client, node)) == (0, list(range(1, last + 1)))
             said = [agent.lines for agent in agents]
             assert [sum("connected" in line for line in lines) for lines in said] == [1, 1, 1]

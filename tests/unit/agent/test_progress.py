@@ -183,12 +183,17 @@ def test_checkpoints_are_found_on_the_page_or_else_in_the_output(files: RankFile
     assert (rank.newest and rank.newest.step, rank.checkpoint) == (8, 9)
 
 
+def watching(folder: Path) -> "tuple[asyncio.Queue[Any], ProgressWatch, asyncio.Task[None]]":
+    """Have ranks whose files are in a folder watched at a quick beat; gives what is told, too. Needs a running loop."""
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    watch = ProgressWatch(lambda key: rank_files(folder, key), told.put_nowait)
+    watch.beat_s = 0.05
+    return told, watch, asyncio.create_task(watch.run())
+
+
 def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
-        watch.beat_s = 0.05
-        looking = asyncio.create_task(watch.run())
+        told, watch, looking = watching(tmp_path)
         watch.watch(WORLD.rank(0), PATTERNS, Held())
         output = rank_files(tmp_path, WORLD.rank(0)).output
         async with asyncio.timeout(20):
@@ -209,10 +214,7 @@ def test_a_checkpoint_is_told_when_it_is_seen_and_again_to_a_new_session(tmp_pat
 
 def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
-        watch.beat_s = 0.05
-        looking = asyncio.create_task(watch.run())
+        told, watch, looking = watching(tmp_path)
         ranks = [rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1)]
         for rank in (0, 1):
             watch.watch(WORLD.rank(rank), PATTERNS, Held())
@@ -230,10 +232,7 @@ def test_that_ranks_ask_whether_to_save_is_told_once_all_of_them_do(tmp_path: Pa
 
 def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
-        watch.beat_s = 0.05
-        looking = asyncio.create_task(watch.run())
+        told, watch, looking = watching(tmp_path)
         for rank in (0, 1):
             watch.watch(WORLD.rank(rank), PATTERNS, Held())
         first, second = (rank_files(tmp_path, WORLD.rank(rank)) for rank in (0, 1))
@@ -255,10 +254,7 @@ def test_a_world_tells_its_first_step_at_once_and_its_highest_then(tmp_path: Pat
 
 def test_a_rank_that_counts_backwards_is_at_work_and_a_sentence_once(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
-        watch.beat_s = 0.05
-        looking = asyncio.create_task(watch.run())
+        told, watch, looking = watching(tmp_path)
         watch.watch(WORLD.rank(0), PATTERNS, Held())
         output = rank_files(tmp_path, WORLD.rank(0)).output
         async with asyncio.timeout(20):
@@ -289,10 +285,7 @@ def test_few_nodes_of_a_large_world_tell_its_step_at_each_beat_and_each_in_its_t
 
 def test_what_a_rank_is_at_is_on_its_page_and_told_when_it_changes(tmp_path: Path) -> None:
     async def scene() -> None:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        watch = ProgressWatch(lambda key: rank_files(tmp_path, key), told.put_nowait)
-        watch.beat_s = 0.05
-        looking = asyncio.create_task(watch.run())
+        told, watch, looking = watching(tmp_path)
         for rank in (0, 1):
             watch.watch(WORLD.rank(rank), PATTERNS, Held())
         pages = [str(rank_files(tmp_path, WORLD.rank(rank)).progress) for rank in (0, 1)]

@@ -7,6 +7,7 @@ import pytest
 from dlroverd.builtin.straggler import StragglerRule
 from dlroverd.model.diagnosis import Conclusion, Reading, WorldNode, WorldRank, WorldView
 from dlroverd.plugin_api.diagnosis import diagnose
+from dlroverd.testing.conformance import diagnosis as conformance
 
 SLOW = "n1"
 
@@ -34,18 +35,7 @@ def world(metric: str = "", theirs: float = 0.0, its: float = 0.0) -> WorldView:
     nodes = [
         WorldNode(node=node, readings=of(node, "host"), devices={f"gpu-{node}": of(node, "device")}) for node in names
     ]
-    return WorldView(
-        job=1,
-        role="trainer",
-        gang=0,
-        round=1,
-        now=1e9,
-        running_s=60.0,
-        step=10,
-        stepped_s=0.1,
-        ranks=tuple(ranks),
-        nodes=tuple(nodes),
-    )
+    return replace(conformance.world(), ranks=tuple(ranks), nodes=tuple(nodes))
 
 
 def said(view: WorldView) -> Conclusion:

@@ -10,7 +10,8 @@ import pytest
 
 from dlroverd.cli.archive import Archive
 from dlroverd.cli.endings import CommandError
-from dlroverd.cli.hiding import hidden_values, parts
+from dlroverd.cli.hiding import hidden_values, parts, secrets_here
+from dlroverd.model.job import Secret
 from dlroverd.runtime.redaction import Redactor
 
 SPEC = {
@@ -26,6 +27,14 @@ def test_what_a_redacted_spec_hides_is_found_in_the_whole_one() -> None:
     assert list(hidden_values(SPEC, SPEC)) == []
     assert list(hidden_values({"a": "x"}, {"a": ["x"]})) == [], "of another shape"
     assert list(hidden_values("a=x b=y", "a=*** b=***")) == [], "which part is which cannot be told"
+
+
+def test_two_roles_may_have_different_secrets_of_one_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(f"canary-{name}\n")
+    files = [str(tmp_path / name) for name in ("one", "two", "one", "absent")]
+    found = secrets_here(Secret(name="TOKEN", file=file) for file in files)
+    assert sorted(found.values()) == ["", "canary-one", "canary-two"]
 
 
 @pytest.mark.parametrize("text", ["", "abc", "one\ntwo\nthree\n", "x" * 25, "a\n" + "x" * 25 + "\nb"])
