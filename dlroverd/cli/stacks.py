@@ -19,6 +19,7 @@ _NATIVE_SHOWN = 4
 
 def shown(stacks: "Iterable[RankStack]") -> Iterator[str]:
     """Give the lines that show stacks by role and gang."""
+    from dlroverd.model.collectives import missing
     from dlroverd.model.stacks import grouped
 
     by_gang: dict[tuple[str, int], list[RankStack]] = {}
@@ -29,6 +30,9 @@ def shown(stacks: "Iterable[RankStack]") -> Iterator[str]:
             yield f"{role}, gang {gang}:"
         for group in grouped(of):
             yield from _group(group, len(of))
+        if (absent := missing(of)) is not None:
+            who = f"{_who([key.rank for key in absent.ranks])} " if absent.ranks else ""
+            yield f"By torch's flight recorder, {who}{absent.sentence}."
 
 
 def _group(group: "StackGroup", total: int) -> Iterator[str]:
@@ -48,6 +52,12 @@ def _group(group: "StackGroup", total: int) -> Iterator[str]:
         if process.threads:
             yield from _thread(process.threads[0], process)
     yield ""
+
+
+def _who(ranks: list[int]) -> str:
+    from dlroverd.model.ids import numbers
+
+    return f"rank {ranks[0]}" if len(ranks) == 1 else f"each of ranks {numbers(ranks)}"
 
 
 def _state(process: "ProcessStack") -> str:

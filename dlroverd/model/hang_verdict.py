@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dlroverd.model.collectives import Missing, missing
 from dlroverd.model.hang import SURE, HangGroup, HangKind, HangVerdict, Phase
 from dlroverd.model.ids import numbers
 from dlroverd.model.stack_signs import Doing, doing
@@ -17,6 +18,8 @@ from dlroverd.model.stacks import RankStack, grouped, python_frames
 _MOST_GROUPS, _MOST_FRAMES = 8, 12
 # Whatever else goes on, these do not go on by themselves.
 _SURE_KINDS = (HangKind.STOPPED,)
+# Stacks and the numbers of collectives are two ways to the same rank.
+_BORNE_OUT = 0.97
 # At these the device of a rank that works may do nothing.
 _IDLE_IN = (Phase.CHECKPOINT, Phase.EVALUATE, Phase.FIRST_STEP)
 
@@ -37,7 +40,10 @@ class Circumstances:
 
 def judge(stacks: Sequence[RankStack], of: Circumstances) -> HangVerdict:
     """Judge a gang by the stacks of its ranks, or of some of them."""
-    verdict = _judged(sorted(stacks, key=lambda stack: stack.key), of)
+    stacks = sorted(stacks, key=lambda stack: stack.key)
+    verdict = _judged(stacks, of)
+    if verdict.hung and (absent := missing(stacks)) is not None:
+        verdict = _with_missing(verdict, absent, stacks)
     if len(stacks) == of.ranks:
         return verdict
     return replace(verdict, sentence=f"{verdict.sentence} ({len(stacks)} of {of.ranks} ranks were looked at)")
@@ -66,6 +72,25 @@ def _judged(stacks: Sequence[RankStack], of: Circumstances) -> HangVerdict:
 
 _Seen = tuple[RankStack, Doing]
 _Parts = tuple[tuple[HangGroup, ...], tuple[int, ...]]
+
+
+def _with_missing(verdict: HangVerdict, absent: Missing, stacks: Sequence[RankStack]) -> HangVerdict:
+    """Add who is missing in a collective, where that bears out what stacks say, or where these do not say enough."""
+    if absent.ranks == verdict.ranks:
+        sentence = f"{verdict.sentence}; {'it ' if absent.ranks else ''}{absent.sentence}"
+        return replace(
+            verdict, sentence=sentence, confidence=max(verdict.confidence, _BORNE_OUT if absent.ranks else 0)
+        )
+    if not absent.ranks or verdict.confidence >= SURE:
+        return verdict
+    first = next(stack for stack in stacks if stack.key == absent.ranks[0])
+    many = f"ranks {numbers(key.rank for key in absent.ranks)} hang: " if len(absent.ranks) > 1 else ""
+    sentence = f"{many}{_named(first)} {absent.sentence}; its stack: it {doing(first).text}"
+    few = 2 * len(absent.ranks) < len(stacks) or len(absent.ranks) == 1
+    return replace(
+        verdict, kind=HangKind.COLLECTIVE, sentence=sentence, confidence=0.9 if few else 0.6,
+        ranks=absent.ranks, node=first.node,
+    )  # fmt: skip
 
 
 def _with_device(stack: RankStack, did: Doing, idle: Mapping[int, bool]) -> Doing:

@@ -51,13 +51,34 @@ class ProcessStack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPosition:
+    """How far a rank is in one of its process groups, by torch's flight recorder, while it stands still there.
+
+    `begun` is the number of the last collective begun, `open` that of the first one that has not ended (0: none),
+    `call` and `of` what that is (`all_reduce`, `Float[64, 64]`). `about` is what the group is for, if the script said.
+    """
+
+    group: str
+    backend: str = ""
+    about: str = ""
+    begun: int = 0
+    open: int = 0
+    call: str = ""
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankStack:
-    """The processes of one rank, its main one first, the others at one look. `problem`: why there are none."""
+    """The processes of one rank, its main one first, the others at one look. `problem`: why there are none.
+
+    `positions`: how far it is in its process groups, if it said so, and the same at the first look and the last.
+    """
 
     key: RankKey
     node: str
     problem: str = ""
     processes: tuple[ProcessStack, ...] = ()
+    positions: tuple[GroupPosition, ...] = ()
 
     @property
     def main(self) -> ThreadStack | None:

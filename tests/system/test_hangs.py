@@ -54,15 +54,26 @@ def test_a_pause_is_no_hang_and_a_rank_that_hangs_is_named_and_its_gang_restarte
     shown = until(lambda: one.ctl("job", "stacks", str(job)).stdout, lambda text: "spin (hanging.py:" in text)
     assert "2 of 3 ranks (0-1): waiting" in shown
     assert "Rank 2 on n1: running" in shown
+    assert "By torch's flight recorder, rank 2 has not begun collective " in shown
     again = one.until_stepping(job, round_=2)
     judged = said(one, job, "hang_judged")[-1]["verdict"]
     assert (judged["kind"], [key["rank"] for key in judged["ranks"]]) == ("spinning", [2])
     assert judged["sentence"].startswith("rank 2 on n1 turns on the spot in spin (hanging.py:")
+    assert "; it has not begun collective " in judged["sentence"]
+    assert ", in which ranks 0-1 wait" in judged["sentence"]
     assert {tuple(group["ranks"]) for group in judged["groups"]} == {(0, 1), (2,)}
     cause = again.incidents[0].cause
     assert cause is not None
     assert (cause.kind, cause.rule, cause.node) == ("hang", "hang.spinning", "n1")
     assert "hang: rank 2 on n1 turns on the spot" in one.ctl("job", "why", str(job)).stdout
+
+    # All wait at one line of the script, one of them for another group.
+    order(folder, 3, "astray_all", rank=1)
+    one.until_stepping(job, round_=3)
+    judged = said(one, job, "hang_judged")[-1]["verdict"]
+    assert (judged["kind"], [key["rank"] for key in judged["ranks"]]) == ("collective", [1])
+    assert judged["sentence"].startswith("rank 1 on n1 waits in collective 1 of group 1, all_reduce of Float[4], while")
+    assert [group["ranks"] for group in judged["groups"]] == [[0, 1, 2]]
 
 
 def test_stacks_are_refused_with_a_sentence_where_there_are_none(fleet: Callable[..., Fleet]) -> None:

@@ -95,6 +95,11 @@ class RankFiles:
         return self.error.with_name("stacks")
 
     @property
+    def recorder(self) -> Path:
+        """The socket at which the rank says how far it is in its collectives (dlroverd_train/_recorder.py)."""
+        return self.error.with_name("recorder")
+
+    @property
     def notice(self) -> Path:
         """Why and by when the rank will be stopped (DLROVERD_NOTICE_FILE); its user may read it, and not replace it."""
         return self.directory / "notice"
@@ -136,7 +141,7 @@ class RankFiles:
         self.forgotten.touch(mode=0o600)  # first: a half-deleted rank must not be reported again
         for path in (
             self.record, self.order, self.control, self.lease, self.shim_log, self.launch_error, self.error,
-            self.progress, self.imports, self.stacks, self.notice, self.saves,
+            self.progress, self.imports, self.stacks, self.recorder, self.notice, self.saves,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 

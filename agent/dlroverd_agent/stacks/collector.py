@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,13 +14,14 @@ from dlroverd.model.ids import RankKey
 from dlroverd.model.stacks import ProcessStack, RankStack
 from dlroverd.protocol.messages import StackRequest, Stacks
 from dlroverd_agent.launchers.files import RankFiles
+from dlroverd_agent.stacks.child import Asked, Seen
 
 # Beyond the looks themselves: Python's start, and py-spy reading a large library on a busy host.
 MARGIN_S = 14.0
 _MOST_LOOKS, _MOST_APART_S = 10, 10.0
 _KILL_S = 1.0
 _MOST_BYTES = 4 * 1024**2
-_LINE = TypeAdapter(tuple[str, tuple[ProcessStack, ...]])
+_LINE = TypeAdapter(Seen)
 
 
 class StackCollector:
@@ -46,16 +47,16 @@ class StackCollector:
         apart_s = min(max(0.0, request.apart_s), _MOST_APART_S)
         async with self._one:
             known = self._pids()
-            pids = {key.unit: (known[key], str(self._files(key).stacks)) for key in request.ranks if key in known}
+            asked = {key.unit: self._asked(key, known[key]) for key in request.ranks if key in known}
             late_s = looks * apart_s + self._margin_s
-            found: dict[str, tuple[ProcessStack, ...]] = {}
+            found: dict[str, Seen] = {}
             problem = (
                 f"it was not looked at within {late_s:g} s: see if it, or what it waits for, is stuck in the kernel"
             )
-            if pids:
+            if asked:
                 try:
                     async with asyncio.timeout(late_s):
-                        await self._ask(pids, looks, apart_s, found)
+                        await self._ask(asked, looks, apart_s, found)
                     problem = "the process that looks at ranks ended without having looked at it"
                 except TimeoutError:
                     pass
@@ -68,19 +69,24 @@ class StackCollector:
                 RankStack(
                     key=key,
                     node=self._node,
-                    problem="" if key.unit in found else problem if key.unit in pids else ended,
-                    processes=_cut(found.get(key.unit, ()), request.threads),
+                    problem="" if key.unit in found else problem if key.unit in asked else ended,
+                    processes=_cut(found[key.unit].processes, request.threads) if key.unit in found else (),
+                    positions=found[key.unit].positions if key.unit in found else (),
                 )
                 for key in request.ranks
             ),
         )
 
+    def _asked(self, key: RankKey, pid: int) -> Asked:
+        files = self._files(key)
+        return Asked(pid=pid, stacks=str(files.stacks), recorder=str(files.recorder))
+
     async def _ask(
         self,
-        pids: Mapping[str, tuple[int, str]],
+        asked: Mapping[str, Asked],
         looks: int,
         apart_s: float,
-        found: dict[str, tuple[ProcessStack, ...]],
+        found: dict[str, Seen],
     ) -> None:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "dlroverd_agent.stacks.child", str(os.getpid())),
@@ -92,12 +98,12 @@ class StackCollector:
         try:
             if child.stdin is None or child.stdout is None:
                 raise OSError("it has no pipes")
-            question = {"ranks": dict(pids), "looks": looks, "apart_s": apart_s}
+            question = {"ranks": {name: asdict(of) for name, of in asked.items()}, "looks": looks, "apart_s": apart_s}
             child.stdin.write(json.dumps(question).encode() + b"\n")
             await child.stdin.drain()
-            while len(found) < len(pids) and (line := await child.stdout.readline()):
-                name, processes = _LINE.validate_json(line)
-                found[name] = processes
+            while len(found) < len(asked) and (line := await child.stdout.readline()):
+                seen = _LINE.validate_json(line)
+                found[seen.name] = seen
         finally:
             await _end(child)
 

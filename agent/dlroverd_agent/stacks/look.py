@@ -19,7 +19,7 @@ DUMP_S = 6.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MOST_THREADS = 8
 # py-spy would wait for these to stop, which they do not: they are read as they are.
-_STILL = frozenset("TtDXZ")
+STILL = frozenset("TtDXZ")
 _NOT_PYTHON = "it is no Python program, or one that py-spy does not know"
 
 
@@ -51,7 +51,7 @@ def look(pid: int, file: str, *, native: bool) -> Look:
     threads, problem = _dump(pid, state, native=native)
     if problem and not os.path.exists(f"/proc/{pid}"):
         problem = "it ended while it was looked at"
-    elif problem and file and state not in _STILL and (threads := ask(pid, file)):
+    elif problem and file and state not in STILL and (threads := ask(pid, file)):
         return Look(time.monotonic(), state, _wchan(pid), "", threads, cpu_s, asked=True)
     return Look(time.monotonic(), state, _wchan(pid), problem, threads, cpu_s)
 
@@ -155,7 +155,7 @@ def _dump(pid: int, state: str, *, native: bool) -> tuple[tuple[ThreadStack, ...
     program = py_spy()
     if not program:
         return (), "py-spy is not installed beside the agent: install it into the agent's environment"
-    how = ["--nonblocking"] if state in _STILL else ["--native"] if native else []
+    how = ["--nonblocking"] if state in STILL else ["--native"] if native else []
     words = [program, "dump", "--json", "--pid", str(pid)]
     try:
         done = subprocess.run([*words, *how], capture_output=True, timeout=DUMP_S, check=False)

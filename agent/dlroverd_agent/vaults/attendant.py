@@ -7,17 +7,15 @@ by whoever asked as a stranger's word.
 
 import asyncio
 import contextlib
-import os
-import socket
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 from dlroverd_train.vault import frames
 from dlroverd_train.vault.server import VERSION
 
+from dlroverd_agent.rank_socket import need_owner
+
 ANSWER_S = 10.0
-_PEER = struct.Struct("iII")
 
 
 class VaultGoneError(Exception):
@@ -74,7 +72,7 @@ class Attendant:
         with frames.short_name(self.path) as name:
             self._streams = await asyncio.open_unix_connection(name)
         try:
-            _need_owner(self.path, self._streams[1].get_extra_info("socket"))
+            need_owner(self.path, self._streams[1].get_extra_info("socket"))
             await self._exchange({"op": "attend", "version": VERSION})
         except (VaultRefusedError, PermissionError):
             await self.close()
@@ -89,16 +87,3 @@ class Attendant:
         if "refused" in answer:
             raise VaultRefusedError(str(answer["refused"]))
         return answer
-
-
-def peer(connection: socket.socket) -> tuple[int, int]:
-    """Give the pid and the uid of who listens at the other end."""
-    pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return pid, uid
-
-
-def _need_owner(path: str, connection: socket.socket) -> None:
-    """Raise PermissionError unless who listens is the user for whom the agent made the folder."""
-    owner, (_, uid) = os.lstat(os.path.dirname(path)).st_uid, peer(connection)
-    if uid != owner:
-        raise PermissionError(f"it is served by uid {uid}, and its folder is uid {owner}'s")

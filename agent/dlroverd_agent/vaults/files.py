@@ -14,7 +14,7 @@ from dlroverd_train.vault import frames
 
 from dlroverd_agent.launchers.files import boot_id
 from dlroverd_agent.launchers.shim import replace_file
-from dlroverd_agent.vaults.attendant import peer
+from dlroverd_agent.rank_socket import peer
 
 _PROGRAM = str(Path(dlroverd_train.__file__).with_name("vault") / "__main__.py")
 _CONNECT_S = 1.0

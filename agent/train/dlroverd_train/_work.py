@@ -15,12 +15,12 @@ Looks at torch only where the script has loaded it. Without the recorder nothing
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import deque
 from collections.abc import Callable
 from time import monotonic, thread_time, time
 from typing import Any
+
+from . import _recorder
 
 _LOOK_S = 0.5
 _SHARE = 500
@@ -30,7 +30,6 @@ _USUAL, _CHANGED = 13, 1.1
 # How many looks may be ahead of their time, and how many of them a step must be worth.
 _AHEAD, _WORTH = 4, 2
 _Clock = Callable[[], float]
-_RECORDER = "torch._C._distributed_c10d"
 
 
 class _Work:
@@ -60,13 +59,13 @@ class _Work:
             return
         self._looked = began
         used = self._used()
-        dump = getattr(sys.modules.get(_RECORDER), "_dump_fr_trace_json", None)
-        if dump is None:
+        if not _recorder.dumps():
             self._next = began + _LOOK_S
             return
+        _recorder.offer()
         try:
-            trace = json.loads(dump(True, False))
-            took = [] if hands_on(trace, self._ends[0]) else spent(list(self._ends), begun(trace))
+            recorded = _recorder.entries()
+            took = [] if hands_on(recorded, self._ends[0]) else spent(list(self._ends), begun(recorded))
         except Exception:  # noqa: BLE001 - a recorder that is not as we know it: nothing is said
             self.ours = False
             return
@@ -92,14 +91,14 @@ class _Work:
         return changed and usual > _WORTH * self._cost
 
 
-def hands_on(trace: dict[str, Any], since: float) -> bool:
+def hands_on(recorded: list[dict[str, Any]], since: float) -> bool:
     """Whether ranks have sent to each other since then, as stages of a pipeline do: their parts of a step differ."""
-    return any(each.get("is_p2p") and each["time_created_ns"] / 1e9 > since for each in trace["entries"])
+    return any(each.get("is_p2p") and each["time_created_ns"] / 1e9 > since for each in recorded)
 
 
-def begun(trace: dict[str, Any]) -> list[float]:
-    """Give when the collectives that are in a trace were begun, in order; wall clock, seconds."""
-    return sorted(each["time_created_ns"] / 1e9 for each in trace["entries"] if each["time_created_ns"] > 0)
+def begun(recorded: list[dict[str, Any]]) -> list[float]:
+    """Give when these collectives were begun, in order; wall clock, seconds."""
+    return sorted(each["time_created_ns"] / 1e9 for each in recorded if each["time_created_ns"] > 0)
 
 
 def spent(ends: list[float], begun: list[float]) -> list[float]:

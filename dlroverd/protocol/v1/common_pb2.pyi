@@ -605,16 +605,36 @@ class CheckResult(_message.Message):
     def __init__(self, check: _Optional[str] = ..., level: _Optional[_Union[CheckLevel, str]] = ..., state: _Optional[_Union[CheckState, str]] = ..., sentence: _Optional[str] = ..., figures: _Optional[_Iterable[_Union[Figure, _Mapping]]] = ..., facts: _Optional[_Mapping[str, str]] = ..., took_s: _Optional[float] = ..., of_job: _Optional[bool] = ..., at: _Optional[float] = ...) -> None: ...
 
 class RankStack(_message.Message):
-    __slots__ = ("key", "node", "problem", "processes")
+    __slots__ = ("key", "node", "problem", "processes", "positions")
     KEY_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
     key: RankKey
     node: str
     problem: str
     processes: _containers.RepeatedCompositeFieldContainer[ProcessStack]
-    def __init__(self, key: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., problem: _Optional[str] = ..., processes: _Optional[_Iterable[_Union[ProcessStack, _Mapping]]] = ...) -> None: ...
+    positions: _containers.RepeatedCompositeFieldContainer[GroupPosition]
+    def __init__(self, key: _Optional[_Union[RankKey, _Mapping]] = ..., node: _Optional[str] = ..., problem: _Optional[str] = ..., processes: _Optional[_Iterable[_Union[ProcessStack, _Mapping]]] = ..., positions: _Optional[_Iterable[_Union[GroupPosition, _Mapping]]] = ...) -> None: ...
+
+class GroupPosition(_message.Message):
+    __slots__ = ("group", "backend", "about", "begun", "open", "call", "of")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    backend: str
+    about: str
+    begun: int
+    open: int
+    call: str
+    of: str
+    def __init__(self, group: _Optional[str] = ..., backend: _Optional[str] = ..., about: _Optional[str] = ..., begun: _Optional[int] = ..., open: _Optional[int] = ..., call: _Optional[str] = ..., of: _Optional[str] = ...) -> None: ...
 
 class ProcessStack(_message.Message):
     __slots__ = ("pid", "state", "wchan", "problem", "looks", "threads")

@@ -108,6 +108,8 @@ def follow(told: dict[str, Any], model: Any, other: Any, step: int) -> None:
             read(told)
         case "wait":
             wait(told)
+        case "astray":
+            dist.all_reduce(torch.ones(4), group=other if mine else None)
         case "skip":
             skip(other)
         case "save":

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from dlroverd_agent.stacks.asked import ask, parsed
+from dlroverd_agent.stacks.child import Asked
 
 from dlroverd.model.stacks import ThreadStack
 from tests.system.fleet import until
@@ -96,13 +98,15 @@ def test_what_another_process_said_of_itself_counts_for_nobody_else(tmp_path: Pa
 def test_an_agent_that_may_not_look_asks(tmp_path: Path) -> None:
     with running(tmp_path, IMPORT) as process:
         until(lambda: ask(process.pid, str(tmp_path / "stacks")), lambda of: calls(of) == NAP)
-        question = {"ranks": {"r": [process.pid, str(tmp_path / "stacks")]}, "looks": 2, "apart_s": 0.0}
+        rank = Asked(pid=process.pid, stacks=str(tmp_path / "stacks"), recorder=str(tmp_path / "recorder"))
+        question = {"ranks": {"r": asdict(rank)}, "looks": 2, "apart_s": 0.0}
         words = ["setpriv", "--bounding-set=-sys_ptrace", sys.executable, "-m", "dlroverd_agent.stacks.child"]
         done = subprocess.run(
             [*words, str(os.getpid())], input=json.dumps(question).encode(), capture_output=True, check=True
         )
-        name, (seen,) = json.loads(done.stdout)
-    assert (name, seen["problem"], seen["looks"]) == ("r", "", 2)
+        answer = json.loads(done.stdout)
+    (seen,) = answer["processes"]
+    assert (answer["name"], seen["problem"], seen["looks"]) == ("r", "", 2)
     assert [each["function"] for each in seen["threads"][0]["frames"]] == ["nap", "<module>"]
     assert seen["threads"][0]["moved"] == 0
 

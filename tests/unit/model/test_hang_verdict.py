@@ -1,11 +1,13 @@
 """From stacks to a verdict. The stacks are like those that py-spy gives of torch over gloo."""
 
+from dataclasses import replace
+
 import pytest
 
 from dlroverd.model.hang import SURE, HangKind, HangVerdict, Phase
 from dlroverd.model.hang_verdict import Circumstances, judge
 from dlroverd.model.ids import RankKey
-from dlroverd.model.stacks import Frame, ProcessStack, RankStack, ThreadStack
+from dlroverd.model.stacks import Frame, GroupPosition, ProcessStack, RankStack, ThreadStack
 
 BUDGETS: dict[str, float] = dict.fromkeys(Phase, 60.0)
 MAIN = ("<module> train.py:90", "main train.py:40")
@@ -52,7 +54,15 @@ def judged(stacks: list[RankStack], quiet_s: float, idle: dict[int, bool] | None
     return judge(stacks, Circumstances(quiet_s=quiet_s, budgets=BUDGETS, idle=idle or {}, ranks=ranks or len(stacks)))
 
 
+def at(stack: RankStack, begun: int, *, waits: bool = True) -> RankStack:
+    """Have a rank say how far it is in the group of all."""
+    open_number = begun if waits else 0
+    said = GroupPosition(group="0", about="default_pg", begun=begun, open=open_number, call="all_reduce", of="Float[4]")
+    return replace(stack, positions=(said,))
+
+
 OTHERS = [rank(0), rank(1), rank(3)]
+IN_8 = [at(each, 8) for each in OTHERS]
 
 
 @pytest.mark.parametrize(
@@ -204,3 +214,35 @@ def test_of_a_world_of_which_some_were_looked_at_that_is_said() -> None:
     assert "for one that was not looked at or for the network" in verdict.sentence
     assert verdict.sentence.endswith("(4 of 10000 ranks were looked at)")
     assert judged([*OTHERS, rank(2, SPIN, "R")], 20.0, ranks=10_000).confidence >= SURE
+
+
+def test_who_is_missing_in_the_collective_bears_out_what_stacks_say() -> None:
+    verdict = judged([*IN_8, at(rank(2, SPIN, state="R"), 7, waits=False)], 20.0)
+    assert [key.rank for key in verdict.ranks] == [2]
+    assert verdict.kind == HangKind.SPINNING
+    assert verdict.confidence > 0.95
+    assert verdict.sentence.endswith(
+        "; it has not begun collective 8 of group 0, all_reduce of Float[4], in which ranks 0-1, 3 wait"
+    )
+
+
+def test_where_all_wait_at_one_place_who_is_missing_in_the_collective_is_named() -> None:
+    verdict = judged([*IN_8, at(rank(2), 7, waits=False)], 20.0)
+    assert [key.rank for key in verdict.ranks] == [2]
+    assert (verdict.kind, verdict.node) == (HangKind.COLLECTIVE, "n2")
+    assert verdict.confidence >= SURE
+    assert verdict.sentence.startswith("rank 2 on n2 has not begun collective 8 of group 0")
+
+    there = judged([*IN_8, at(rank(2), 8)], 20.0)
+    assert (there.kind, there.ranks) == (HangKind.NETWORK, ())
+    assert there.sentence.endswith("; all of them have begun collective 8 of group 0, all_reduce of Float[4]")
+
+
+def test_a_rank_that_is_stopped_cannot_say_how_far_it_is_and_is_named_still() -> None:
+    verdict = judged([*IN_8[:2], at(rank(3), 7, waits=False), rank(2, state="T")], 20.0)
+    assert [key.rank for key in verdict.ranks] == [2]
+    assert "collective 8" not in verdict.sentence
+
+
+def test_a_rank_that_works_is_no_hang_however_far_it_is() -> None:
+    assert not judged([*IN_8, at(rank(2, SAVE, moved=3), 7, waits=False)], 20.0).hung

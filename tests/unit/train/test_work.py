@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dlroverd_train import _work, events
+from dlroverd_train import _recorder, _work, events
 
 from tests.unit.train.said import read
 
@@ -23,20 +23,20 @@ def test_a_clock_that_goes_back_is_no_work() -> None:
 
 
 def test_what_was_not_begun_is_not_counted() -> None:
-    trace = {"entries": [{"time_created_ns": 2_000_000_000}, {"time_created_ns": 0}, {"time_created_ns": 10**9}]}
-    assert _work.begun(trace) == [1.0, 2.0]
+    recorded = [{"time_created_ns": 2_000_000_000}, {"time_created_ns": 0}, {"time_created_ns": 10**9}]
+    assert _work.begun(recorded) == [1.0, 2.0]
 
 
 def test_stages_of_a_pipeline_are_told_from_ranks_that_do_the_same() -> None:
     """What was sent before these steps, as at a checkpoint, is no matter."""
-    trace = {"entries": [{"time_created_ns": 2_000_000_000, "is_p2p": True}, {"time_created_ns": 3_000_000_000}]}
-    assert _work.hands_on(trace, since=1.0)
-    assert not _work.hands_on(trace, since=2.5)
+    recorded = [{"time_created_ns": 2_000_000_000, "is_p2p": True}, {"time_created_ns": 3_000_000_000}]
+    assert _work.hands_on(recorded, since=1.0)
+    assert not _work.hands_on(recorded, since=2.5)
 
 
 @pytest.mark.parametrize("said", [b"no json", b"[]", b'{"entries": [{}]}', b'{"entries": [{"time_created_ns": "x"}]}'])
 def test_a_recorder_of_another_shape_is_left_alone(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder: Any = types.ModuleType(_work._RECORDER)
+    recorder: Any = types.ModuleType(_recorder.MODULE)
     asked = []
 
     def dump(*_: object) -> bytes:
@@ -44,7 +44,7 @@ def test_a_recorder_of_another_shape_is_left_alone(said: bytes, monkeypatch: pyt
         return said
 
     recorder._dump_fr_trace_json = dump
-    monkeypatch.setitem(sys.modules, _work._RECORDER, recorder)
+    monkeypatch.setitem(sys.modules, _recorder.MODULE, recorder)
     work = _work._Work()
     for _ in range(5):
         work.stepped()
@@ -52,7 +52,7 @@ def test_a_recorder_of_another_shape_is_left_alone(said: bytes, monkeypatch: pyt
 
 
 def test_it_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder: Any = types.ModuleType(_work._RECORDER)
+    recorder: Any = types.ModuleType(_recorder.MODULE)
     asked = []
 
     def dump(*_: object) -> bytes:
@@ -60,7 +60,7 @@ def test_it_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
         return b'{"entries": []}'
 
     recorder._dump_fr_trace_json = dump
-    monkeypatch.setitem(sys.modules, _work._RECORDER, recorder)
+    monkeypatch.setitem(sys.modules, _recorder.MODULE, recorder)
     work = _work._Work()
     for _ in range(1000):
         work.stepped()
@@ -76,9 +76,9 @@ class Played:
         self.steps, self.looks = 0, []  # type: int, list[int]
         self._begun: list[float] = []
         self._file = file
-        recorder: Any = types.ModuleType(_work._RECORDER)
+        recorder: Any = types.ModuleType(_recorder.MODULE)
         recorder._dump_fr_trace_json = self._dump
-        monkeypatch.setitem(sys.modules, _work._RECORDER, recorder)
+        monkeypatch.setitem(sys.modules, _recorder.MODULE, recorder)
         self._work = _work._Work(lambda: self.now, lambda: self.now, lambda: self.used)
 
     def step(self, *took_s: float) -> None:
