@@ -23,15 +23,15 @@ _MOST_BYTES, _MOST_GROUPS, _MOST_NUMBER = 256 * 1024, 32, 2**62
 _POSITIONS = TypeAdapter(tuple[GroupPosition, ...])
 
 
-def positions(path: str) -> tuple[GroupPosition, ...]:
+def positions(path: str, answer_s: float = ANSWER_S) -> tuple[GroupPosition, ...]:
     """Ask a rank, in the order of its groups; nothing if it does not say, or not as it should."""
-    until = time.monotonic() + ANSWER_S
+    until = time.monotonic() + answer_s
     said = b""
     with contextlib.suppress(OSError, ValueError):
         if not os.path.lexists(path):
             return ()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(ANSWER_S)
+            connection.settimeout(answer_s)
             with short_name(path) as name:
                 connection.connect(name)
             need_owner(path, connection)

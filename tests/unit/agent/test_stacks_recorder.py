@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from dlroverd_agent.stacks import recorder
 from dlroverd_agent.stacks.child import Asked, looked_at
 from dlroverd_agent.stacks.recorder import positions
 
@@ -153,14 +152,11 @@ def test_a_name_that_a_user_chose_is_shown_as_it_may_be(serve: Callable[[bytes],
     assert (found.about, len(found.call)) == ("?[2Jtensors", 160)
 
 
-def test_a_rank_that_does_not_answer_is_waited_for_a_moment_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "ANSWER_S", 0.1)
+def test_a_rank_that_does_not_answer_is_waited_for_a_moment_only(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(tmp_path / "recorder"))
         listener.listen()
-        assert positions(str(tmp_path / "recorder")) == ()
+        assert positions(str(tmp_path / "recorder"), answer_s=0.1) == ()
     assert positions(str(tmp_path / "recorder")) == (), "nobody listens any more"
     os.mkfifo(tmp_path / "fifo")
     assert positions(str(tmp_path / "fifo")) == ()
