@@ -16,6 +16,7 @@ MOST_BODY_BYTES = 64 * 1024
 _MOST_DEPTH = 32
 _MOST_NUMBER = 1 << 53
 _MOST_READING = 1e300
+_MOST_COUNT = 1 << 20
 
 # The core's own names have no dot, and the agent's begin with `agent.`: no rank can say those.
 _NAME = re.compile(r"(trainer|user)(\.[A-Za-z0-9_-]+)+", re.ASCII)
@@ -127,7 +128,9 @@ def _too_deep(body: dict[str, Any]) -> bool:
     return True
 
 
-def value_of(event: SpooledEvent) -> float | None:
-    """Give what a gauge reads, the number `value` of its body; None if it has none."""
-    value = json.loads(event.body).get("value")
-    return float(value) if type(value) in (int, float) and abs(value) < _MOST_READING else None
+def value_of(event: SpooledEvent) -> tuple[float | None, int]:
+    """Give what a gauge reads, the number `value` of its body, None if it has none; and of how many it is the mean."""
+    body = json.loads(event.body)
+    value, count = body.get("value"), body.get("count", 1)
+    number = float(value) if type(value) in (int, float) and abs(value) < _MOST_READING else None
+    return number, count if type(count) is int and 0 < count < _MOST_COUNT else 1

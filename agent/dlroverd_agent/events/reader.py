@@ -10,7 +10,6 @@ from threading import Lock
 from dlroverd.model.ids import RankKey
 from dlroverd.model.spooled import SpooledEvent
 from dlroverd_agent.events.lines import MOST_LINE_BYTES, BadLineError, parse
-from dlroverd_agent.events.quick import quick
 from dlroverd_agent.events.readings import Reading, Readings, reading_of
 from dlroverd_agent.events.spool import Spool
 from dlroverd_agent.rank_file import NoHolesError, RankFile
@@ -196,8 +195,6 @@ class Reader:
             end = min(end + len(line) + 1, source.offset + len(data))
             if skipping:
                 skipping = False
-            elif told := quick(line):
-                readings.append(told)
             elif text := line.strip():
                 try:
                     event = parse(text, source.key)

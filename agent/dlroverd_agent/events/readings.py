@@ -9,7 +9,7 @@ from dlroverd.model.spooled import EventKind, SpooledEvent
 from dlroverd.model.telemetry import Sample
 from dlroverd_agent.events.lines import value_of
 
-STEP, WORK = "trainer.step", "trainer.work"
+STEP, STEPS, WORK = "trainer.step", "trainer.steps", "trainer.work"
 _TELEMETRY = frozenset({STEP, "trainer.substep", "trainer.predict_step"})
 _MOST_GAUGES = 32
 _LOSS = "user.loss"
@@ -20,20 +20,25 @@ _MOST_WORKED = 1024
 
 
 class Reading(NamedTuple):
-    """What telemetry needs of an event. `at` is the rank's monotonic clock; `value` is a gauge's, if it has one."""
+    """What telemetry needs of an event. `at` is the rank's monotonic clock; `value` is a gauge's, if it has one.
+
+    `of`: of how many that is the mean.
+    """
 
     name: str
     kind: EventKind
     span: str
     at: float
     value: float | None
+    of: int = 1
 
 
 def reading_of(event: SpooledEvent) -> Reading | None:
     """Give the reading that an event is; None if it is one to be kept."""
     if event.kind is not EventKind.GAUGE and event.name not in _TELEMETRY:
         return None
-    return Reading(event.name, event.kind, event.span, event.monotonic, value_of(event))
+    value, count = value_of(event)
+    return Reading(event.name, event.kind, event.span, event.monotonic, value, count)
 
 
 @dataclass(slots=True)
@@ -91,6 +96,9 @@ class Readings:
                 return
             if told.value is None or told.kind is not EventKind.GAUGE:
                 return
+            if told.name == STEPS and told.value >= 0:
+                known.timed += told.of
+                known.spent_s += told.value * told.of
             if told.name == WORK and len(known.worked) < _MOST_WORKED:
                 known.worked.append(told.value)
             if not told.name.startswith("user."):

@@ -10,11 +10,12 @@ The first step of a page that somebody else writes to, such as the script with `
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from typing import Any
 
-from . import _progress
+from . import _progress, _work
 
 _MOST_OPTIMIZERS = 4096
 # Those of torch that compile as a whole: a hook that breaks their graph would end a script that says `fullgraph=True`.
@@ -39,10 +40,19 @@ class _Steps:
             return
         self._within = {id(optimizer)}
         self._count = self._count + 1 if self._count else _steps_of(optimizer)
+        if _progress.is_due():
+            self.write()
+        _work.stepped()
+
+    def write(self) -> None:
+        """Put the newest step on the page, unless somebody else writes there, or there is none."""
+        if not self.ours or not self._count:
+            return
         if _progress.record() != self._written:
             self.ours = False
+            _work.stop()  # that one says its steps itself
             return
-        _progress.progress(self._count)
+        _progress.write_step(self._count)
         self._written = _progress.record()
 
 
@@ -76,6 +86,7 @@ class _Watch:
 def begin() -> None:
     """Count from now on, in this process and not in those that it forks."""
     sys.meta_path.insert(0, _Watch())
+    atexit.register(_finish)
     os.register_at_fork(after_in_child=_forked)
 
 
@@ -96,6 +107,13 @@ def _count(optimizer: Any) -> None:
         _steps.stepped(optimizer)
     except Exception:  # noqa: BLE001 - a page that cannot be read, or a state of a strange shape
         _steps.ours = False
+
+
+def _finish() -> None:
+    try:
+        _steps.write()
+    except OSError:
+        pass  # a page that cannot be read
 
 
 def _is_compiling() -> bool:

@@ -28,6 +28,7 @@ class EventsFile:
         self.cut = 0
         self._report = report
         self._path = os.environ.get("DLROVERD_EVENTS_FILE", "")
+        self.is_agents = bool(self._path)
         self._descriptor: int | None = None
         self._looks_in = 0
         self._bytes = 0
@@ -38,6 +39,7 @@ class EventsFile:
 
     def to(self, path: str) -> None:
         """Write to this file from now on; "" is nowhere."""
+        self.is_agents = bool(path) and path == os.environ.get("DLROVERD_EVENTS_FILE")
         self._path, self._descriptor, self._looks_in, self._full, self._torn = path, None, 0, False, False
 
     def is_open(self) -> bool:

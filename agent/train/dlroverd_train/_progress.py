@@ -10,6 +10,7 @@ Written by pwrite and not through a mapping: a store into a mapped page of a ful
 SIGBUS, a failed write is an OSError.
 """
 
+import atexit
 import errno
 import os
 import struct
@@ -30,17 +31,48 @@ _CHECKPOINT_AT = _RECORD.size + _CHECKSUM.size
 _ASKS, _ASKS_AT = b"ASKS", _CHECKPOINT_AT + _CHECKPOINT.size + _CHECKSUM.size
 _PHASE, _PHASE_AT = struct.Struct("<4sId"), _ASKS_AT + len(_ASKS)
 
+# How often the page is written at the most, as steps go: of short ones it is behind by that much, until the end.
+EVERY_S = 0.05
+
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
+# The newest step that is not on the page, with the monotonic clock of its end; and when the page was last written.
+_newest: Optional[tuple[int, float]] = None  # noqa: UP045 - Python 3.9
+_written = 0.0
 _pid = os.getpid()  # asked for once: it is a call of the kernel's
 
 
 def progress(step: int) -> None:
     """Say that training step `step` is done. Does nothing outside dlroverd, and never raises."""
+    global _newest  # noqa: PLW0603 - one page per process
+    now = monotonic()
+    if now - _written >= EVERY_S:
+        write_step(step)
+    else:
+        _newest = (step, now)
+    _work.stepped()
+
+
+def is_due() -> bool:
+    """Say whether the page's step is so old that the next one is written."""
+    return monotonic() - _written >= EVERY_S
+
+
+def write_step(step: int, at: Optional[float] = None) -> None:  # noqa: UP045 - Python 3.9
+    """Write that a step is done, at a time of the monotonic clock (now). Never raises."""
+    global _newest, _written
+    now = monotonic()
+    _newest, _written = None, now
+    at = now if at is None else at
     try:
-        _write(_RECORD.pack(MAGIC, VERSION, _pid, int(step), time(), monotonic()), 0)
+        _write(_RECORD.pack(MAGIC, VERSION, _pid, int(step), time() - (now - at), at), 0)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
         pass  # a full disk, a step that is no number: nothing that should stop a training
-    _work.stepped()
+
+
+def _catch_up() -> None:
+    """Write the newest step, at the end of the process."""
+    if _newest is not None:
+        write_step(*_newest)
 
 
 def checkpointed(step: int) -> None:
@@ -50,6 +82,7 @@ def checkpointed(step: int) -> None:
     Does nothing outside dlroverd, and never raises.
     """
     try:
+        _catch_up()
         _write(_CHECKPOINT.pack(CHECKPOINT, int(step)), _CHECKPOINT_AT)
     except (OSError, ValueError, TypeError, OverflowError, struct.error):
         pass
@@ -67,6 +100,7 @@ def asks() -> None:
 
 def write_phase(number: int) -> None:
     """Say which phase begins now, by its number. Never raises."""
+    _catch_up()
     try:
         _write(_PHASE.pack(b"PHAS", number, time()), _PHASE_AT)
     except (OSError, struct.error):
@@ -107,9 +141,10 @@ def _forget() -> None:
 
 
 def _forked() -> None:
-    global _pid  # noqa: PLW0603 - one process
-    _pid = os.getpid()
-    _work.forked()
+    global _newest, _pid
+    _newest, _pid = None, os.getpid()
+    _work.stop()
 
 
+atexit.register(_catch_up)
 os.register_at_fork(after_in_child=_forked)

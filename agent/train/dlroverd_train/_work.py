@@ -15,6 +15,7 @@ Looks at torch only where the script has loaded it. Without the recorder nothing
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from time import monotonic, thread_time, time
@@ -40,7 +41,7 @@ class _Work:
         self._wall, self._steady, self._used = wall, steady, used
         self._ends: deque[float] = deque(maxlen=_MOST_STEPS)
         self._took: deque[float] = deque(maxlen=_USUAL)
-        self._looked = 0.0
+        self._idle_until = 0.0
         self._cost = 0.0
         self._pause = 0.0
         self._next = 0.0
@@ -54,10 +55,14 @@ class _Work:
             return
         self._took.append(self._ends[-1] - self._ends[-2])
         began = self._steady()
+        if began < self._idle_until:
+            return
         ahead = began < self._next
         if ahead and not self._hurries(began):
             return
-        self._looked = began
+        if os.environ.get("WORLD_SIZE") == "1":
+            self.ours = False  # nobody to be compared with
+            return
         used = self._used()
         if not _recorder.dumps():
             self._next = began + _LOOK_S
@@ -75,20 +80,23 @@ class _Work:
         if ahead:
             took = took[-2:]  # those before were as usual
         if took:
-            from .events import gauge  # noqa: PLC0415 - it imports what imports this
+            from .events import reading  # noqa: PLC0415 - it imports what imports this
 
-            gauge("trainer.work", sum(took) / len(took))
+            reading("trainer.work", {"value": sum(took) / len(took)})
         self._cost = self._used() - used
         self._pause = max(_LOOK_S, _SHARE * self._cost)
         self._next = max(self._next, began) + self._pause
+        self._idle_until = began + _LOOK_S
 
     def _hurries(self, now: float) -> bool:
         """Whether steps have changed, and a look ahead of time can be made up for."""
-        if len(self._took) < _USUAL or now < self._looked + _LOOK_S or self._next > now + _AHEAD * self._pause:
+        if len(self._took) < _USUAL or self._next > now + _AHEAD * self._pause:
             return False
         usual, newest = sorted(self._took)[_USUAL // 2], (self._took[-2], self._took[-1])
-        changed = min(newest) > _CHANGED * usual or max(newest) * _CHANGED < usual
-        return changed and usual > _WORTH * self._cost
+        if usual <= _WORTH * self._cost:
+            self._idle_until = self._next
+            return False
+        return min(newest) > _CHANGED * usual or max(newest) * _CHANGED < usual
 
 
 def hands_on(recorded: list[dict[str, Any]], since: float) -> bool:
@@ -122,8 +130,8 @@ def stepped() -> None:
     _work.stepped()
 
 
-def forked() -> None:
-    """Be another process, whose steps are none of the rank's."""
+def stop() -> None:
+    """Look no more: in another process, whose steps are none of the rank's, or beside another that looks."""
     _work.ours = False
 
 

@@ -14,6 +14,7 @@ import itertools
 import os
 import sys
 from contextvars import ContextVar
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -22,12 +23,13 @@ from ._deaths import described, watch
 from ._file import EventsFile
 from ._phase import OF_SPANS, enter
 from ._progress import progress
+from ._telemetry import Telemetry
 
 VOCABULARY = frozenset(
     f"trainer.{name}"
     for name in (
         *("start", "init", "load_ckpt", "load_dataset", "train", "epoch", "step", "substep", "evaluate", "predict"),
-        *("predict_step", "save", "persist_ckpt", "log", "finish", "warning", "exception", "work"),
+        *("predict_step", "save", "persist_ckpt", "log", "finish", "warning", "exception", "steps", "work"),
     )
 )
 BAD_NAME, BAD_BODY = "a name that no event may have", "a body that could not be written"
@@ -53,19 +55,30 @@ class Span:
     end, in the same thread or asyncio task or in a task made there, is inside it.
     """
 
-    __slots__ = ("_head", "_outer", "_phase", "_process", "_step", "id")
+    __slots__ = ("_head", "_id", "_outer", "_phase", "_process", "_step")
+    _id: str
 
     def __init__(self, name: str, body: dict[str, Any] | None, step: int | None = None) -> None:
         """Begin it. A `step` is progress at its end."""
         self._head = _head(name)
         self._step = step
-        self._outer = _innermost()
-        self._process = [_process.prefix]  # emptied by its end: only one thread can do that
-        self.id = f"{_process.prefix}-{next(_process.spans):x}"
-        _inside.set(self)
+        self._enter()
         # What was before it comes back at its end: spans of two threads that overlap are not worth more care.
         self._phase = enter(OF_SPANS[name]) if isinstance(name, str) and name in OF_SPANS else ""
         _say(self._head, f',"k":"b"{self._ids()}', body)
+
+    @property
+    def id(self) -> str:
+        """What tells it from all other spans."""
+        if not self._id:
+            self._id = f"{_process.prefix}-{next(_process.spans):x}"
+        return self._id
+
+    def _enter(self) -> None:
+        self._id, self._phase = "", ""
+        self._outer = _innermost()
+        self._process = [_process.prefix]  # emptied by its end: only one thread can do that
+        _inside.set(self)
 
     def end(self, body: dict[str, Any] | None = None, *, severity: str = "info") -> None:
         """Say that it is over. Does nothing the second time, nor in a forked child: there its parent's goes on."""
@@ -79,6 +92,9 @@ class Span:
             _inside.set(self._outer)
         if self._phase:
             enter(self._phase)
+        self._say_end(body, severity)
+
+    def _say_end(self, body: dict[str, Any] | None, severity: str) -> None:
         if self._step is not None and severity != "error":
             progress(self._step)
         _say(self._head, f',"k":"e"{_severity(severity)}{self._ids()}', body)
@@ -103,6 +119,24 @@ class Span:
         return f',"sp":"{self.id}"{_inside_of(self._outer)}'
 
 
+class _Step(Span):
+    """A training step that an agent is told of, which wants to know no more than how long it took."""
+
+    __slots__ = ("_began",)
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._enter()
+        self._began = monotonic()
+
+    def _say_end(self, body: dict[str, Any] | None, severity: str) -> None:
+        del body
+        if severity != "error" and self._step is not None:
+            now = monotonic()
+            progress(self._step)
+            _telemetry.step(now - self._began, now)
+
+
 def instant(name: str, body: dict[str, Any] | None = None, *, severity: str = "info") -> None:
     """Say that something happened. `severity` is debug, info, warning, error or critical."""
     _say(_head(name), _severity(severity) + _inside_of(_innermost()), body)
@@ -110,7 +144,10 @@ def instant(name: str, body: dict[str, Any] | None = None, *, severity: str = "i
 
 def gauge(name: str, value: float) -> None:
     """Give a reading of your own, such as a loss. It is telemetry: the newest counts, and none enters the log."""
-    _say(_head(name), ',"k":"g"', {"value": value})
+    if _out.is_agents and type(value) in _NUMBERS and _head(name):
+        _telemetry.gauge(name, value, monotonic())
+    else:
+        reading(name, {"value": value})
 
 
 def begin(name: str, body: dict[str, Any] | None = None) -> Span:
@@ -154,8 +191,11 @@ def epoch(epoch: int, **body: Any) -> Span:
 
 
 def step(step: int, **body: Any) -> Span:
-    """Begin a training step. Its end, unless by an exception, is progress: `dlroverd_train.progress(step)`."""
-    return Span("trainer.step", {"step": step, **body}, step)
+    """Begin a training step. Its end, unless by an exception, is progress: `dlroverd_train.progress(step)`.
+
+    An agent is told how long steps take; in a file of your own (`to_file`) each is there with its body.
+    """
+    return _Step(step) if _out.is_agents else Span("trainer.step", {"step": step, **body}, step)
 
 
 def substep(**body: Any) -> None:
@@ -216,6 +256,7 @@ def install() -> None:
 
 def to_file(path: str) -> None:
     """Write events to this file from now on, rather than to the one that the agent named; to none if it is ""."""
+    _telemetry.flush()
     _out.to(os.fspath(path))
 
 
@@ -242,6 +283,11 @@ def _say(head: str, ids: str, body: dict[str, Any] | None) -> None:
         _out.write(_line.line(head, ids, _process.part, text))
     except Exception:  # noqa: BLE001 - a training is never disturbed by what it says
         _out.drop(BAD_BODY)
+
+
+def reading(name: str, body: dict[str, Any]) -> None:
+    """Write a gauge with all of its body, now."""
+    _say(_head(name), ',"k":"g"', body)
 
 
 def _head(name: str) -> str:
@@ -300,13 +346,17 @@ def _dropped_line(count: int, why: str) -> bytes:
 
 def _forked() -> None:
     _process.begin()
+    _telemetry.begin()
     _out.forked()
 
 
 _process = _Process()
 _out = EventsFile(_dropped_line)
+_telemetry = Telemetry(reading)
+_NUMBERS = (int, float)
 _inside: ContextVar[Span | None] = ContextVar("dlroverd_span", default=None)
 _heads: dict[str, str] = {}
 _installed = _complained = False
 os.register_at_fork(after_in_child=_forked)
 atexit.register(_out.tell)
+atexit.register(_telemetry.flush)

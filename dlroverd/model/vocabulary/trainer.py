@@ -46,6 +46,15 @@ SCHEMAS = (
     _said("step", "One training step.", _STEP, kinds=SPAN, telemetry=True),
     _said("substep", "A part of a step, such as one micro-batch, is done.", telemetry=True),
     _said(
+        "steps",
+        "How long its newest steps took, the mean of those since it said so last.",
+        Field("value", "number", "seconds"),
+        Field("count", "integer", "how many these are"),
+        kinds=(EventKind.GAUGE,),
+        telemetry=True,
+        dlrover=(),
+    ),
+    _said(
         "work",
         "How long its own part of a step takes.",
         Field("value", "number", "seconds"),

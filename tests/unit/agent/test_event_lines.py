@@ -1,13 +1,9 @@
 """A rank's line is an event or is dropped with a word why, whatever is in it."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from dlroverd_agent.events.lines import MOST_BODY_BYTES, MOST_LINE_BYTES, BadLineError, parse
-from dlroverd_agent.events.quick import quick
 from dlroverd_agent.events.readings import Reading, Readings, reading_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +157,16 @@ def test_steps_told_as_instants_are_timed_from_one_to_the_next() -> None:
     assert taken(readings)["rank_step_seconds"] == 2.0
 
 
+def test_steps_that_are_told_together_count_as_many() -> None:
+    readings = Readings()
+    for body in ({"value": 0.1, "count": 3}, {"value": 0.5}, {"value": -1.0, "count": 9}, {"count": 7}):
+        readings.note(RANK, gauge("trainer.steps", **body))
+    assert taken(readings) == {"rank_step_seconds": pytest.approx(0.2)}
+    for count in (0, -3, "many", True, 10**30):
+        readings.note(RANK, gauge("trainer.steps", value=0.5, count=count))
+    assert taken(readings) == {"rank_step_seconds": 0.5}
+
+
 def test_what_a_rank_says_of_its_work_is_its_mean() -> None:
     readings = Readings()
     for value in (0.1, 0.3, "fast"):
@@ -187,41 +193,3 @@ def test_the_last_readings_of_a_rank_that_is_gone_are_taken_once() -> None:
     readings.end(RANK)
     assert readings.take() == [Sample(metric="rank_loss", value=0.5, rank=RANK)]
     assert readings.take() == []
-
-
-def written(directory: Path) -> list[bytes]:
-    """What dlroverd_train writes for steps and gauges."""
-    code = """if True:
-        import sys
-        from dlroverd_train import events
-        events.to_file(sys.argv[1])
-        with events.epoch(1), events.step(7):
-            for value in (0.0, -0.5, 3, 1e-7, 2.5e16, 123456.75):
-                events.gauge("lr", value)
-        with events.step(8):
-            pass
-    """
-    path = directory / "events"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
-    return path.read_bytes().splitlines()
-
-
-def test_what_a_step_says_is_read_quickly_and_is_the_same(tmp_path: Path) -> None:
-    lines = written(tmp_path)
-    told = {text: quick(text) for text in lines}
-    assert [reading_of(parse(text, RANK)) for text in lines] == list(told.values())
-    assert sum(each is not None for each in told.values()) == 10  # all but the epoch
-
-
-@given(
-    st.sampled_from(["trainer.step", "trainer.epoch", "user.lr", "user.a.b", "trainer.step\n", "user."]),
-    st.sampled_from(["", ',"k":"b"', ',"k":"e"', ',"k":"g"', ',"k":"g","s":"info"', ',"k":"x"']),
-    st.sampled_from(["", ',"sp":"a-1"', ',"sp":"a-1","pa":"b.2"', ',"sp":"ä"']),
-    st.sampled_from(["1.500000", "0.000000", "01.500000", "99999999999999999.000000", "1"]),
-    st.sampled_from(["{}", '{"step":3}', '{"step":03}', '{"value":1.5}', '{"value":-0}', '{"value":1e400}'])
-    | st.floats().map(lambda value: f'{{"value":{value!r}}}'),
-)
-def test_what_is_read_quickly_is_what_parsing_gives(name: str, kind: str, ids: str, at: str, body: str) -> None:
-    text = f'{{"n":"{name}"{kind}{ids},"t":{at},"m":{at},"p":4,"b":{body}}}'.encode()
-    if told := quick(text):
-        assert told == reading_of(parse(text, RANK))

@@ -25,6 +25,7 @@ sgd = torch.optim.SGD(model.parameters(), lr=0.1)
 data = torch.ones(1, 2)
 
 def page():
+    sys.modules["_dlroverd_rank._auto"]._finish()  # it is not written at each of such short steps
     with open(os.environ["DLROVERD_PROGRESS_FILE"], "rb") as file:
         return struct.unpack_from("<q", file.read(), 16)[0]
 

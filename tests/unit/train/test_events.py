@@ -10,6 +10,8 @@ import pytest
 from tests.unit.train.said import Said, read, run
 
 EVENTS = "from dlroverd_train import events\n"
+# Into the same file, as if no agent had named it.
+OWN = EVENTS + "import os; events.to_file(os.environ.pop('DLROVERD_EVENTS_FILE'))\n"
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_each_helper_says_its_event_and_spans_say_two(file: Path) -> None:
     said = run(
-        EVENTS + "events.start(lr=0.1)\n"
+        OWN + "events.start(lr=0.1)\n"
         "for name in ('init', 'load_ckpt', 'load_dataset', 'train', 'evaluate', 'predict'):\n"
         "    with getattr(events, name)(a=1): pass\n"
         "for each in (events.epoch, events.step, events.save, events.persist_ckpt):\n"
@@ -65,6 +67,42 @@ def test_each_helper_says_its_event_and_spans_say_two(file: Path) -> None:
     ]  # fmt: skip
 
 
+STEPS = """
+import time
+for number in range(400):
+    with events.step(number, batch=7):
+        events.gauge("lr", number / 10)
+        events.instant("inside", {"step": number}) if number in (0, 399) else None
+try:
+    with events.step(400): raise KeyError
+except KeyError: pass
+with events.step(401): time.sleep(0.25)
+events.gauge("loss", float("nan"))
+if os.fork() == 0: os._exit(0)
+os.wait()
+"""
+
+
+def test_an_agent_is_told_how_long_steps_take_and_the_newest_reading_and_not_each(file: Path) -> None:
+    said = run(EVENTS + "import os" + STEPS, file)
+    assert (said.code, said.err) == (0, "")
+    assert {each["n"] for each in said.events} == {"trainer.steps", "user.lr", "user.inside", "user.loss"}
+    steps = [each["b"] for each in said.events if each["n"] == "trainer.steps"]
+    assert sum(each["count"] for each in steps) == 401
+    assert 0.2 < sum(each["count"] * each["value"] for each in steps) < 10
+    assert len(steps) < 50
+    assert [each["b"]["value"] for each in said.events if each["n"] == "user.lr"][-1] == 39.9
+    assert said.one("user.loss")["b"] == {"value": "nan"}
+    assert len({each["pa"] for each in said.events if each["n"] == "user.inside"}) == 2
+
+
+def test_a_file_of_ones_own_has_each_step(file: Path) -> None:
+    said = run(OWN + STEPS, file)
+    ends = [each for each in said.events if (each["n"], each.get("k")) == ("trainer.step", "e")]
+    assert len(ends) == 402
+    assert sum(each["n"] == "user.lr" for each in said.events) == 400
+
+
 SPANS = """
 import asyncio, threading
 with events.train():
@@ -99,7 +137,7 @@ def begun(said: Said, name: str) -> str:
 
 
 def test_spans_know_what_they_are_in_and_end_once(file: Path) -> None:
-    said = run(EVENTS + SPANS, file)
+    said = run(OWN + SPANS, file)
     assert (said.out, said.err) == ("'gone'\nleft\n", "")
     assert said.one("user.inside")["pa"] == begun(said, "trainer.step")
     assert said.one("user.in_epoch")["pa"] == begun(said, "user.epoch")
