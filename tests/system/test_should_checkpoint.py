@@ -70,10 +70,10 @@ def test_ranks_save_at_their_interval_and_before_what_is_planned(fleet: Callable
     job.until_state("queued")
     assert job.bodies("save_asked")[-1]["step"] in [step for step, why in job.saved() if "empties node n1" in why]
 
-    both = min(len(job.saved(0)), len(job.saved(1)))
-    assert both >= 4
-    steps = [[step for step, _ in job.saved(rank)][:both] for rank in (0, 1)]
-    assert steps[0] == steps[1], "all ranks save at the same steps"
+    steps = [{step for step, _ in job.saved(rank)} for rank in (0, 1)]
+    assert len(steps[0] & steps[1]) >= 4
+    # Nothing keeps these ranks in step: each of the two stops may have come between one's save and the other's.
+    assert len(steps[0] ^ steps[1]) <= 2, "all ranks save at the same steps"
 
     view = limited.until_state("failed")
     assert "reached its time limit of 8 s" in view.reason
