@@ -49,8 +49,8 @@ class _Steps:
         if not self.ours or not self._count:
             return
         if _progress.record() != self._written:
-            self.ours = False
-            _work.stop()  # that one says its steps itself
+            self.ours = False  # that one says its steps itself
+            _work.stop()
             return
         _progress.write_step(self._count)
         self._written = _progress.record()

@@ -32,7 +32,7 @@ _ASKS, _ASKS_AT = b"ASKS", _CHECKPOINT_AT + _CHECKPOINT.size + _CHECKSUM.size
 _PHASE, _PHASE_AT = struct.Struct("<4sId"), _ASKS_AT + len(_ASKS)
 
 # How often the page is written at the most, as steps go: of short ones it is behind by that much, until the end.
-EVERY_S = 0.05
+EVERY_S = 0.1
 
 _descriptor: Optional[int] = None  # noqa: UP045 - Python 3.9
 # The newest step that is not on the page, with the monotonic clock of its end; and when the page was last written.

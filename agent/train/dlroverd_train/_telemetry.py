@@ -1,6 +1,6 @@
 """What an agent is told so often that its mean or its newest is all that counts: how long steps take, and gauges.
 
-It is put together, and written ten times a second at the most. After a step of a few milliseconds the code that
+It is put together, and written twice a second at the most. After a step of a few milliseconds the code that
 makes a line is in no cache of the processor any more: each line, and each call of the kernel's, takes 10 to 20 us
 then, and 0.2 to 2 in a loop (ARCHITECTURE, "Readings"). Longer steps are written as they come.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-EVERY_S = 0.1
+EVERY_S = 0.5
 
 
 class Telemetry:
