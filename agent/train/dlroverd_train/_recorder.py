@@ -57,6 +57,7 @@ def _serve(path: str) -> None:
         from .vault.frames import short_name  # noqa: PLC0415 - only where it is needed
 
         _listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _listener.settimeout(None)  # whatever the script has set for its own
         with short_name(path) as name:
             _listener.bind(name)  # fails if the rank answers already, by another copy of this module
         _listener.listen(4)

@@ -22,13 +22,20 @@ class Telemetry:
     def __init__(self, write: Callable[[str, dict[str, Any]], None]) -> None:
         """`write` takes the name of a gauge and its body."""
         self._write = write
-        self._written = 0.0
         self.begin()
 
     def begin(self) -> None:
         """Begin with nothing, as a forked process does."""
+        self._written = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
         self._steps, self._spent_s = 0, 0.0
         self._gauges: dict[str, float] = {}
+
+    def waits(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._steps or self._gauges)
 
     def step(self, spent_s: float, now: float) -> None:
         """Take the time of a step; `now` is the monotonic clock."""
@@ -44,10 +51,10 @@ class Telemetry:
             self.flush(now)
 
     def flush(self, now: float = 0.0) -> None:
-        """Write what there is."""
-        self._written = now
+        """Write what there is; `now` is 0 if the next call is to write, too."""
         steps, spent_s, gauges = self._steps, self._spent_s, self._gauges
-        self.begin()
+        self._forget()
+        self._written = now
         if steps:
             self._write("trainer.steps", {"value": spent_s / steps, "count": steps})
         for name, value in gauges.items():

@@ -66,6 +66,8 @@ class Span:
         # What was before it comes back at its end: spans of two threads that overlap are not worth more care.
         self._phase = enter(OF_SPANS[name]) if isinstance(name, str) and name in OF_SPANS else ""
         _say(self._head, f',"k":"b"{self._ids()}', body)
+        if _telemetry.waits():  # nothing may be said for long now
+            _telemetry.flush(monotonic())
 
     @property
     def id(self) -> str:

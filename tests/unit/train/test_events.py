@@ -96,6 +96,24 @@ def test_an_agent_is_told_how_long_steps_take_and_the_newest_reading_and_not_eac
     assert len({each["pa"] for each in said.events if each["n"] == "user.inside"}) == 2
 
 
+def test_what_waits_is_written_before_something_that_takes_long_and_is_its_own_processs_to_write(file: Path) -> None:
+    script = """
+import os
+with events.step(1): pass
+events.gauge("lr", 1); events.gauge("lr", 2)
+evaluation = events.evaluate()
+events.gauge("lr", 3)
+child = os.fork()
+if child == 0:
+    events.gauge("of_child", 4)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
+"""
+    told = [(each["n"], each["b"].get("value")) for each in run(EVENTS + script, file).events]
+    assert told[1:] == [("trainer.evaluate", None), ("user.lr", 2), ("user.of_child", 4)]
+
+
 def test_a_file_of_ones_own_has_each_step(file: Path) -> None:
     said = run(OWN + STEPS, file)
     ends = [each for each in said.events if (each["n"], each.get("k")) == ("trainer.step", "e")]
