@@ -16,8 +16,8 @@ from tests.system.fleet import ROOT
 
 
 @contextmanager
-def hosts(nodes: int, **agent: Any) -> Iterator[Fleet]:
-    """Boot a daemon's host and so many agents' with settings of `agent`; all limits are as shipped."""
+def hosts(nodes: int, daemon: dict[str, object] | None = None, **agent: Any) -> Iterator[Fleet]:
+    """Boot a daemon's host and so many agents', with these settings; all others are as shipped."""
     if why := missing():
         sys.exit(f"benchmarks/fleet.py: {why}")
     for package in ("dlroverd", "agent/dlroverd_agent"):  # as an installed release is
@@ -27,7 +27,7 @@ def hosts(nodes: int, **agent: Any) -> Iterator[Fleet]:
         shared.mkdir()
         fleet = Fleet(Path(f"/run/fleet-bench-{os.getpid()}"), shared)
         try:
-            fleet.boot(nodes, daemon={}, agent={"launcher": "systemd", **agent})
+            fleet.boot(nodes, daemon=daemon or {}, agent={"launcher": "systemd", **agent})
             yield fleet
         finally:
             fleet.close()

@@ -6,7 +6,7 @@ that end when told are seeded into a job that is only observed, so that one job 
 collective, which breaks its group for good, and all pauses into jobs that would be restarted (`act`). Latency runs from
 the order to the rank, to the verdict. A pause is as long as `--pause` times the least budget of a step, so that each
 would be a hang by the clock alone. `hog`, a rank that a busy CPU slows down, is `benchmarks/stragglers.py`, in a job of
-its own afterwards. A slow link slows all ranks alike, so no rank is to be named: the checks of nodes in pairs find it.
+its own afterwards. A slow link needs hosts with links of their own: `benchmarks/slow_link.py`.
 """
 
 import argparse

@@ -24,7 +24,8 @@ def sentences(job: "JobView") -> Iterator[str]:
     for each in job.diagnoses:
         world = f"{each.role} gang {each.gang}: " if len(job.diagnoses) > 1 else ""
         sure = f" ({each.confidence:.0%} sure)".replace("%", " %") if each.confidence < 1 else ""
-        yield f"{each.kind.capitalize()} since {clock(each.since or each.made_at)}: {world}{each.sentence}{sure}."
+        kind = each.kind.capitalize().replace("_", " ")
+        yield f"{kind} since {clock(each.since or each.made_at)}: {world}{each.sentence}{sure}."
         yield from (f"    {sign}." for sign in each.evidence)
         if said := _followed(each, job.id):
             yield f"    {said}."

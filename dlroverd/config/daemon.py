@@ -254,7 +254,9 @@ class DaemonConfig(Section):
         TrustConfig(), "how long what proves an identity is good", example="{certificate_life: 30d}"
     )
     plugins: list[str] = setting(
-        ["fifo", "straggler"], "the plugins that are loaded beside those of the sinks", example="[fifo, straggler]"
+        ["fifo", "slow_link", "straggler"],
+        "the plugins that are loaded beside those of the sinks",
+        example="[fifo, straggler]",
     )
     plugin_settings: dict[str, dict[str, str]] = setting({}, "settings by plugin", example="{fifo: {}}")
     scheduler: str = setting("fifo", "the plugin that places jobs", example="fifo")

@@ -84,6 +84,12 @@ ALL: Final = (
         meaning="packets of the same interfaces, in both directions",
         most=1e11,
     ),
+    Metric(
+        name="host_round_trip_seconds",
+        subject="host",
+        meaning="a packet's way to the hosts its ranks talk to by TCP, and back: the lower median (docs/stragglers.md)",
+        most=1000.0,
+    ),
     Metric(name="host_network_errors_per_second", subject="host", meaning=_NET_ERRORS, most=1e11),
     Metric(
         name="host_infiniband_receive_bytes_per_second",

@@ -23,6 +23,7 @@ from dlroverd.plugin_host.plugin import HostLimits, IsolatedPlugin, PluginConfig
 INLINE = {
     "fifo": "dlroverd.builtin.fifo",
     "none": "dlroverd_agent.devices.none",
+    "slow_link": "dlroverd.builtin.slow_link",
     "straggler": "dlroverd.builtin.straggler",
 }
 

@@ -70,7 +70,7 @@ def test_a_job_across_three_nodes_is_shown_by_every_command(fleet: Fleets) -> No
     assert row.split()[:6] == [str(job), "wide", "running", "6", "n1,n2,n3", "0"]
     assert "MASTER" in here.ctl("job", "status", str(job), "-o", "wide").stdout
     assert here.ctl("why", str(job)).stdout.startswith(f"Job {job} (wide) runs since ")
-    assert [plugin["name"] for plugin in here.json("plugin", "list")["plugins"]] == ["fifo", "straggler"]
+    assert [plugin["name"] for plugin in here.json("plugin", "list")["plugins"]] == ["fifo", "slow_link", "straggler"]
 
     waiting = here.submit(STEPS)
     assert "waits since" in here.ctl("why", str(waiting)).stdout

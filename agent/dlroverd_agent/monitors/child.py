@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from dlroverd.plugin_host.confine import confine
+from dlroverd_agent.monitors.connections import round_trip_s
 
 # Of linux/if_arp.h: Ethernet.
 _ETHERNET = "1"
@@ -34,6 +35,7 @@ class Readings:
         self._state_dir = state_dir
         self._root = root
         self._counted: dict[str, tuple[float, float]] = {}
+        self._far_s: float | None = None
         psutil.cpu_times_percent()
         psutil.cpu_percent()  # the share of time is that since the call before
 
@@ -48,6 +50,7 @@ class Readings:
                 continue  # not of this host, or not for this user
         processes = _Processes(self._root)
         host["host_processes"] = float(processes.count)
+        host |= self._round_trip([each for pid in ranks.values() for each in processes.below(pid)])
         found: dict[str, Values] = {}
         for name, pid in ranks.items():
             try:
@@ -57,6 +60,15 @@ class Readings:
             counts = {f"rank_cpu_ratio {name}": cpu_s, **self._waited(name, pid)}
             found[name] = {"rank_memory_bytes": memory} | self._rate(before, counts)
         return host, {name: {key.partition(" ")[0]: value for key, value in of.items()} for name, of in found.items()}
+
+    def _round_trip(self, pids: list[int]) -> Values:
+        """Give the shorter of the newest two, so that what passes is not seen."""
+        before, self._far_s = self._far_s, None
+        try:
+            self._far_s = round_trip_s(pids)
+        except OSError:
+            return {}  # this kernel does not tell
+        return {"host_round_trip_seconds": min(before, self._far_s)} if before and self._far_s else {}
 
     def _waited(self, name: str, pid: int) -> Values:
         """Give for how long the threads of a process have waited for a CPU, in seconds, if the kernel counts that."""
@@ -183,13 +195,14 @@ class _Processes:
 
     def tree(self, pid: int) -> tuple[float, float]:
         """Give CPU seconds (of ended children, too) and resident bytes of a process and all below it."""
-        pids = list(self._below(pid))
+        pids = list(self.below(pid))
         return sum(self._cpu_s[each] for each in pids), float(sum(map(self._resident, pids)))
 
-    def _below(self, pid: int) -> Iterator[int]:
+    def below(self, pid: int) -> Iterator[int]:
+        """Give a process and all that it started."""
         yield pid
         for child in self._children.get(pid, ()):
-            yield from self._below(child)
+            yield from self.below(child)
 
     def _resident(self, pid: int) -> int:
         try:
