@@ -1,6 +1,6 @@
 """Slow links in a real gloo job on hosts of the test bed: is the right host named, how soon, and is no other accused.
 
-Each trial draws one of four hosts, and makes its link slow (5 to 100 ms more each way, or 1 to 10 Mbit/s) until it is
+Each trial draws one of four hosts, and makes its link slow (5 to 100 ms more each way) until it is
 named and let go again. Before each is a quiet time of ten looks, in which nobody may be named. Hosts are read and
 looked at each second; as shipped it is each 15 seconds, and takes as many readings.
 """
@@ -42,18 +42,14 @@ def main() -> None:
                 time.sleep(0.2)
             accused.append(float(anybody))
             host = f"node{of.randint(1, NODES)}"
-            how = (
-                {"delay": f"{of.uniform(5, 100):.0f}ms"}
-                if of.random() < 0.5
-                else {"rate": f"{of.uniform(1, 10):.1f}mbit"}
-            )
-            fleet.slow(host, **how)
+            delay = f"{of.uniform(5, 100):.0f}ms"
+            fleet.slow(host, delay=delay)
             began = time.monotonic()
             while not (named := fleet.client.job(job).diagnoses) and time.monotonic() < began + MOST_S:
                 time.sleep(0.1)
             took = time.monotonic() - began
             right = [(each.kind, each.node) for each in named] == [("slow_link", host)]
-            print(f"{host} {how}: {[each.sentence for each in named]} {took:.1f} s", file=sys.stderr, flush=True)
+            print(f"{host} {delay}: {[each.sentence for each in named]} {took:.1f} s", file=sys.stderr, flush=True)
             wrong.append(float(not right))
             if right:
                 seconds.append(took)

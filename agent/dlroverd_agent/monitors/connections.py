@@ -1,7 +1,9 @@
 """How long it takes from this host to those that its ranks talk to, and back, by the kernel's own measure.
 
-The kernel times each TCP connection by what goes through it anyway, and smooths that (RFC 6298). It is asked for the
-connections that ranks have open to other hosts, as `ss -ti` does (sock_diag(7)). Imports little: see `child.py`.
+The kernel times each TCP connection by what goes through it anyway: a smoothed round trip, and its mean deviation (RFC
+6298). It is asked for the connections that ranks have open to other hosts, as `ss -ti` does (sock_diag(7)). What counts
+is two deviations below the mean, and no less than the shortest in minutes: that is long only where nearly all are, and
+not after a few samples, of a busy host's start. Imports little: see `child.py`.
 """
 
 import os
@@ -18,10 +20,11 @@ _WITH_INFO, _INFO = 1 << 1, 2
 _HEADER, _QUESTION = struct.Struct("=IHHII"), struct.Struct("=BBBBI48x")
 _ATTRIBUTE, _WORD = struct.Struct("=HH"), struct.Struct("=I")
 # Within an answer: addresses, inode, and where attributes begin; within TCP_INFO: when data went last each way
-# (milliseconds ago), and the smoothed round trip (microseconds).
+# (milliseconds ago), and the smoothed round trip, its deviation, and the shortest one (microseconds).
 _FROM, _TO, _INODE, _ATTRIBUTES = slice(8, 24), slice(24, 40), 68, 72
-_SENT, _RECEIVED, _ROUND_TRIP = 44, 52, 68
-_IN_USE_MS = 60_000
+_SENT, _RECEIVED, _SHORTEST = 44, 52, 148
+_TIMES = (68, 72, _SHORTEST)
+_IN_USE_MS = 30_000
 _ANSWER_S = 1.0
 
 
@@ -29,7 +32,7 @@ def round_trip_s(pids: Iterable[int]) -> float | None:
     """Give the lower median, over the hosts that these processes talk to, of the shortest round trip to each.
 
     With it a host is told by its own link: of one with a slow one most are long, of those that talk to it one is. None
-    if they have talked to nobody else within a minute. OSError if the kernel does not say.
+    if they have talked to nobody else within half a minute. OSError if the kernel does not say.
     """
     own = {inode for pid in pids for inode in _sockets(pid)}
     shortest: dict[bytes, float] = {}
@@ -81,11 +84,11 @@ def read(answer: bytes) -> tuple[int, bytes, float] | None:
     while at + _ATTRIBUTE.size <= len(answer):
         length, kind = _ATTRIBUTE.unpack_from(answer, at)
         info = answer[at + _ATTRIBUTE.size : at + length]
-        if kind == _INFO and len(info) >= _ROUND_TRIP + _WORD.size:
-            sent, received, microseconds = (
-                _WORD.unpack_from(info, each)[0] for each in (_SENT, _RECEIVED, _ROUND_TRIP)
-            )
-            in_use = min(sent, received) <= _IN_USE_MS and microseconds > 0
-            return (inode, answer[_TO], microseconds / 1e6) if in_use else None
+        if kind == _INFO and len(info) >= _SHORTEST + _WORD.size:
+            sent, received = (_WORD.unpack_from(info, each)[0] for each in (_SENT, _RECEIVED))
+            mean, deviation, shortest = (_WORD.unpack_from(info, each)[0] for each in _TIMES)
+            if min(sent, received) > _IN_USE_MS or not 0 < shortest <= mean:
+                return None
+            return inode, answer[_TO], max(shortest, mean - 2 * deviation) / 1e6
         at += max(_ATTRIBUTE.size, (length + 3) & ~3)
     return None

@@ -51,10 +51,10 @@ def test_only_the_connections_of_ranks_count_and_the_shorter_of_two_readings(tmp
     assert round_trip_s([rank.pid]) is None, "it has ended"
 
 
-def answer(sent: int, received: int, microseconds: int, size: int = 120) -> bytes:
+def answer(sent: int, received: int, mean: int, deviation: int = 0, *, shortest: int = 100, size: int = 160) -> bytes:
     """Make what the kernel says of a connection: another attribute, then how it goes."""
     info = bytearray(size)
-    for at, value in ((44, sent), (52, received), (68, microseconds)):
+    for at, value in ((44, sent), (52, received), (68, mean), (72, deviation), (148, shortest)):
         if at + 4 <= size:
             struct.pack_into("=I", info, at, value)
     message = bytearray(72)
@@ -68,13 +68,16 @@ def answer(sent: int, received: int, microseconds: int, size: int = 120) -> byte
     ("said", "found"),
     [
         (answer(100, 90_000, 1500), 0.0015),
+        (answer(100, 100, 60_000, 1000), 0.058),
+        (answer(100, 100, 28_000, 33_000), 0.0001),  # a few were so, and most are not
         (answer(90_000, 90_000, 1500), None),  # nothing has gone through it for a minute and a half
-        (answer(1, 1, 0), None),  # not timed yet
-        (answer(1, 1, 1500, size=40), None),  # an older kernel's
+        (answer(1, 1, 0), None),
+        (answer(1, 1, 1500, shortest=2**32 - 1), None),  # not timed yet
+        (answer(1, 1, 1500, size=120), None),  # an older kernel's
         (answer(1, 1, 1500)[:90], None),
         (answer(1, 1, 1500)[:72] + bytes(8), None),
     ],
-    ids=["in use", "idle", "not timed", "short", "cut", "empty attributes"],
+    ids=["in use", "far", "once", "idle", "not timed", "never", "short", "cut", "empty attributes"],
 )
 def test_what_the_kernel_says_is_read(said: bytes, found: float | None) -> None:
     seen = read(said)
