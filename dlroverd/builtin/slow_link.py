@@ -44,7 +44,7 @@ class SlowLinkRule:
             Finding(
                 kind="full" if full else "far",
                 sentence=(
-                    f"a packet from {node} to the other hosts of the job and back takes {_shown(told[node])}, between "
+                    f"a packet from {node} to the other hosts of the job and back takes at least {_shown(told[node])}, between "
                     f"the others {_shown(others)}: its network link is {'full' if full else 'slow'}, and every "
                     "collective waits for it"
                 ),
@@ -66,7 +66,7 @@ class SlowLinkRule:
                 confidence=_FULL if each.kind == "full" else _SURE,
                 node=each.node,
                 since=each.since,
-                evidence=(f"that is {each.value:.0f} times as long, at both of the last two readings", *each.evidence),
+                evidence=("it was so at both of the last two readings", *each.evidence),
             )
             for each in findings
         )
