@@ -44,9 +44,9 @@ class SlowLinkRule:
             Finding(
                 kind="full" if full else "far",
                 sentence=(
-                    f"a packet from {node} to the other hosts of the job and back takes at least {_shown(told[node])}, between "
-                    f"the others {_shown(others)}: its network link is {'full' if full else 'slow'}, and every "
-                    "collective waits for it"
+                    f"a packet from {node} to the other hosts of the job and back takes at least {_shown(told[node])}, "
+                    f"between the others {_shown(others)}: its network link is {'full' if full else 'slow'}, and "
+                    "every collective waits for it"
                 ),
                 value=told[node] / others,
                 node=node,
