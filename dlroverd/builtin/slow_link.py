@@ -30,8 +30,7 @@ class SlowLinkRule:
 
     def observe(self, view: WorldView) -> tuple[Finding, ...]:
         """Find the hosts that are far from the rest."""
-        told = {each.node: each.readings[METRIC].value for each in view.nodes if METRIC in each.readings}
-        told = {node: value for node, value in told.items() if math.isfinite(value) and value > 0.0}
+        told = _told(view, METRIC)
         if len(told) < _LEAST_NODES:
             return ()
         before = {each.node: each for each in view.standing}
@@ -48,7 +47,7 @@ class SlowLinkRule:
                     f"between the others {_shown(others)}: its network link is {'full' if full else 'slow'}, and "
                     "every collective waits for it"
                 ),
-                value=told[node] / others,
+                value=told[node],
                 node=node,
                 since=before[node].since if node in before else view.now,
                 evidence=(f"{full:.0f} times as much goes through it as through theirs",) if full else (),
@@ -83,11 +82,18 @@ class SlowLinkRule:
 def _fuller(view: WorldView, node: str, far: list[str]) -> float:
     """Give how many times as much goes through a host's link as through those of others; 0 if it is no reason."""
     for metric in _TRAFFIC:
-        told = {each.node: each.readings[metric].value for each in view.nodes if metric in each.readings}
+        told = _told(view, metric)
         others = [value for name, value in told.items() if name not in far]
-        if node in told and others and told[node] > _MORE * max(statistics.median(others), 1.0):
-            return told[node] / max(statistics.median(others), 1.0)
+        times = told[node] / statistics.median(others) if node in told and others else 0.0
+        if times > _MORE:
+            return times
     return 0.0
+
+
+def _told(view: WorldView, metric: str) -> dict[str, float]:
+    """Give what is known of a metric, by node, as far as it makes sense."""
+    values = {each.node: each.readings[metric].value for each in view.nodes if metric in each.readings}
+    return {node: value for node, value in values.items() if math.isfinite(value) and value > 0.0}
 
 
 def _shown(seconds: float) -> str:

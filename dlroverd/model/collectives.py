@@ -6,15 +6,19 @@ of collective under the same number. That is what torch's flight recorder is rea
 devices nothing else tells, if the hosts of all ranks wait at one place.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlroverd.model.ids import RankKey, numbers
-from dlroverd.model.stacks import GroupPosition, RankStack
+from dlroverd.model.stacks import GroupPosition, RankStack, python_frames
 
 # To these all ranks give tensors of one size; to others they may give different ones.
 _ALIKE = ("all_reduce", "allreduce")
+# Where ranks wait for single others, which is not numbered: who is late in a collective may be a victim then.
+_PAIRED = re.compile(r"(batch_isend_irecv|i?send|i?recv)(_object_list)?")
+_PAIRED_IN, _DISTRIBUTED = "torch/distributed/pipelining/", "torch/distributed/"
 # The group to which all ranks belong: who has begun nothing in it is late, too.
 _DEFAULT = "default_pg"
 
@@ -45,7 +49,7 @@ def missing(stacks: Sequence[RankStack]) -> Missing | None:
     told = {key: positions for key, positions in told.items() if positions}
     groups = sorted({group for positions in told.values() for group in positions})
     stuck = [waited for group in groups if (waited := _waited(group, told)) is not None]
-    if not stuck:
+    if not stuck or any(map(_is_paired, stacks)):
         return None
     waits = {key for each in stuck for key in each.waiting}
     for each in stuck:
@@ -84,6 +88,14 @@ def _waited(group: _Group, told: Mapping[RankKey, Mapping[_Group, GroupPosition]
     named = f" ({about})" if about not in ("", "undefined", _DEFAULT) else ""
     name = f"collective {number} of group {first.group}{named}, {first.call} of {first.of or 'nothing'}"
     return _Waited(name, waiting, tuple(sorted(late)), odd)
+
+
+def _is_paired(stack: RankStack) -> bool:
+    return any(
+        frame.file.startswith(_PAIRED_IN)
+        or (frame.file.startswith(_DISTRIBUTED) and _PAIRED.fullmatch(frame.function) is not None)
+        for frame in python_frames(stack.main)
+    )
 
 
 def _kind(position: GroupPosition) -> tuple[str, str]:

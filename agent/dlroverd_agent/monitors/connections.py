@@ -47,12 +47,16 @@ def _sockets(pid: int) -> Iterator[int]:
     """Give the inodes of the sockets that a process has open."""
     folder = f"/proc/{pid}/fd"
     try:
-        for name in os.listdir(folder):
-            kind, _, inode = os.readlink(f"{folder}/{name}").partition(":[")
-            if kind == "socket":
-                yield int(inode.rstrip("]"))
+        names = os.listdir(folder)
     except OSError:
-        return  # it has ended, or closed one meanwhile
+        return  # it has ended, or is another user's
+    for name in names:
+        try:
+            kind, _, inode = os.readlink(f"{folder}/{name}").partition(":[")
+        except OSError:
+            continue  # it was closed meanwhile
+        if kind == "socket":
+            yield int(inode.rstrip("]"))
 
 
 def _connections(family: int) -> Iterator[tuple[int, bytes, float]]:

@@ -80,12 +80,13 @@ def _answer(connection: socket.socket) -> None:
 def groups(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Say how far this process is in each process group, by its collectives; the newest groups, if many.
 
-    The keys are those of `GroupPosition` (dlroverd/model/stacks.py).
+    Nothing, if it sends to single ranks as well: who waits for that is late in collectives by no fault of its own. The
+    keys are those of `GroupPosition` (dlroverd/model/stacks.py).
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for each in recorded:
         if each.get("is_p2p"):
-            continue
+            return []
         group, about = each["process_group"]
         backend, _, call = each["profiling_name"].rpartition(":")
         number = int(each["collective_seq_id"])

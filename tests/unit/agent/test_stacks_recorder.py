@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dlroverd_agent.stacks.child import Asked, looked_at
 from dlroverd_agent.stacks.recorder import positions
+from dlroverd_train import _recorder
 
 from dlroverd.model.stacks import GroupPosition
 from tests.system.fleet import until
@@ -36,7 +38,7 @@ assert threading.active_count() == 1
 signal.signal(signal.SIGUSR1, lambda *_: print("signalled", flush=True))
 print("there", flush=True)
 if sys.argv[2] == "1":
-    time.sleep(1000)
+    time.sleep(1000)  # the fault
 dist.all_reduce(torch.ones(2, 3))
 """
 GROUP = GroupPosition(group="0", backend="gloo", about="default_pg", begun=2)
@@ -76,6 +78,25 @@ def test_a_rank_that_waits_in_a_collective_says_which_and_one_that_does_not_that
         assert sleeps.poll() is None
         sleeps.send_signal(signal.SIGSTOP)
         assert looked_at("r", of, looks=2, apart_s=0.0).positions == ()
+
+
+def entry(number: int, **values: object) -> dict[str, Any]:
+    """Make what torch's recorder has of a collective, as NCCL's has it, too."""
+    made = {"process_group": ["0", "default_pg"], "profiling_name": "nccl:all_reduce", "collective_seq_id": number}
+    made |= {"retired": False, "state": "scheduled", "is_p2p": False, "input_dtypes": ["Float"], "input_sizes": [[4]]}
+    return made | values
+
+
+def test_of_collectives_on_a_device_the_first_that_has_not_ended_counts() -> None:
+    over, ended = entry(1, retired=True, state="completed"), entry(2, state="completed")
+    (group,) = _recorder.groups([over, ended, entry(3, state="started"), entry(4), entry(5)])
+    assert (group["backend"], group["begun"], group["open"], group["call"]) == ("nccl", 5, 3, "all_reduce")
+    many = [entry(1, process_group=[str(number), ""]) for number in range(100)]
+    assert [each["group"] for each in _recorder.groups(many)] == [str(number) for number in range(68, 100)]
+
+
+def test_a_rank_that_sends_to_single_others_says_nothing() -> None:
+    assert _recorder.groups([entry(1), entry(0, is_p2p=True)]) == []
 
 
 def test_outside_dlroverd_nobody_answers() -> None:

@@ -1,10 +1,12 @@
 """Who is missing in a collective, by how far each rank says it is. Numbers are those of torch's flight recorder."""
 
+from dataclasses import replace
+
 import pytest
 
 from dlroverd.model.collectives import missing
 from dlroverd.model.ids import RankKey
-from dlroverd.model.stacks import GroupPosition, RankStack
+from dlroverd.model.stacks import Frame, GroupPosition, ProcessStack, RankStack, ThreadStack
 
 WORLD = ("0", "default_pg")
 
@@ -98,6 +100,22 @@ def test_who_waits_for_another_is_not_blamed_for_keeping_others_waiting() -> Non
 def test_nobody_is_missing_where_that_cannot_be_told(ranks: tuple[tuple[GroupPosition, ...], ...]) -> None:
     found = missing(told(*ranks))
     assert found is None or not found.ranks
+
+
+@pytest.mark.parametrize(
+    ("function", "file", "named"),
+    [
+        ("recv", "torch/distributed/distributed_c10d.py", []),
+        ("step", "torch/distributed/pipelining/schedules.py", []),
+        ("recv", "data.py", [2]),
+    ],
+)
+def test_nobody_is_named_where_ranks_wait_for_single_others(function: str, file: str, named: list[int]) -> None:
+    thread = ThreadStack(tid=1, frames=(Frame(function=function, file=file, line=3),))
+    stacks = told(AT, AT, BEFORE)
+    stacks[2] = replace(stacks[2], processes=(ProcessStack(pid=1, state="S", threads=(thread,)),))
+    found = missing(stacks)
+    assert [key.rank for key in found.ranks] == named if found else not named
 
 
 def test_one_of_whom_nothing_is_known_is_no_reason_to_accuse_another() -> None:

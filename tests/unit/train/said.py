@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+EVENTS = "from dlroverd_train import events\n"
+# Into the same file, as if no agent had named it.
+OWN = EVENTS + "import os; events.to_file(os.environ.pop('DLROVERD_EVENTS_FILE'))\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
