@@ -7,7 +7,6 @@ devices nothing else tells, if the hosts of all ranks wait at one place.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,25 +21,44 @@ _PAIRED_IN, _DISTRIBUTED = "torch/distributed/pipelining/", "torch/distributed/"
 # The group to which all ranks belong: who has begun nothing in it is late, too.
 _DEFAULT = "default_pg"
 
+# Of different collectives so many are named.
+_MOST = 4
+
 _Group = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Ranks that others wait for in a collective. `sentence` goes on from "rank 3 on n2"; whole, if there are none."""
+    """Ranks that others wait for in a collective. `sentence` goes on from "rank 3 on n2"; whole, if there are none.
+
+    `apart`: they wait for each other in different ones, and it cannot be told who is wrong.
+    """
 
     ranks: tuple[RankKey, ...]
     sentence: str
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Waited:
-    """The first collective of a group that has not ended: who is in it, who has not begun it, who is in another."""
+    """The first collective of a group that has not ended: who is in it, and who has not begun it.
 
-    name: str
+    `parts` are the kinds of collective that it is for its ranks: one, if all is well; the most usual comes first.
+    """
+
     waiting: tuple[RankKey, ...]
     late: tuple[RankKey, ...]
-    odd: tuple[RankKey, ...]
+    parts: tuple[tuple[str, tuple[RankKey, ...]], ...]
+
+    @property
+    def name(self) -> str:
+        return self.parts[0][0]
+
+    @property
+    def odd(self) -> tuple[RankKey, ...]:
+        """Those who are in another than most; none if that is no more than half."""
+        usual = self.parts[0][1]
+        return tuple(key for key in self.waiting if key not in usual) if 2 * len(usual) > len(self.waiting) else ()
 
 
 def missing(stacks: Sequence[RankStack]) -> Missing | None:
@@ -57,18 +75,21 @@ def missing(stacks: Sequence[RankStack]) -> Missing | None:
             return Missing(culprits, f"has not begun {each.name}, in which {_ranks(each.waiting)}")
     for each in stuck:
         if each.odd:
-            others = tuple(key for key in each.waiting if key not in each.odd)
-            return Missing(each.odd, f"is in another collective than the others: {_ranks(others)} in {each.name}")
+            usual = each.parts[0][1]
+            return Missing(each.odd, f"is in another collective than the others: {_ranks(usual)} in {each.name}")
     # All who are late wait in another group: the few keep the many waiting, if none is left out.
     most = max(stuck, key=lambda each: len(each.waiting))
     if len(told) < len(stacks):
         return None
-    if not most.late:
-        return Missing((), f"all of them have begun {most.name}")
-    if len(most.late) < len(most.waiting):
+    if 0 < len(most.late) < len(most.waiting):
         where = next(each.name for each in stuck if most.late[0] in each.waiting)
         return Missing(most.late, f"waits in {where}, while {_ranks(most.waiting)} in {most.name}")
-    return None
+    if any(each.late or len(each.parts) > 1 for each in stuck):
+        parts = [f"{_ranks(keys)} in {what}" for each in stuck for what, keys in each.parts]
+        return Missing(
+            (), f"ranks wait for each other in different collectives: {'; '.join(parts[:_MOST])}", apart=True
+        )
+    return Missing((), f"all of them have begun {most.name}")
 
 
 def _waited(group: _Group, told: Mapping[RankKey, Mapping[_Group, GroupPosition]]) -> _Waited | None:
@@ -81,13 +102,16 @@ def _waited(group: _Group, told: Mapping[RankKey, Mapping[_Group, GroupPosition]
     about = of[waiting[0]].about
     if about == _DEFAULT:
         late.update(key for key in told if key not in of)
-    calls = Counter(_kind(of[key]) for key in waiting)
-    (usual, count), total = calls.most_common(1)[0], len(waiting)
-    odd = tuple(key for key in waiting if _kind(of[key]) != usual) if 2 * count > total else ()
-    first = next(of[key] for key in waiting if _kind(of[key]) == usual)
+    kinds: dict[tuple[str, str], list[RankKey]] = {}
+    for key in waiting:
+        kinds.setdefault(_kind(of[key]), []).append(key)
     named = f" ({about})" if about not in ("", "undefined", _DEFAULT) else ""
-    name = f"collective {number} of group {first.group}{named}, {first.call} of {first.of or 'nothing'}"
-    return _Waited(name, waiting, tuple(sorted(late)), odd)
+    parts = tuple(
+        (f"collective {number} of group {group[0]}{named}, {first.call} of {first.of or 'nothing'}", tuple(keys))
+        for keys in sorted(kinds.values(), key=len, reverse=True)
+        for first in (of[keys[0]],)
+    )
+    return _Waited(waiting, tuple(sorted(late)), parts)
 
 
 def _is_paired(stack: RankStack) -> bool:

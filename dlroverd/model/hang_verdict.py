@@ -76,7 +76,9 @@ _Parts = tuple[tuple[HangGroup, ...], tuple[int, ...]]
 
 def _with_missing(verdict: HangVerdict, absent: Missing, stacks: Sequence[RankStack]) -> HangVerdict:
     """Add who is missing in a collective, where that bears out what stacks say, or where these do not say enough."""
-    if absent.ranks == verdict.ranks:
+    if absent.apart and verdict.kind is HangKind.NETWORK:
+        return replace(verdict, kind=HangKind.COLLECTIVE, sentence=absent.sentence)
+    if absent.ranks == verdict.ranks and not absent.apart:
         sentence = f"{verdict.sentence}; {'it ' if absent.ranks else ''}{absent.sentence}"
         return replace(
             verdict, sentence=sentence, confidence=max(verdict.confidence, _BORNE_OUT if absent.ranks else 0)

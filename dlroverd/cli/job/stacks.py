@@ -21,7 +21,8 @@ def command(job: int, ranks: "Iterable[int]", role: str | None, output_: str, ad
     """Show what the main threads of ranks are at, those at the same place together. -o json has all threads.
 
     Each rank is looked at three times within two seconds, by its agent and without its help (py-spy): one that hangs is
-    seen as well as one that works, and goes on as before.
+    seen as well as one that works, and goes on as before. Of ranks that wait in collectives it is said who is missing,
+    where torch's flight recorder tells.
     """
     with options.connect(address) as client:
         stacks = client.stacks(job, role=role, ranks=ranks)

@@ -31,6 +31,7 @@ def told(*of: tuple[GroupPosition, ...]) -> list[RankStack]:
 AT = (position(8),)
 BEFORE = (position(7, open_=False),)
 ANOTHER = "is in another collective than the others: ranks 0-1 wait in "
+APART = "ranks wait for each other in different collectives: "
 HEAD = "collective 8 of group 0, all_reduce of Float[4]"
 
 
@@ -54,6 +55,23 @@ HEAD = "collective 8 of group 0, all_reduce of Float[4]"
             f"waits in collective 1 of group 1, all_reduce of Float[4], while ranks 0-1 wait in {HEAD}",
         ),
         ((AT, AT), [], f"all of them have begun {HEAD}"),
+        # Of two nobody knows who is wrong.
+        (
+            (AT, (*BEFORE, position(1, group=("1", "undefined")))),
+            [],
+            f"{APART}rank 0 waits in {HEAD}; rank 1 waits in collective 1 of group 1, all_reduce of Float[4]",
+        ),
+        (
+            (AT, (position(8, call="broadcast"),)),
+            [],
+            f"{APART}rank 0 waits in {HEAD}; rank 1 waits in collective 8 of group 0, broadcast of Float[4]",
+        ),
+        # Each pair waits in a group of its own, as it should.
+        (
+            ((position(3, group=("a", "")),), (position(3, group=("a", "")),), (position(5, group=("b", "")),)),
+            [],
+            "all of them have begun collective 3 of group a",
+        ),
     ],
 )  # fmt: skip
 def test_who_is_missing_is_named(ranks: tuple[tuple[GroupPosition, ...], ...], who: list[int], sentence: str) -> None:

@@ -238,6 +238,18 @@ def test_where_all_wait_at_one_place_who_is_missing_in_the_collective_is_named()
     assert there.sentence.endswith("; all of them have begun collective 8 of group 0, all_reduce of Float[4]")
 
 
+def test_ranks_that_wait_in_different_collectives_are_not_said_to_be_all_there() -> None:
+    other = GroupPosition(group="1", begun=1, open=1, call="broadcast", of="Float[4]")
+    elsewhere = at(rank(1), 7, waits=False)
+    elsewhere = replace(elsewhere, positions=(*elsewhere.positions, other))
+    verdict = judged([IN_8[0], elsewhere], 20.0)
+    assert (verdict.hung, verdict.kind, verdict.ranks, verdict.confidence) == (True, HangKind.COLLECTIVE, (), 0.5)
+    assert verdict.sentence == (
+        "ranks wait for each other in different collectives: rank 0 waits in collective 8 of group 0, all_reduce of "
+        "Float[4]; rank 1 waits in collective 1 of group 1, broadcast of Float[4]"
+    )
+
+
 def test_a_rank_that_is_stopped_cannot_say_how_far_it_is_and_is_named_still() -> None:
     verdict = judged([*IN_8[:2], at(rank(3), 7, waits=False), rank(2, state="T")], 20.0)
     assert [key.rank for key in verdict.ranks] == [2]
